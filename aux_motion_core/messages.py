@@ -1,0 +1,246 @@
+"""Between wire messages and the types of this package, without ROS.
+
+Everything here is duck typed: a message may come from rclpy, from rosbags or be any object with the attributes
+of `aux_motion_msgs`. What leaves (`frame_fields`, `prediction_fields`) are nested dicts of plain values and flat
+numpy arrays in wire layout, which every writer (rclpy, bags) turns into its own message objects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+
+_NS = 1_000_000_000
+_LAST_STATUS = max(JointStatus)
+
+
+class MessageError(ValueError):
+    """A message that cannot be used, in one line: expected, came, what to do."""
+
+
+def stamp_to_ns(stamp: Any) -> int:
+    """Nanoseconds of a `builtin_interfaces/Time` (attributes `sec`, `nanosec`)."""
+    return int(stamp.sec) * _NS + int(stamp.nanosec)
+
+
+def ns_to_stamp(ns: int) -> dict[str, int]:
+    """Fields of a `builtin_interfaces/Time` for a time in nanoseconds."""
+    sec, nanosec = divmod(int(ns), _NS)
+    return {"sec": sec, "nanosec": nanosec}
+
+
+@lru_cache(maxsize=64)
+def joint_columns(names: tuple[str, ...]) -> np.ndarray:
+    """Column in `body20` of each of a message's joints.
+
+    Args:
+        names: joint names of the message, any order, `body20` or a subset of it.
+
+    Returns:
+        (len(names),) int64.
+
+    Raises:
+        MessageError: unknown or repeated names, or none at all.
+    """
+    unknown = [n for n in names if n not in INDEX]
+    if unknown:
+        raise MessageError(
+            f"unknown joint names {', '.join(map(repr, unknown[:5]))}{' ...' if len(unknown) > 5 else ''}: expected "
+            f"names of body20 ({', '.join(JOINTS[:4])}, ...); map the tracker's joints with aux_motion_core.mappings"
+        )
+    repeated = [n for n, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise MessageError(f"joint names {', '.join(map(repr, repeated[:5]))} come more than once: send each once")
+    columns = np.array([INDEX[n] for n in names], dtype=np.int64)
+    columns.setflags(write=False)
+    return columns
+
+
+def _array(msg: Any, name: str, shape: tuple[int, ...], dtype: Any, optional: bool) -> np.ndarray | None:
+    flat = np.asarray(getattr(msg, name), dtype=dtype).reshape(-1)
+    if optional and flat.size == 0:
+        return None
+    expected = int(np.prod(shape))
+    if flat.size != expected:
+        sizes = " x ".join(map(str, shape))
+        raise MessageError(
+            f"field {name} has {flat.size} values: expected {sizes} = {expected} (people x joints [x values])"
+            f"{', or none at all' if optional else ''}; check person_ids and joint_names of the same message"
+        )
+    return flat.reshape(shape)
+
+
+def frame_from_message(msg: Any) -> SkeletonFrame:
+    """A `SkeletonArray` as a `SkeletonFrame`.
+
+    A joint counts as missing when it has a NaN or infinite coordinate, status MISSING, confidence 0, or no column
+    in the message.
+
+    Args:
+        msg: an `aux_motion_msgs/SkeletonArray` of rclpy or rosbags.
+
+    Returns:
+        Frame that shares no memory with the message; missing joints hold NaN.
+
+    Raises:
+        MessageError: unknown or repeated joint names, lengths that do not fit, unknown status values.
+    """
+    ids = tuple(str(i) for i in msg.person_ids)
+    columns = joint_columns(tuple(msg.joint_names))
+    people, joints = len(ids), len(columns)
+    if people and not joints:
+        raise MessageError("joint_names is empty: expected names of body20 or a subset of them")
+    position = _array(msg, "positions", (people, joints, 3), np.float32, optional=False)
+    status = _array(msg, "joint_status", (people, joints), np.uint8, optional=True)
+    confidence = _array(msg, "confidence", (people, joints), np.float32, optional=True)
+    covariance = _array(msg, "covariance", (people, joints, 6), np.float32, optional=True)
+
+    finite = np.isfinite(position).all(axis=-1)
+    if status is None:
+        status = np.full((people, joints), JointStatus.OBSERVED, dtype=np.uint8)
+    elif status.size and status.max() > _LAST_STATUS:
+        raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {int(_LAST_STATUS)}")
+    confidence = np.ones((people, joints), np.float32) if confidence is None else confidence
+    with np.errstate(invalid="ignore"):
+        seen = finite & (status != JointStatus.MISSING) & (confidence > 0.0)  # NaN confidence: not seen
+
+    out_position = np.full((people, N_JOINTS, 3), np.nan)
+    out_status = np.zeros((people, N_JOINTS), np.uint8)
+    out_confidence = np.zeros((people, N_JOINTS), np.float32)
+    out_position[:, columns] = np.where(seen[..., None], position, np.nan)
+    out_status[:, columns] = np.where(seen, status, JointStatus.MISSING)
+    out_confidence[:, columns] = np.where(seen, np.minimum(confidence, 1.0), 0.0)
+    out_covariance = None
+    if covariance is not None:
+        out_covariance = np.full((people, N_JOINTS, 6), np.nan, np.float32)
+        out_covariance[:, columns] = np.where(seen[..., None], covariance, np.nan)
+    return SkeletonFrame(
+        stamp_ns=stamp_to_ns(msg.header.stamp),
+        frame_id=str(msg.header.frame_id),
+        person_ids=ids,
+        positions=out_position,
+        status=out_status,
+        confidence=out_confidence,
+        covariance=out_covariance,
+    )
+
+
+def _flat(values: np.ndarray | None, dtype: Any) -> np.ndarray:
+    return np.empty(0, dtype) if values is None else np.ascontiguousarray(values, dtype=dtype).reshape(-1)
+
+
+def frame_fields(frame: SkeletonFrame) -> dict[str, Any]:
+    """Fields of a `SkeletonArray`: all joints of `body20`, missing ones NaN with confidence 0.
+
+    Args:
+        frame: P people.
+
+    Returns:
+        Nested dict with the names of the message's fields; arrays flat and in wire type.
+    """
+    seen = (np.asarray(frame.status) != JointStatus.MISSING) & np.isfinite(frame.positions).all(axis=-1)
+    covariance = None if frame.covariance is None else np.where(seen[..., None], frame.covariance, np.nan)
+    return {
+        "header": {"stamp": ns_to_stamp(frame.stamp_ns), "frame_id": frame.frame_id},
+        "joint_names": list(JOINTS),
+        "person_ids": list(frame.person_ids),
+        "positions": _flat(np.where(seen[..., None], frame.positions, np.nan), np.float32),
+        "confidence": _flat(np.where(seen, frame.confidence, 0.0), np.float32),
+        "joint_status": _flat(np.where(seen, frame.status, JointStatus.MISSING), np.uint8),
+        "covariance": _flat(covariance, np.float32),
+    }
+
+
+def person_fields(person: MotionPrediction) -> dict[str, Any]:
+    """Fields of one `PersonPrediction`, arrays flat and in wire type (see `prediction_fields`)."""
+    return {
+        "id": person.person_id,
+        "state": int(person.state),
+        "reasons": int(person.reasons),
+        "stamp": ns_to_stamp(person.stamp_ns),
+        "age_s": float(person.age_s),
+        "valid_until": ns_to_stamp(person.valid_until_ns),
+        "mean": _flat(person.mean, np.float32),
+        "scale": _flat(person.scale, np.float32),
+        "radius": _flat(person.radius, np.float32),
+        "radius_basis": person.radius_basis,
+        "radius_coverage": float(person.radius_coverage),
+        "joint_status": _flat(person.joint_status, np.uint8),
+        "recovered": _flat(person.recovered, np.float32),
+    }
+
+
+def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
+    """Fields of a `PredictionArray`.
+
+    Args:
+        batch: every known person.
+
+    Returns:
+        Nested dict with the names of the message's fields; arrays flat and in wire type; `people` a list of dicts.
+    """
+    return {
+        "header": {"stamp": ns_to_stamp(batch.stamp_ns), "frame_id": batch.frame_id},
+        "model_name": batch.model_name,
+        "model_version": batch.model_version,
+        "joint_names": list(batch.joint_names),
+        "steps": int(batch.steps),
+        "dt_s": float(batch.dt_s),
+        "processing_time_s": float(batch.processing_time_s),
+        "people": [person_fields(p) for p in batch.people],
+    }
+
+
+def batch_from_message(msg: Any) -> PredictionBatch:
+    """A `PredictionArray` as a `PredictionBatch`.
+
+    Args:
+        msg: an `aux_motion_msgs/PredictionArray` of rclpy or rosbags.
+
+    Returns:
+        Batch that shares no memory with the message.
+
+    Raises:
+        MessageError: lengths that do not fit steps and joint names, unknown states.
+    """
+    steps, joints = int(msg.steps), len(msg.joint_names)
+    people = []
+    for p in msg.people:
+        if int(p.state) > max(TrackState):
+            raise MessageError(f"state {int(p.state)} is unknown: expected 0 to {int(max(TrackState))}")
+        radius = _array(p, "radius", (steps, joints), np.float32, optional=True)
+        scale = _array(p, "scale", (steps, joints, 3), np.float32, optional=True)
+        people.append(
+            MotionPrediction(
+                person_id=str(p.id),
+                state=TrackState(int(p.state)),
+                reasons=Reason(int(p.reasons)),
+                stamp_ns=stamp_to_ns(p.stamp),
+                age_s=float(p.age_s),
+                valid_until_ns=stamp_to_ns(p.valid_until),
+                mean=_array(p, "mean", (steps, joints, 3), np.float32, optional=False).copy(),
+                recovered=_array(p, "recovered", (joints, 3), np.float32, optional=False).copy(),
+                joint_status=_array(p, "joint_status", (joints,), np.uint8, optional=False).copy(),
+                radius_basis=str(p.radius_basis),
+                radius_coverage=float(p.radius_coverage),
+                radius=None if radius is None else radius.copy(),
+                scale=None if scale is None else scale.copy(),
+            )
+        )
+    return PredictionBatch(
+        stamp_ns=stamp_to_ns(msg.header.stamp),
+        frame_id=str(msg.header.frame_id),
+        model_name=str(msg.model_name),
+        model_version=str(msg.model_version),
+        dt_s=float(msg.dt_s),
+        steps=steps,
+        joint_names=tuple(str(n) for n in msg.joint_names),
+        people=tuple(people),
+        processing_time_s=float(msg.processing_time_s),
+    )
