@@ -1,0 +1,124 @@
+"""Translation and heading are taken out before the model sees a window, and put back exactly afterwards.
+
+Origin: the last observed pelvis. Heading: from left-to-right pairs of joints, last seen together, on the ground.
+Both come from observed values only, for all people at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.skeleton import INDEX, N_JOINTS
+
+#: Left and right joint of each pair that tells the heading, and how far it is trusted.
+_PAIRS = (
+    ("left_hip", "right_hip", 1.0),
+    ("left_shoulder", "right_shoulder", 0.5),
+    ("left_knee", "right_knee", 0.02),
+    ("left_elbow", "right_elbow", 0.02),
+    ("left_ankle", "right_ankle", 0.004),
+    ("left_wrist", "right_wrist", 0.004),
+)
+_LEFT = np.array([INDEX[a] for a, _, _ in _PAIRS])
+_RIGHT = np.array([INDEX[b] for _, b, _ in _PAIRS])
+_WEIGHT = np.array([w for _, _, w in _PAIRS])
+_PELVIS = INDEX["pelvis"]
+
+#: Heights of the joints above the pelvis of a standing adult, metres: places a root that was never seen.
+REST_HEIGHT = np.zeros(N_JOINTS)
+for _name, _z in (
+    ("spine", 0.12), ("neck", 0.48), ("head", 0.62), ("shoulder", 0.42), ("elbow", 0.15), ("wrist", -0.08),
+    ("hand", -0.14), ("hip", -0.05), ("knee", -0.45), ("ankle", -0.85), ("foot", -0.9),
+):  # fmt: skip
+    for _side in ("", "left_", "right_"):
+        if _side + _name in INDEX:
+            REST_HEIGHT[INDEX[_side + _name]] = _z
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The rigid motion that normalisation took out.
+
+    Attributes:
+        origin: (N, 3) metres, float64.
+        yaw: (N,) radians about +z.
+    """
+
+    origin: np.ndarray
+    yaw: np.ndarray
+
+
+def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each joint's last observed position.
+
+    Args:
+        windows: (N, T, J, 3).
+        mask: (N, T, J) bool.
+
+    Returns:
+        Positions (N, J, 3), zero where never seen; seen (N, J); index of the step (N, J).
+    """
+    steps = mask.shape[1]
+    seen = mask.any(1)
+    index = steps - 1 - np.argmax(mask[:, ::-1], axis=1)
+    last = np.take_along_axis(windows, index[:, None, :, None], axis=1)[:, 0]
+    return np.where(seen[..., None], last, 0.0), seen, index
+
+
+def find_heading(windows: np.ndarray, mask: np.ndarray) -> Heading:
+    """Origin and yaw of each person, see the module's docstring; finite also when nothing was observed."""
+    last, seen, _ = last_observed(windows, mask)
+    n = seen.sum(1, keepdims=True)
+    lifted = last - np.stack([np.zeros(N_JOINTS), np.zeros(N_JOINTS), REST_HEIGHT], -1)
+    centre = np.where(seen[..., None], lifted, 0.0).sum(1) / np.maximum(n, 1)
+    origin = np.where(seen[:, _PELVIS, None], last[:, _PELVIS], centre)
+
+    both = mask[:, :, _LEFT] & mask[:, :, _RIGHT]
+    across = windows[:, :, _LEFT, :2] - windows[:, :, _RIGHT, :2]
+    pair, has, _ = last_observed(np.where(both[..., None], across, 0.0), both)
+    left = (pair * (_WEIGHT[:, None] * has[..., None])).sum(1)
+    # without a pair: the way from the origin to the joint that is farthest from it on the ground
+    away = np.where(seen[..., None], last[..., :2] - origin[:, None, :2], 0.0)
+    far = np.take_along_axis(away, np.argmax((away**2).sum(-1), 1)[:, None, None], 1)[:, 0]
+    paired = (left**2).sum(-1) > 1e-8
+    # the left axis is +y when facing +x
+    yaw = np.where(paired, np.arctan2(-left[:, 0], left[:, 1]), np.arctan2(far[:, 1], far[:, 0]))
+    return Heading(origin, yaw)
+
+
+def _rotate(positions: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
+    x, y = positions[..., 0], positions[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y, positions[..., 2]], -1)
+
+
+def into_frame(positions: np.ndarray, heading: Heading) -> np.ndarray:
+    """(N, ..., 3) from the fixed frame into the normalised frame, float64."""
+    shape = (-1,) + (1,) * (positions.ndim - 2)
+    origin = heading.origin.reshape(shape + (3,))
+    return _rotate(positions - origin, np.cos(heading.yaw).reshape(shape), -np.sin(heading.yaw).reshape(shape))
+
+
+def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Heading]:
+    """Take translation and heading out.
+
+    Args:
+        windows: (N, T, J, 3) metres, z up; any value where not observed.
+        mask: (N, T, J) bool.
+
+    Returns:
+        Values (N, T, J, 3) float32, zero where not observed, and what was taken out.
+    """
+    windows = np.where(mask[..., None], windows, 0.0).astype(np.float64, copy=False)
+    heading = find_heading(windows, mask)
+    values = np.where(mask[..., None], into_frame(windows, heading), 0.0)
+    return values.astype(np.float32), heading
+
+
+def denormalise(positions: np.ndarray, heading: Heading) -> np.ndarray:
+    """The exact inverse of `normalise` for (N, ..., 3) positions, float64."""
+    shape = (-1,) + (1,) * (positions.ndim - 2)
+    origin = heading.origin.reshape(shape + (3,))
+    cos, sin = np.cos(heading.yaw).reshape(shape), np.sin(heading.yaw).reshape(shape)
+    return _rotate(positions.astype(np.float64, copy=False), cos, sin) + origin

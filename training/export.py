@@ -1,0 +1,160 @@
+"""Write an artefact: `python -m training.export --checkpoint build/training/body20_25hz/checkpoint.pt --out DIR`.
+
+Fails unless the ONNX file and torch agree on real windows, masked ones too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from aux_motion_core import artefact
+from aux_motion_core.backends.onnx import OnnxBackend
+from aux_motion_core.normalise import normalise
+from aux_motion_core.skeleton import JOINTS, PARENTS
+from training.data import load_split
+from training.model import AuxMotionModel
+from training.train import TrainConfig, torch_infer
+from training.windows import cut
+
+#: Largest difference between ONNX and torch that an artefact may have, metres.
+PARITY_M = 1e-4
+
+
+def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
+    """The averaged weights of a checkpoint; its config; its validation history."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    config = TrainConfig.model_validate(state["config"])
+    model = AuxMotionModel(config.model)
+    model.load_state_dict(state["average"])
+    return model.eval(), config, {"step": state["step"], "history": state["history"]}
+
+
+def write_onnx(model: AuxMotionModel, path: Path) -> None:
+    """Export prediction and recovery with a dynamic batch (torch.onnx, dynamo)."""
+    c = model.config
+    example = (torch.randn(2, c.history_steps, len(JOINTS), 3), torch.ones(2, c.history_steps, len(JOINTS)))
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model.eval(),
+            example,
+            input_names=["positions", "observed"],
+            output_names=["future", "recovered"],
+            dynamic_shapes={"positions": {0: batch}, "observed": {0: batch}},
+            dynamo=True,
+            verbose=False,
+        )
+    # the exporter notes the source lines of every node: of no use, and they name this machine's folders
+    graph = program.model_proto
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for function in graph.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        del value.metadata_props[:]
+    del graph.graph.metadata_props[:]
+    path.write_bytes(graph.SerializeToString())
+
+
+def real_windows(clips: list, model: AuxMotionModel, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised windows of real clips with a tenth whole, the rest masked from little to all."""
+    c = model.config
+    cuts = [w for w in (cut(clip, c.history_steps, c.future_steps, c.dt_s, 1.0) for clip in clips) if w is not None]
+    past = np.concatenate([w.past for w in cuts])
+    rng = np.random.default_rng(seed)
+    ratio = rng.uniform(0.0, 1.0, len(past)) * (rng.random(len(past)) < 0.9)
+    mask = rng.random(past.shape[:3]) >= ratio[:, None, None]
+    mask[0] = False  # a person of whom nothing was observed
+    mask[1, -1] = False  # the newest frame gone
+    return normalise(past, mask)[0].astype(np.float32), mask
+
+
+def git_commit() -> str:
+    """The commit that the code stands at, or "unknown" outside a checkout."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
+    """Write `model.onnx` and `model.json` to `out`; returns the largest difference to torch in metres.
+
+    Raises:
+        SystemExit: ONNX and torch differ by more than `PARITY_M`.
+    """
+    model, config, run = load_model(checkpoint)
+    c = config.model
+    out.mkdir(parents=True, exist_ok=True)
+    onnx_file = out / "model.onnx"
+    write_onnx(model, onnx_file)
+    j = len(JOINTS)
+    card = {
+        "schema_version": artefact.SCHEMA_VERSION,
+        "name": config.name,
+        "version": version,
+        "joint_names": list(JOINTS),
+        "parents": list(PARENTS),
+        "inputs": {"positions": ["batch", c.history_steps, j, 3], "observed": ["batch", c.history_steps, j]},
+        "outputs": {"future": ["batch", c.future_steps, j, 3], "recovered": ["batch", c.history_steps, j, 3]},
+        "dt_s": c.dt_s,
+        "history_steps": c.history_steps,
+        "future_steps": c.future_steps,
+        "units": "m",
+        "normaliser": {"kind": "root_heading", "scale_m": 1.0},
+        "calibration": None,
+        "training": {
+            "data": "CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu), funded by NSF EIA-0196217",
+            "licence": "free for research and products; the data itself may not be resold",
+            "split": "training/splits: train",
+            "steps": run["step"],
+            "batch": config.batch,
+            "seed": config.seed,
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        "metrics": {"split": "validation", "unit": "mm", **(run["history"][-1] if run["history"] else {})},
+        "onnx_sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
+        "git_commit": git_commit(),
+    }
+    (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
+    values, mask = real_windows(clips, model)
+    backend = OnnxBackend(artefact.load(out))
+    got, want = backend.infer(values, mask), torch_infer(model)(values, mask)
+    worst = max(float(np.abs(a - b).max()) for a, b in zip(got, want))
+    if not worst <= PARITY_M:
+        (out / "model.json").unlink()
+        raise SystemExit(
+            f"training.export: ONNX and torch differ by {worst:.2e} m on {len(values)} windows "
+            f"(allowed {PARITY_M:g} m): nothing usable was written to {out}"
+        )
+    return worst
+
+
+def main(
+    checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of training.train")],
+    out: Annotated[Path, typer.Option(help="folder of the artefact")],
+    data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
+    version: Annotated[str, typer.Option(help="version of the model")] = "1.0.0",
+) -> None:
+    """Export a checkpoint to an artefact that the node loads."""
+    try:
+        worst = export(checkpoint, out, load_split(data, "validation"), version)
+    except (OSError, ValueError) as e:
+        raise SystemExit(f"training.export: {e}") from None
+    print(f"{out}: ONNX and torch agree within {worst:.1e} m")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,282 @@
+"""The auxiliary-adapted transformer (Xu et al., ICCV 2023), compact: one token is a patch of time steps.
+
+Tensors carry (batch, slots, joints, width). History slots hold `patch` observed steps each; future slots are
+queries whose outputs are coefficients of a cosine basis over the whole horizon. With `patch = 1` and one future
+slot per step the token layout is the paper's own.
+
+Two departures from the authors' code, both because it leaks: the pose that residuals start from and the
+velocities fed in come from observed values only (theirs add the clean last pose where it is masked and take
+differences through masked frames).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aux_motion_core.skeleton import INDEX, N_JOINTS
+
+#: Joints whose velocity stands for the body's (the trunk moves with the root).
+TRUNK = tuple(
+    INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder")
+)
+#: Additive mask; finite in fp16, and far below any score.
+MASKED_SCORE = -1.0e4
+
+
+@dataclass
+class ModelConfig:
+    """Sizes of the network. Times in steps of `dt_s`."""
+
+    history_steps: int = 10
+    future_steps: int = 25
+    dt_s: float = 0.04
+    patch: int = 5
+    future_slots: int = 2
+    coefficients: int = 4  # of the cosine basis, per future slot
+    width: int = 64
+    heads: int = 4
+    layers: int = 3
+    feed_forward: int = 2  # times width
+    velocity_steps: int = 5  # newest steps that the velocity is fitted to
+    dropout: float = 0.0
+    rest_pose: list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0]] * N_JOINTS)
+
+    def __post_init__(self) -> None:
+        if self.history_steps % self.patch:
+            raise ValueError(f"history_steps {self.history_steps} is no multiple of patch {self.patch}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+
+
+class Attention(nn.Module):
+    """Pre-norm self-attention over one axis, with its feed-forward, as one residual block.
+
+    Keys can be masked; a row with no key left adds nothing (defined in torch, onnxruntime and fp16 alike).
+    """
+
+    def __init__(self, width: int, heads: int, feed_forward: int, axis: str, dropout: float) -> None:
+        super().__init__()
+        self.axis, self.heads = axis, heads
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.ff = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, feed_forward * width),
+            nn.GELU(approximate="tanh"),
+            nn.Dropout(dropout),
+            nn.Linear(feed_forward * width, width),
+        )
+
+    def forward(self, x: Tensor, observed: Tensor | None) -> Tensor:
+        """x: (batch, slots, joints, width); observed: (batch, slots, joints) 0/1 keys, or None for all."""
+        b, s, j, w = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(b, s, j, 3, self.heads, w // self.heads)
+        # (3, batch, other, heads, sequence, head width)
+        if self.axis == "time":
+            q, k, v = qkv.permute(3, 0, 2, 4, 1, 5).unbind(0)
+        else:
+            q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
+        score = (q @ k.transpose(-1, -2)) * (w // self.heads) ** -0.5
+        if observed is None:
+            y = score.softmax(-1) @ v
+        else:
+            keys = observed.transpose(1, 2) if self.axis == "time" else observed
+            keys = keys[:, :, None, None, :]
+            y = (score + (1.0 - keys) * MASKED_SCORE).softmax(-1) @ v
+            y = y * keys.amax(-1, keepdim=True)
+        y = y.permute(0, 3, 1, 2, 4) if self.axis == "time" else y.permute(0, 1, 3, 2, 4)
+        x = x + self.out(y.reshape(b, s, j, w))
+        return x + self.ff(x)
+
+
+class Layer(nn.Module):
+    """Observed-only attention on the history, then full attention; each temporal, then spatial."""
+
+    def __init__(self, c: ModelConfig) -> None:
+        super().__init__()
+        block = lambda axis: Attention(c.width, c.heads, c.feed_forward, axis, c.dropout)  # noqa: E731
+        self.observed_time, self.observed_space = block("time"), block("space")
+        self.full_time, self.full_space = block("time"), block("space")
+
+    def observed_only(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Update observed history tokens from observed ones; others stay as they are."""
+        y = self.observed_space(self.observed_time(x, observed), observed)
+        return torch.where(observed[..., None] > 0, y, x)
+
+    def full(self, x: Tensor) -> Tensor:
+        return self.full_space(self.full_time(x, None), None)
+
+
+class PredictionHead(nn.Module):
+    """Cosine coefficients of the residual and two gates on the damped base motion, per future token."""
+
+    def __init__(self, c: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(c.width)
+        self.linear = nn.Linear(c.width, 3 * c.coefficients + 2)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.norm(x))
+
+
+def cosine_basis(steps: int, coefficients: int) -> np.ndarray:
+    """(steps, coefficients) DCT-II rows at the middle of each step, unit amplitude."""
+    t = (np.arange(steps) + 0.5) / steps
+    return np.cos(math.pi * t[:, None] * np.arange(coefficients)[None, :])
+
+
+class AuxMotionModel(nn.Module):
+    """Prediction, recovery of masked joints and denoising over one trunk.
+
+    Input and output are in the normalised frame (metres; origin at the root, x along the heading).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        c = self.config = config
+        self.history_slots = c.history_steps // c.patch
+        slots = self.history_slots + c.future_slots
+        # a patch: positions, observed differences, which steps are observed, and the fitted velocities
+        self.encode = nn.Linear(c.patch * 7 + 6, c.width)
+        self.joint_embedding = nn.Parameter(0.02 * torch.randn(N_JOINTS, c.width))
+        self.time_embedding = nn.Parameter(0.02 * torch.randn(slots, c.width))
+        self.masked_token = nn.Parameter(0.02 * torch.randn(c.width))
+        self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
+        self.predict_heads = nn.ModuleList(PredictionHead(c) for _ in range(c.layers))
+        self.recover_head = nn.Sequential(nn.LayerNorm(c.width), nn.Linear(c.width, 3 * c.patch))
+        self.denoise_head = nn.Sequential(nn.LayerNorm(c.width), nn.Linear(c.width, 3 * c.patch))
+        for head in (self.recover_head, self.denoise_head):
+            nn.init.zeros_(head[1].weight)
+            nn.init.zeros_(head[1].bias)
+        self.log_tau = nn.Parameter(torch.tensor([0.7, -1.2]))  # of root and local motion, log seconds
+
+        steps = c.history_steps
+        const = lambda name, value: self.register_buffer(name, torch.as_tensor(value).float(), False)  # noqa: E731
+        const("later", np.tril(np.ones((steps, steps)), -1).T.copy())  # later[k] @ obs = observed after k
+        const("time", (np.arange(steps) - steps + 1) * c.dt_s)
+        const("recent", (np.arange(steps) >= steps - c.velocity_steps).astype(np.float32))
+        const("ahead", np.arange(1, c.future_steps + 1) * c.dt_s)
+        const("basis", cosine_basis(c.future_steps, c.coefficients * c.future_slots))
+        trunk = np.zeros(N_JOINTS)
+        trunk[list(TRUNK)] = 1.0
+        const("trunk", trunk)
+        self.register_buffer("rest", torch.tensor(c.rest_pose, dtype=torch.float32))
+
+    def base_motion(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What observed values alone say of each joint's present place and velocity.
+
+        Args:
+            x: (batch, history, joints, 3), zero where not observed.
+            m: (batch, history, joints) 0/1.
+
+        Returns:
+            present (batch, joints, 3), root velocity (batch, 1, 3), local velocity (batch, joints, 3), and the
+            filled history (batch, history, joints, 3).
+        """
+        is_last = m * (torch.einsum("kt,btj->bkj", self.later, m) < 0.5)
+        seen = m.amax(1)  # (batch, joints)
+        last = (x * is_last[..., None]).sum(1)
+        age = -(is_last * self.time[:, None]).sum(1)  # seconds since last seen
+
+        w = m * self.recent[:, None]
+        n = w.sum(1).clamp(min=1.0)
+        t = self.time[:, None] - (w * self.time[:, None]).sum(1, keepdim=True) / n[:, None]
+        t = t * w
+        spread = (t * t).sum(1)
+        # two neighbouring samples give a spread of dt^2 / 2; the small addend shrinks short fits
+        velocity = torch.einsum("btj,btjc->bjc", t, x) / (spread + 0.25 * self.config.dt_s**2)[..., None]
+        fitted = (spread > 0).float()
+        some = (fitted * self.trunk).amax(1, keepdim=True)
+        use = fitted * torch.where(some > 0, self.trunk, torch.ones_like(self.trunk))
+        root = torch.einsum("bj,bjc->bc", use, velocity) / use.sum(1, keepdim=True).clamp(min=1.0)
+        root = root[:, None]
+        local = (velocity - root) * fitted[..., None]
+
+        present = torch.where(seen[..., None] > 0, last + root * age[..., None], self.rest)
+        held = present[:, None] + root[:, None] * self.time[None, :, None, None]
+        filled = torch.where(m[..., None] > 0, x, held)
+        return present, root, local, filled
+
+    def tokens(self, x: Tensor, m: Tensor, root: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded history patches (batch, history slots, joints, width) and which of them are observed."""
+        b, t, j, _ = x.shape
+        c, s = self.config, self.history_slots
+        both = m[:, 1:] * m[:, :-1]
+        step = (x[:, 1:] - x[:, :-1]) * both[..., None]
+        step = torch.cat([torch.zeros_like(step[:, :1]), step], 1) / c.dt_s * 0.25
+        patch = torch.cat([x, step, m[..., None]], -1).reshape(b, s, c.patch, j, 7)
+        patch = patch.permute(0, 1, 3, 2, 4).reshape(b, s, j, c.patch * 7)
+        motion = torch.cat([root.expand(-1, j, -1), local], -1)[:, None].expand(-1, s, -1, -1) * 0.25
+        observed = m.reshape(b, s, c.patch, j).amax(2)
+        e = self.encode(torch.cat([patch, motion * observed[..., None]], -1))
+        return torch.where(observed[..., None] > 0, e, self.masked_token), observed
+
+    def forward_all(self, positions: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        """All heads.
+
+        Args:
+            positions: (batch, history, joints, 3) metres, normalised; any value where not observed.
+            observed: (batch, history, joints) 0/1.
+
+        Returns:
+            `future` (layers, batch, steps, joints, 3), `recovered` and `denoised` (batch, history, joints, 3).
+        """
+        c = self.config
+        m = observed
+        x = torch.where(m[..., None] > 0, positions, torch.zeros_like(positions))
+        present, root, local, filled = self.base_motion(x, m)
+        history, seen = self.tokens(x, m, root, local)
+        h = self.history_slots
+        place = self.time_embedding[:, None, :] + self.joint_embedding
+        history = history + place[:h]
+        queries = (self.masked_token + place[h:]).expand(x.shape[0], -1, -1, -1)
+
+        tau = self.log_tau.exp()
+        glide = tau[:, None] * (1.0 - torch.exp(-self.ahead / tau[:, None]))  # (2, steps)
+        root_shift = glide[0][:, None, None] * root[:, None]  # (batch, steps, 1, 3)
+        local_shift = glide[1][:, None, None] * local[:, None]  # (batch, steps, joints, 3)
+
+        futures = []
+        tokens = history
+        for i, layer in enumerate(self.layers):
+            # masked tokens take part from the first full attention on
+            past = layer.observed_only(tokens[:, :h], seen)
+            tokens = torch.cat([past, queries if i == 0 else tokens[:, h:]], 1)
+            tokens = layer.full(tokens)
+            if self.training or i == len(self.layers) - 1:
+                out = self.predict_heads[i](tokens[:, h:])  # (batch, future slots, joints, 3k + 2)
+                b, s, j, _ = out.shape
+                gate = 2.0 * torch.sigmoid(out[..., -2:].mean(1))  # (batch, joints, 2)
+                k = out[..., :-2].reshape(b, s, j, c.coefficients, 3).permute(0, 1, 3, 2, 4)
+                k = k.reshape(b, s * c.coefficients, j * 3)
+                residual = (self.basis @ k).reshape(b, c.future_steps, j, 3)
+                futures.append(
+                    present[:, None]
+                    + gate[:, None, :, :1] * root_shift
+                    + gate[:, None, :, 1:] * local_shift
+                    + residual
+                )
+        return {
+            "future": torch.stack(futures),
+            "recovered": filled + self._unpatch(self.recover_head(tokens[:, :h])),
+            "denoised": filled + self._unpatch(self.denoise_head(tokens[:, :h])) if self.training else filled,
+        }
+
+    def _unpatch(self, y: Tensor) -> Tensor:
+        b, s, j, _ = y.shape
+        p = self.config.patch
+        return y.reshape(b, s, j, p, 3).permute(0, 1, 3, 2, 4).reshape(b, s * p, j, 3)
+
+    def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """The exported function: last prediction head, and the history with its gaps recovered."""
+        out = self.forward_all(positions, observed)
+        known = torch.where(observed[..., None] > 0, positions, out["recovered"])
+        return out["future"][-1], known

@@ -1,0 +1,119 @@
+"""Draws training windows from clips: time warps, mirroring, body size, standing people.
+
+The training motion is athletic; the use is people who stand and reach. So part of the windows is played slowly,
+comes to a stop or starts, and part stands: legs and pelvis frozen while the upper body moves on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.normalise import normalise
+from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
+
+_LOWER = np.array(
+    [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")]
+)
+
+
+@dataclass
+class SamplerConfig:
+    """Shares of the kinds of windows and ranges of the augmentations."""
+
+    slow_share: float = 0.15
+    stop_share: float = 0.08
+    start_share: float = 0.07
+    standing_share: float = 0.2
+    speed_low: float = 0.8
+    speed_high: float = 1.2
+    size_low: float = 0.85
+    size_high: float = 1.15
+    definition_share: float = 0.5
+    definition_sigma_m: float = 0.02
+    balance: float = 0.5  # a motion class weighs as its duration to this power
+
+
+class WindowSampler:
+    """Windows (batch, history + future, joints, 3) in a canonical frame, from clips of any rate.
+
+    Args:
+        clips: with `positions` (frames, joints, 3), `rate_hz`, `action`; fully observed.
+        history: observed steps.
+        future: predicted steps.
+        dt_s: seconds from step to step.
+    """
+
+    def __init__(self, clips: list, history: int, future: int, dt_s: float, config: SamplerConfig) -> None:
+        self.config, self.history = config, history
+        self.time = (np.arange(history + future) - history + 1) * dt_s
+        span = self.time[-1] - self.time[0]
+        clips = [c for c in clips if (len(c.positions) - 1) / c.rate_hz > 1.02 * span]
+        if not clips:
+            raise ValueError(f"no training clip is longer than {span:.2f} s: give longer recordings")
+        self.positions = np.concatenate([c.positions for c in clips]).astype(np.float32)
+        frames = np.array([len(c.positions) for c in clips])
+        self.start = np.concatenate([[0], np.cumsum(frames)[:-1]])
+        self.rate = np.array([c.rate_hz for c in clips])
+        self.length_s = (frames - 1) / self.rate
+        actions = [c.action for c in clips]
+        total = {a: sum(s for s, b in zip(self.length_s, actions) if a == b) for a in set(actions)}
+        weight = np.array([s * total[a] ** (config.balance - 1.0) for s, a in zip(self.length_s, actions)])
+        self.weight = weight / weight.sum()
+
+    def _warp(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Source seconds relative to the present for each grid time, (n, steps)."""
+        c = self.config
+        kind = rng.random(n)
+        speed = rng.uniform(c.speed_low, c.speed_high, n)
+        slow = kind < c.slow_share
+        speed = np.where(slow, np.exp(rng.uniform(np.log(0.04), np.log(0.8), n)), speed)
+        rate = np.repeat(speed[:, None], len(self.time), 1)
+        centre = rng.uniform(-0.3, 0.9, n)[:, None]
+        edge = 1.0 / (1.0 + np.exp(-(self.time - centre) / rng.uniform(0.04, 0.15, n)[:, None]))
+        stop = (kind >= c.slow_share) & (kind < c.slow_share + c.stop_share)
+        start = (kind >= c.slow_share + c.stop_share) & (kind < c.slow_share + c.stop_share + c.start_share)
+        rate = np.where(stop[:, None], rate * (1.0 - edge), np.where(start[:, None], rate * edge, rate))
+        dt = self.time[1] - self.time[0]
+        source = np.concatenate([np.zeros((n, 1)), np.cumsum(0.5 * dt * (rate[:, 1:] + rate[:, :-1]), 1)], 1)
+        return source - source[:, self.history - 1 : self.history]
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """(n, history + future, joints, 3) float32: present root at the origin, facing +x."""
+        c = self.config
+        clip = rng.choice(len(self.weight), n, p=self.weight)
+        source = self._warp(rng, n)
+        reach = source[:, -1] - source[:, 0]
+        source *= np.minimum(1.0, 0.99 * self.length_s[clip] / np.maximum(reach, 1e-9))[:, None]
+        low, high = -source[:, 0], self.length_s[clip] - source[:, -1]
+        at = (low + rng.random(n) * (high - low))[:, None] + source
+        at = np.clip(at, 0.0, self.length_s[clip][:, None]) * self.rate[clip][:, None]
+        i = np.minimum(at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1)
+        f = (at - i).astype(np.float32)[..., None, None]
+        i = i + self.start[clip][:, None]
+        w = self.positions[i] * (1.0 - f) + self.positions[i + 1] * f
+
+        present = slice(self.history - 1, self.history)
+        stand = rng.random(n) < c.standing_share
+        fixed = w - w[:, :, :1] + w[:, present, :1]
+        fixed[:, :, _LOWER] = w[:, present][:, :, _LOWER]
+        w = np.where(stand[:, None, None, None], fixed, w)
+
+        ones = np.ones((n, 1, N_JOINTS), bool)
+        w = to_frame(w, normalise(w[:, present], ones)[1])
+        flip = rng.random(n) < 0.5
+        mirrored = w[:, :, MIRROR] * np.array([1.0, -1.0, 1.0], np.float32)
+        w = np.where(flip[:, None, None, None], mirrored, w)
+        w = w * rng.uniform(c.size_low, c.size_high, n)[:, None, None, None]
+        # another tracker's joint definitions: it is also judged by them
+        shift = rng.normal(0.0, c.definition_sigma_m, (n, 1, N_JOINTS, 3))
+        w = w + shift * (rng.random(n) < c.definition_share)[:, None, None, None]
+        return w.astype(np.float32)
+
+
+def to_frame(positions: np.ndarray, pose) -> np.ndarray:
+    """Positions (N, ..., 3) brought into the normalised frame that `normalise` chose."""
+    from aux_motion_core.normalise import into_frame
+
+    return into_frame(positions, pose)

@@ -1,0 +1,182 @@
+"""Validate an artefact on data it never saw:
+
+    python -m training.validate --model models/body20_25hz --data ../shared/data --json build/validate.json
+
+Every figure is a mean over clips (a clip's windows are averaged first), in the global frame, on observed joints,
+with bootstrap intervals over clips.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Optional
+
+import numpy as np
+import typer
+from tqdm import tqdm
+
+from aux_motion_core import artefact, baselines
+from aux_motion_core.backends.onnx import OnnxBackend
+from training.corrupt import random_joint_frames
+from training.data import load_split
+from training.windows import Windows, cut, mean_error, predict
+
+HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
+MISSING_SHARE = 0.4
+#: tier -> (stride between windows in seconds, what it is)
+TIERS = {
+    "new_subject": (0.2, "all trials of CMU subject 02, who is not in the training data"),
+    "new_motion": (0.2, "washwindow: a motion that no training clip shows"),
+    "handover": (0.1, "KTH handover: two people standing and handing over, upper bodies, optical capture"),
+    "real_tracker": (0.4, "Kinect v1 gestures of five standing people; each judged against the tracker's own joints"),
+    "seen_group": (0.2, "the papers' test files: recorded with people of the training data, so OPTIMISTIC"),
+}
+
+
+@dataclass
+class Judged:
+    """One clip's mean errors in mm: {predictor: (horizons,)}."""
+
+    name: str
+    action: str
+    group: str
+    windows: int
+    error_mm: dict[str, np.ndarray]
+
+
+def judge(clip, predictors: dict, backend, stride_s: float, seed: int) -> Judged | None:
+    """Errors of all predictors on one clip, and of the model with 40 % of joint-frames missing."""
+    w: Windows | None = cut(clip, backend.history_steps, backend.future_steps, backend.dt_s, stride_s)
+    if w is None:
+        return None
+    steps = [round(h / backend.dt_s) - 1 for h in HORIZONS_S]
+    error = {n: 1000 * mean_error(predict(b.infer, w.past, w.past_mask), w, steps) for n, b in predictors.items()}
+    rng = np.random.default_rng(seed)
+    gone = random_joint_frames(rng, w.past_mask.shape, np.full(len(w.past), MISSING_SHARE))
+    error["model_missing_40pct"] = 1000 * mean_error(predict(backend.infer, w.past, w.past_mask & ~gone), w, steps)
+    return Judged(clip.name, clip.action, clip.group, len(w.past), error)
+
+
+def interval(values: np.ndarray, rng: np.random.Generator, rounds: int = 2000) -> list[float]:
+    """95 % percentile bootstrap interval of the mean over clips, values (clips,)."""
+    means = values[rng.integers(len(values), size=(rounds, len(values)))].mean(1)
+    return [float(x) for x in np.percentile(means, [2.5, 97.5])]
+
+
+def summarise(rows: list[Judged], names: list[str]) -> dict:
+    """Means over clips, the best baseline and the model's gain on it with its interval."""
+    out: dict = {"clips": len(rows), "windows": sum(r.windows for r in rows), "mpjpe_mm": {}, "gain_percent": {}}
+    baseline_names = [n for n in names if n != "model"]
+    for i, h in enumerate(HORIZONS_S):
+        e = {n: np.array([r.error_mm[n][i] for r in rows]) for n in (*names, "model_missing_40pct")}
+        ok = np.all([np.isfinite(v) for v in e.values()], axis=0)
+        e = {n: v[ok] for n, v in e.items()}
+        mean = {n: round(float(v.mean()), 2) for n, v in e.items()}
+        best = min(baseline_names, key=lambda n: mean[n])
+        rng = np.random.default_rng(0)
+        pick = rng.integers(ok.sum(), size=(2000, ok.sum()))
+        gain = 100 * (1 - e["model"][pick].mean(1) / e[best][pick].mean(1))
+        low, high = (round(float(x), 1) for x in np.percentile(gain, [2.5, 97.5]))
+        out["mpjpe_mm"][f"{h}"] = {
+            **mean,
+            "model_interval": [round(x, 2) for x in interval(e["model"], np.random.default_rng(0))],
+        }
+        out["gain_percent"][f"{h}"] = {
+            "best_baseline": best,
+            "gain": round(100 * (1 - mean["model"] / mean[best]), 1),
+            "low": low,
+            "high": high,
+        }
+    return out
+
+
+def validate(model_dir: Path, data: Path) -> dict:
+    """All tiers; see the module's docstring. Raises `ArtefactError`, OSError or ValueError on wrong input."""
+    loaded = artefact.load(model_dir)
+    backend = OnnxBackend(loaded)
+    predictors = {"model": backend, **{n: baselines.make(n) for n in baselines.NAMES}}
+    names = list(predictors)
+    tiers: dict = {}
+    missing_rows: list[Judged] = []
+    for tier, (stride_s, what) in TIERS.items():
+        clips = load_split(data, tier)
+        rows = []
+        for k, clip in enumerate(tqdm(clips, desc=tier, leave=False)):
+            row = judge(clip, predictors, backend, stride_s, seed=k)
+            if row is not None:
+                rows.append(row)
+        classes = {a: summarise([r for r in rows if r.action == a], names) for a in sorted({r.action for r in rows})}
+        tiers[tier] = {"what": what, "too_short": len(clips) - len(rows), **summarise(rows, names), "classes": classes}
+        if tier == "real_tracker":
+            groups = sorted({r.group for r in rows})
+            tiers[tier]["people"] = {g: summarise([r for r in rows if r.group == g], names) for g in groups}
+        if tier == "new_subject":
+            missing_rows = rows
+    new = tiers["new_subject"]
+    missing = {h: e["model_missing_40pct"] for h, e in new["mpjpe_mm"].items()}
+    worst = [
+        {"tier": t, "class": a, "horizon_s": h, "gain_percent": g["gain"], "best_baseline": g["best_baseline"]}
+        for t, v in tiers.items()
+        for a, s in v["classes"].items()
+        for h, g in s["gain_percent"].items()
+        if h in ("0.4", "1.0") and g["gain"] < -5.0
+    ]
+    return {
+        "schema_version": 1,
+        "model": {"name": loaded.name, "version": loaded.version, "onnx_sha256": loaded.onnx_sha256},
+        "frame": "global",
+        "mean_over": "clips",
+        "mpjpe_mm": new["mpjpe_mm"],
+        "gain_percent": new["gain_percent"],
+        "missing_40pct": missing,
+        "missing_40pct_unit": "mm",
+        "missing_40pct_loss_percent": {
+            h: round(100 * (missing[h] / new["mpjpe_mm"][h]["model"] - 1), 1) for h in missing
+        },
+        "worse_than_baseline_by_5_percent": worst,
+        "clips": [
+            {"clip": r.name, "class": r.action, "model_mm": [round(float(x), 2) for x in r.error_mm["model"]]}
+            for r in missing_rows
+        ],
+        "tiers": tiers,
+    }
+
+
+def table(report: dict) -> str:
+    """The report as text: one line per tier and class."""
+    lines = [f"{'tier / class':34} {'clips':>5}  {'model mm':>15}  {'best baseline mm':>17}  {'gain %':>13}"]
+    lines.append(f"{'':34} {'':5}  {'0.4 s':>7} {'1.0 s':>7}  {'0.4 s':>8} {'1.0 s':>8}  {'0.4 s':>6} {'1.0 s':>6}")
+    for tier, v in report["tiers"].items():
+        for name, s in [(tier, v), *((f"  {a}", c) for a, c in v["classes"].items())]:
+            m, g = s["mpjpe_mm"], s["gain_percent"]
+            best = {h: m[h][g[h]["best_baseline"]] for h in ("0.4", "1.0")}
+            lines.append(
+                f"{name:34} {s['clips']:5d}  {m['0.4']['model']:7.1f} {m['1.0']['model']:7.1f}  "
+                f"{best['0.4']:8.1f} {best['1.0']:8.1f}  {g['0.4']['gain']:6.1f} {g['1.0']['gain']:6.1f}"
+            )
+    loss = report["missing_40pct_loss_percent"]
+    lines.append(f"new subject, 40 % of joint-frames missing: error larger by {loss['0.4']} % at 0.4 s, {loss['1.0']} % at 1.0 s")
+    return "\n".join(lines)
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz"),
+    data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
+    json_path: Annotated[Optional[Path], typer.Option("--json", help="where to write the report")] = None,
+) -> None:
+    """Judge an artefact against all baselines on held-out people and motions."""
+    try:
+        report = validate(model, data)
+    except (artefact.ArtefactError, OSError, ValueError) as e:
+        raise SystemExit(f"training.validate: {e}") from None
+    print(table(report))
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(report, indent=1) + "\n")
+        print(f"written: {json_path}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
