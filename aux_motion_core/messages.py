@@ -1,8 +1,8 @@
 """Between wire messages and the types of this package, without ROS.
 
-Everything here is duck typed: a message may come from rclpy, from rosbags or be any object with the attributes
-of `aux_motion_msgs`. What leaves (`frame_fields`, `prediction_fields`) are nested dicts of plain values and flat
-numpy arrays in wire layout, which every writer (rclpy, bags) turns into its own message objects.
+Everything here is duck typed: a message may come from rclpy, from rosbags or be any object with the
+attributes of `aux_motion_msgs`. What leaves (`frame_fields`, `prediction_fields`) are nested dicts of plain
+values and flat numpy arrays in wire layout, which every writer (rclpy, bags) turns into its own messages.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ def joint_columns(names: tuple[str, ...]) -> np.ndarray:
     """
     unknown = [n for n in names if n not in INDEX]
     if unknown:
+        shown = ", ".join(map(repr, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
         raise MessageError(
-            f"unknown joint names {', '.join(map(repr, unknown[:5]))}{' ...' if len(unknown) > 5 else ''}: expected "
-            f"names of body20 ({', '.join(JOINTS[:4])}, ...); map the tracker's joints with aux_motion_core.mappings"
+            f"unknown joint names {shown}: expected names of body20 ({', '.join(JOINTS[:4])}, ...); "
+            "map the tracker's joints with aux_motion_core.mappings"
         )
     repeated = [n for n, count in Counter(names).items() if count > 1]
     if repeated:
-        raise MessageError(f"joint names {', '.join(map(repr, repeated[:5]))} come more than once: send each once")
+        raise MessageError(f"joint names {', '.join(map(repr, repeated[:5]))} repeat: send each once")
     columns = np.array([INDEX[n] for n in names], dtype=np.int64)
     columns.setflags(write=False)
     return columns
@@ -79,8 +80,8 @@ def _array(msg: Any, name: str, shape: tuple[int, ...], dtype: Any, optional: bo
 def frame_from_message(msg: Any) -> SkeletonFrame:
     """A `SkeletonArray` as a `SkeletonFrame`.
 
-    A joint counts as missing when it has a NaN or infinite coordinate, status MISSING, confidence 0, or no column
-    in the message.
+    A joint counts as missing when it has a NaN or infinite coordinate, status MISSING, confidence 0, or no
+    column in the message.
 
     Args:
         msg: an `aux_motion_msgs/SkeletonArray` of rclpy or rosbags.
@@ -183,7 +184,7 @@ def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
         batch: every known person.
 
     Returns:
-        Nested dict with the names of the message's fields; arrays flat and in wire type; `people` a list of dicts.
+        Nested dict with the names of the message's fields; arrays flat, in wire type; `people` a list of dicts.
     """
     return {
         "header": {"stamp": ns_to_stamp(batch.stamp_ns), "frame_id": batch.frame_id},
