@@ -139,7 +139,7 @@ def read_messages(path: str | Path, msgtype: str, topic: str | None = None) -> I
         topics = sorted({c.topic for c in wanted})
         if len(topics) > 1:
             raise BagError(
-                f"bag {path} has several {msgtype} topics: {', '.join(topics)}; name one (--topic)"
+                f"bag {path} has several {msgtype}: {', '.join(topics)}; name one (--topic)"
             )
         count = 0
         messages = iter(reader.messages(connections=wanted))

@@ -64,7 +64,10 @@ def joint_columns(names: tuple[str, ...]) -> np.ndarray:
 
 
 def _array(msg: Any, name: str, shape: tuple[int, ...], dtype: Any, optional: bool) -> np.ndarray | None:
-    flat = np.asarray(getattr(msg, name), dtype=dtype).reshape(-1)
+    values = getattr(msg, name)
+    if isinstance(values, (bytes, bytearray)):
+        values = np.frombuffer(values, np.uint8)
+    flat = np.asarray(values, dtype=dtype).reshape(-1)
     if optional and flat.size == 0:
         return None
     expected = int(np.prod(shape))
@@ -184,7 +187,7 @@ def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
         batch: every known person.
 
     Returns:
-        Nested dict with the names of the message's fields; arrays flat, in wire type; `people` a list of dicts.
+        Nested dict with the names of the message's fields; arrays flat; `people` a list of dicts.
     """
     return {
         "header": {"stamp": ns_to_stamp(batch.stamp_ns), "frame_id": batch.frame_id},
@@ -239,7 +242,7 @@ def batch_from_message(msg: Any) -> PredictionBatch:
         frame_id=str(msg.header.frame_id),
         model_name=str(msg.model_name),
         model_version=str(msg.model_version),
-        dt_s=float(msg.dt_s),
+        dt_s=round(float(msg.dt_s), 6),  # float32 on the wire: 0.04 comes as 0.0399999991
         steps=steps,
         joint_names=tuple(str(n) for n in msg.joint_names),
         people=tuple(people),
