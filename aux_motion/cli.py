@@ -1,0 +1,145 @@
+"""The command line `aux-motion`. Each command imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="aux-motion",
+    help="Predict where people's joints will be, from a partial and noisy stream of 3D skeletons.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False)]
+Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where the bag has several.")]
+Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
+BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
+
+
+@app.command(context_settings=_OPEN)
+def run(context: typer.Context) -> None:
+    """Start the predictor node without ROS launch (aux-motion run --help lists its options)."""
+    from aux_motion import run as implementation
+
+    raise typer.Exit(implementation.main(context.args) or 0)
+
+
+@app.command(context_settings=_OPEN)
+def track(context: typer.Context) -> None:
+    """Track people in a video or camera with MediaPipe (aux-motion track --help lists its options)."""
+    from aux_motion import track as implementation
+
+    raise typer.Exit(implementation.main(context.args) or 0)
+
+
+@app.command()
+def predict(
+    bag: Bag,
+    out: Annotated[Path | None, typer.Option(help="Write skeletons and predictions to this .mcap.")] = None,
+    topic: Topic = None,
+    model: Model = None,
+    backend: BackendName = "onnx",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    fixed_frame: Annotated[
+        str | None,
+        typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera)."),
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Judge the baselines beside the model.")] = True,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+) -> None:
+    """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
+    from aux_motion import offline
+
+    values = {"backend": backend, "threads": threads}
+    if model is not None:
+        values["model_dir"] = str(model)
+    if fixed_frame is not None:
+        values["fixed_frame"] = fixed_frame
+    report = offline.predict(bag, out=out, topic=topic, params=params, values=values, baselines=baselines)
+    typer.echo(offline.text(report, out))
+    if json_out is not None:
+        json_out.parent.mkdir(parents=True, exist_ok=True)
+        json_out.write_text(json.dumps(offline.as_json(report), indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def play(
+    bag: Bag,
+    to: Annotated[str, typer.Option(help="Topic to publish on.")] = "skeletons",
+    topic: Topic = None,
+    rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed: 2 is twice as fast.")] = 1.0,
+    loop: Annotated[bool, typer.Option(help="Start again at the end.")] = False,
+    keep_stamps: Annotated[bool, typer.Option(help="Publish recorded stamps, not the present.")] = False,
+    wait_for: Annotated[int, typer.Option(min=0, help="Wait for so many subscribers before playing.")] = 1,
+) -> None:
+    """Publish a bag's skeletons in real time. Never on the domain of a robot that works."""
+    from aux_motion import player
+
+    count = player.play(bag, to, topic, rate, loop, keep_stamps, wait_for)
+    typer.echo(f"played {count} messages of {bag} on {to}")
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(1 <= n <= 64 for n in numbers):
+        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to 64 with commas, such as 1,4,8")
+    return numbers
+
+
+@app.command()
+def bench(
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
+    model: Model = None,
+    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8",
+    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
+    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage.")] = 300,
+    baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
+    dds_seconds: Annotated[float, typer.Option(min=0.0, help="End-to-end run over DDS; 0: none.")] = 15.0,
+) -> None:
+    """Measure latency per stage, end to end over DDS, start-up and memory."""
+    from aux_motion import bench as implementation
+
+    records = implementation.run(
+        model, _numbers(people, "--people"), _numbers(threads, "--threads"), rounds, baselines, dds_seconds
+    )
+    typer.echo(implementation.table(records))
+    if json_out is not None:
+        json_out.parent.mkdir(parents=True, exist_ok=True)
+        json_out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"written: {json_out}")
+
+
+def main() -> None:
+    """Entry point: a known or unknown error ends in one line and exit code 2.
+
+    AUX_MOTION_TRACEBACK=1 in the environment shows where it came from.
+    """
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("AUX_MOTION_TRACEBACK"):
+            raise
+        lines = str(error).strip().splitlines() or ["no further message"]
+        named = isinstance(error, ValueError)  # every error class of this package is one
+        print(f"aux-motion: error: {'' if named else type(error).__name__ + ': '}{lines[0]}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
