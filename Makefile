@@ -1,0 +1,65 @@
+# From a clean clone: `make demo`, `make test`. Each makes .venv, installs what it needs and builds the messages once.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint msgs clean
+
+# Nothing of a sourced ROS may reach what runs here, and nothing that runs here may reach a robot: a private domain on
+# this machine only. AUX_MOTION_DOMAIN_ID chooses the domain.
+unexport $(filter AMENT_% COLCON_% ROS_% RMW_% _ROS_% FASTRTPS_% FASTDDS_% CYCLONEDDS_% ZENOH_%,$(.VARIABLES))
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH VIRTUAL_ENV
+override ROS_DOMAIN_ID := $(or $(AUX_MOTION_DOMAIN_ID),$(shell echo $$((RANDOM % 101 + 1))))
+override ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt
+REQUIREMENTS := setup.py constraints.txt
+# MediaPipe has no wheel for Python 3.13: its tests are skipped there.
+TRACKER = $(shell $(PY) -c 'import sys; print("" if sys.version_info >= (3, 13) else ",tracker")')
+
+help:
+	@echo "make demo   play the recorded sample through the node, see build/demo"
+	@echo "make test   all tests"
+	@echo "make lint   static checks"
+	@echo "make msgs   build the messages into $(VENV)"
+	@echo "make clean  remove $(VENV) and everything built"
+
+demo: $(VENV)/.demo-installed
+	@$(PY) tools/build_messages.py
+	@$(PY) -m aux_motion.demo $(DEMO_ARGS)
+
+test: $(VENV)/.test-installed
+	@$(PY) tools/build_messages.py
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint-installed
+	@$(PY) -m ruff check .
+
+msgs: $(VENV)/.demo-installed
+	@$(PY) tools/build_messages.py
+
+clean:
+	rm -rf $(VENV) build install log ros2_ws/build ros2_ws/install ros2_ws/log
+
+$(PY):
+	@bash tools/make_venv.sh $(VENV)
+
+$(VENV)/.lint-installed: constraints.txt | $(PY)
+	@$(PIP) ruff
+	@touch $@
+
+$(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
+	@if [ "$$(uname -m)" != x86_64 ]; then \
+	  echo "the ROS wheels exist for x86-64 only: build with colcon on a ROS 2 installation, see README.md" >&2; exit 1; fi
+	@echo "installing into $(VENV)"
+	@$(PIP) -U pip setuptools wheel
+	@$(PIP) -e '.[ros,ros-build,plots]'
+	@touch $@
+
+$(VENV)/.test-installed: $(VENV)/.demo-installed
+	@echo "installing what the tests need into $(VENV)"
+	@$(PIP) -e '.[training,test$(TRACKER)]'
+	@touch $@
