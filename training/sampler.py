@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.normalise import normalise
+from aux_motion_core.normalise import into_frame, normalise
 from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
 
 _LOWER = np.array(
@@ -32,6 +32,10 @@ class SamplerConfig:
     size_high: float = 1.15
     definition_share: float = 0.5
     definition_sigma_m: float = 0.02
+    reversed_share: float = 0.25  # played backwards: people also step back
+    drift_share: float = 0.15  # carried along at a constant speed: the root's motion is not told by the pose
+    drift_sigma_mps: float = 0.4
+    cut_speed_mps: float = 20.0  # a faster joint is a fault of the recording: no window crosses it
     balance: float = 0.5  # a motion class weighs as its duration to this power
 
 
@@ -49,6 +53,7 @@ class WindowSampler:
         self.config, self.history = config, history
         self.time = (np.arange(history + future) - history + 1) * dt_s
         span = self.time[-1] - self.time[0]
+        clips = [part for c in clips for part in split_at_faults(c, config.cut_speed_mps)]
         clips = [c for c in clips if (len(c.positions) - 1) / c.rate_hz > 1.02 * span]
         if not clips:
             raise ValueError(f"no training clip is longer than {span:.2f} s: give longer recordings")
@@ -88,6 +93,8 @@ class WindowSampler:
         source *= np.minimum(1.0, 0.99 * self.length_s[clip] / np.maximum(reach, 1e-9))[:, None]
         low, high = -source[:, 0], self.length_s[clip] - source[:, -1]
         at = (low + rng.random(n) * (high - low))[:, None] + source
+        backwards = rng.random(n) < c.reversed_share
+        at = np.where(backwards[:, None], self.length_s[clip][:, None] - at, at)
         at = np.clip(at, 0.0, self.length_s[clip][:, None]) * self.rate[clip][:, None]
         i = np.minimum(at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1)
         f = (at - i).astype(np.float32)[..., None, None]
@@ -101,10 +108,12 @@ class WindowSampler:
         w = np.where(stand[:, None, None, None], fixed, w)
 
         ones = np.ones((n, 1, N_JOINTS), bool)
-        w = to_frame(w, normalise(w[:, present], ones)[1])
+        w = into_frame(w, normalise(w[:, present], ones)[1])
         flip = rng.random(n) < 0.5
         mirrored = w[:, :, MIRROR] * np.array([1.0, -1.0, 1.0], np.float32)
         w = np.where(flip[:, None, None, None], mirrored, w)
+        drift = rng.normal(0.0, c.drift_sigma_mps, (n, 1, 1, 2)) * (rng.random((n, 1, 1, 1)) < c.drift_share)
+        w[..., :2] += drift * self.time[:, None, None]
         w = w * rng.uniform(c.size_low, c.size_high, n)[:, None, None, None]
         # another tracker's joint definitions: it is also judged by them
         shift = rng.normal(0.0, c.definition_sigma_m, (n, 1, N_JOINTS, 3))
@@ -112,8 +121,15 @@ class WindowSampler:
         return w.astype(np.float32)
 
 
-def to_frame(positions: np.ndarray, pose) -> np.ndarray:
-    """Positions (N, ..., 3) brought into the normalised frame that `normalise` chose."""
-    from aux_motion_core.normalise import into_frame
+@dataclass
+class _Part:
+    positions: np.ndarray
+    rate_hz: float
+    action: str
 
-    return into_frame(positions, pose)
+
+def split_at_faults(clip, speed_mps: float) -> list[_Part]:
+    """The stretches of a clip between frames where some joint moves faster than `speed_mps`."""
+    step = np.linalg.norm(np.diff(clip.positions, axis=0), axis=-1).max(1) * clip.rate_hz
+    cuts = np.flatnonzero(step > speed_mps) + 1
+    return [_Part(p, clip.rate_hz, clip.action) for p in np.split(clip.positions, cuts) if len(p) > 1]

@@ -17,11 +17,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from aux_motion_core.normalise import normalise
+from aux_motion_core.normalise import Heading, into_frame, normalise
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised, random_joint_frames
 from training.data import load_split
 from training.model import AuxMotionModel, ModelConfig
-from training.sampler import SamplerConfig, WindowSampler, to_frame
+from training.sampler import SamplerConfig, WindowSampler
 from training.windows import cut, mean_error, predict
 
 CHECKPOINT_VERSION = 1
@@ -42,6 +42,7 @@ class TrainConfig(BaseModel):
     clip_norm: float = 1.0
     ema: float = 0.998
     validate_every: int = 500
+    heading_sigma_rad: float = 0.35
     task_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # prediction, masking, denoising
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)
@@ -64,11 +65,14 @@ def make_batch(sampler: WindowSampler, config: TrainConfig, step: int) -> dict[s
     noised, noised_seen = corrupt_noised(rng, noised_part, config.corruption)
     past = np.concatenate([clean_part, masked, noised])
     observed = np.concatenate([np.ones(clean_part.shape[:3], bool), masked_seen, noised_seen])
-    values, pose = normalise(past, observed)
+    heading = normalise(past, observed)[1]
+    # a heading that is a little off must not matter
+    turn = rng.normal(0.0, config.heading_sigma_rad, len(past)) * (rng.random(len(past)) < 0.5)
+    heading = Heading(heading.origin, heading.yaw + turn)
     return {
-        "past": values.astype(np.float32),
+        "past": (into_frame(past, heading) * observed[..., None]).astype(np.float32),
         "observed": observed.astype(np.float32),
-        "clean": to_frame(windows, pose).astype(np.float32),
+        "clean": into_frame(windows, heading).astype(np.float32),
     }
 
 
