@@ -164,7 +164,7 @@ def table(report: dict) -> str:
 def main(
     model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz"),
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
-    json_path: Annotated[Optional[Path], typer.Option("--json", help="where to write the report")] = None,
+    json_path: Annotated[Optional[Path], typer.Option("--json", help="report; default: beside the artefact")] = None,
 ) -> None:
     """Judge an artefact against all baselines on held-out people and motions."""
     try:
@@ -172,10 +172,10 @@ def main(
     except (artefact.ArtefactError, OSError, ValueError) as e:
         raise SystemExit(f"training.validate: {e}") from None
     print(table(report))
-    if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
-        print(f"written: {json_path}")
+    path = json_path or model / "validation.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"written: {path}")
 
 
 if __name__ == "__main__":
