@@ -15,7 +15,7 @@ export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt
+PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-build-isolation -c constraints.txt
 REQUIREMENTS := setup.py constraints.txt
 # MediaPipe has no wheel for Python 3.13: its tests are skipped there.
 TRACKER = $(shell $(PY) -c 'import sys; print("" if sys.version_info >= (3, 13) else ",tracker")')

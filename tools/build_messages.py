@@ -1,7 +1,7 @@
 """Build `aux_motion_msgs` with colcon against the ROS wheels of this virtual environment.
 
-Run it with the interpreter of that environment: `.venv/bin/python tools/build_messages.py`. The messages are
-installed into the environment itself, so that `import aux_motion_msgs` needs no sourcing. Nothing happens when
+Run it with the interpreter of that environment: `.venv/bin/python tools/build_messages.py`. The messages
+are installed into the environment, so that `import aux_motion_msgs` needs no sourcing. Nothing happens when
 they are up to date.
 """
 
