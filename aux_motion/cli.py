@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -123,13 +124,17 @@ def bench(
         typer.echo(f"written: {json_out}")
 
 
-def main() -> None:
-    """Entry point: a known or unknown error ends in one line and exit code 2.
+def guard(call: Callable[[], object], name: str) -> None:
+    """Call; an error, expected or not, ends the process with one line and exit code 2.
 
     AUX_MOTION_TRACEBACK=1 in the environment shows where it came from.
+
+    Args:
+        call: a command.
+        name: begins the line.
     """
     try:
-        app()
+        call()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -137,8 +142,13 @@ def main() -> None:
             raise
         lines = str(error).strip().splitlines() or ["no further message"]
         named = isinstance(error, ValueError)  # every error class of this package is one
-        print(f"aux-motion: error: {'' if named else type(error).__name__ + ': '}{lines[0]}", file=sys.stderr)
+        print(f"{name}: error: {'' if named else type(error).__name__ + ': '}{lines[0]}", file=sys.stderr)
         sys.exit(2)
+
+
+def main() -> None:
+    """Entry point of `aux-motion`."""
+    guard(app, "aux-motion")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""`aux-motion predict`: the node's parameters, frames and predictor on a bag, without DDS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from aux_motion.frames import Frames
+from aux_motion.parameters import NodeParameters, ParameterError, default_model_dir, validate
+from aux_motion_core import bags, judge, replay
+from aux_motion_core.baselines import BASELINES
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.predictor import Predictor, make_backend
+
+_NODE = "aux_motion_predictor"
+
+
+def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None) -> dict[str, Predictor]:
+    """A predictor with each baseline as its backend, by name."""
+    config = config or PredictorConfig()
+    return {name: Predictor(make_backend(name, ""), config, fixed_frame) for name in BASELINES}
+
+
+def file_parameters(path: Path) -> dict[str, Any]:
+    """The predictor's values in a ROS parameter file.
+
+    Raises:
+        ParameterError: no such file, no YAML, or nothing in it for the node.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"cannot read parameter file {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ParameterError(f"parameter file {path} is no YAML: {' '.join(str(error).split())}") from None
+    values: dict[str, Any] = {}
+    for key, section in (content or {}).items() if isinstance(content, dict) else ():
+        if key.strip("/").split("/")[-1] in ("**", _NODE) and isinstance(section, dict):
+            values.update(section.get("ros__parameters") or {})
+    if not values:
+        raise ParameterError(f"parameter file {path} has no section {_NODE} (or /**) with ros__parameters")
+    return {k: v for k, v in values.items() if k in NodeParameters.model_fields}
+
+
+def predict(
+    bag: Path,
+    out: Path | None = None,
+    topic: str | None = None,
+    params: Path | None = None,
+    values: dict[str, Any] | None = None,
+    baselines: bool = True,
+    progress: bool = True,
+) -> replay.Report:
+    """Predict a bag with the node's path.
+
+    Args:
+        bag: folder or bare file.
+        out: `.mcap` to write, or None.
+        topic: skeleton topic, where the bag has several.
+        params: ROS parameter file.
+        values: parameters that win over the file; without `fixed_frame` the bag's own frame is the fixed one.
+        baselines: judge the baselines too.
+        progress: show a bar.
+
+    Returns:
+        What was done; the first source of the verdict is the chosen backend.
+
+    Raises:
+        ValueError: one line on what is wrong with bag, model or parameters.
+    """
+    total = bags.count_messages(bag, bags.SKELETONS, topic)
+    values = {**(file_parameters(params) if params else {}), **(values or {})}
+    if not values.get("fixed_frame"):
+        errors: list[ValueError] = []
+        first = next(bags.read_skeletons(bag, topic, on_bad=errors.append), None)
+        if first is None:
+            raise bags.BagError(f"no message of bag {bag} can be used; the first one: {errors[0]}")
+        values["fixed_frame"] = first[1].frame_id
+    parameters = validate(values)
+    folder = parameters.model_dir or str(default_model_dir())
+    backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+    name = "model" if parameters.backend == "onnx" else parameters.backend
+    predictors = {name: Predictor(backend, parameters, parameters.fixed_frame)}
+    if baselines:
+        others = baseline_predictors(parameters.fixed_frame, parameters)
+        predictors.update({k: v for k, v in others.items() if k != name})
+    frames = Frames(parameters.fixed_frame, parameters.static_transform_frame, parameters.static_transform)
+    try:
+        return replay.predict_bag(
+            bag,
+            predictors,
+            out=out,
+            topic=topic,
+            to_fixed=frames.to_fixed,
+            progress=lambda items: tqdm(items, total=total, unit="message", disable=None if progress else True),
+        )
+    finally:
+        frames.close()
+
+
+def as_json(report: replay.Report) -> dict[str, Any]:
+    """A report as plain values."""
+    return {
+        "mpjpe_mm": report.verdict.mpjpe_mm,
+        "samples": report.verdict.samples,
+        "frames_in": report.frames,
+        "rejected": dict(report.rejected),
+        "predictions": report.predictions,
+        "people": sorted(report.people),
+        "duration_s": report.duration_s,
+        "predictor_s": report.wall_s,
+        "counters": report.counters,
+    }
+
+
+def text(report: replay.Report, out: Path | None) -> str:
+    """A report as a readable table."""
+    each_ms = 1e3 * report.wall_s / max(report.frames, 1)
+    lines = [
+        judge.error_table(report.verdict),
+        "",
+        f"{report.frames} messages in {report.duration_s:.1f} s, {len(report.people)} people, "
+        f"{report.predictions} predictions, {each_ms:.1f} ms each",
+    ]
+    lines += [f"rejected {count}: {reason}" for reason, count in report.rejected.most_common()]
+    repaired = {k: v for k, v in sorted(report.counters.items()) if v}
+    if repaired:
+        lines.append("dropped or repaired: " + ", ".join(f"{k} {v}" for k, v in repaired.items()))
+    if out is not None:
+        lines.append(f"written: {out} (/skeletons, /predictions)")
+    return "\n".join(lines)
