@@ -23,6 +23,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aux_motion_msgs/msg/person_prediction.hpp"
@@ -50,7 +51,9 @@ public:
   /// Throws std::out_of_range when there is no such person, std::invalid_argument when the lengths of the person's
   /// arrays do not fit the array's steps and joint names.
   PredictionView(const msg::PredictionArray & array, std::size_t person)
-  : array_(array), person_(array.people.at(person))
+  : array_(array), person_(array.people.at(person)),
+    // dt_s is a float32: 0.04 comes as 0.0399999991; whole microseconds bring the step back
+    dt_ns_(static_cast<std::int64_t>(std::llround(static_cast<double>(array.dt_s) * 1e6)) * 1000)
   {
     const std::size_t n_joints = joints();
     const std::size_t n_steps = steps();
@@ -59,8 +62,10 @@ public:
     check("joint_status", person_.joint_status.size(), n_joints, false);
     check("radius", person_.radius.size(), n_steps * n_joints, true);
     check("scale", person_.scale.size(), n_steps * n_joints * 3, true);
-    if (!std::isfinite(array_.dt_s) || array_.dt_s <= 0.0f) {
-      throw std::invalid_argument("dt_s is " + std::to_string(array_.dt_s) + ", expected a positive number of seconds");
+    if (dt_ns_ <= 0 || n_steps == 0) {
+      throw std::invalid_argument(
+              "dt_s is " + std::to_string(array_.dt_s) + " and steps " + std::to_string(n_steps) +
+              ", expected a positive step in seconds and at least one step");
     }
   }
 
@@ -121,25 +126,43 @@ public:
   /// The same, for a time in nanoseconds.
   std::optional<std::vector<Point>> at(std::int64_t nanoseconds) const
   {
-    const std::int64_t stamp = to_nanoseconds(person_.stamp);
-    if (nanoseconds < stamp || nanoseconds > to_nanoseconds(person_.valid_until)) {return std::nullopt;}
-    // dt_s travels as float32: a time exactly at the last step may come out one rounding error beyond it.
-    const double position = static_cast<double>(nanoseconds - stamp) * 1e-9 / static_cast<double>(array_.dt_s);
-    const double last = static_cast<double>(steps());
-    if (position > last * (1.0 + 1e-6)) {return std::nullopt;}
-
-    const double clipped = std::min(position, last);
-    const std::size_t before = std::min(static_cast<std::size_t>(clipped), steps() > 0 ? steps() - 1 : 0);
-    const double weight = clipped - static_cast<double>(before);
+    if (!covers(nanoseconds)) {return std::nullopt;}
+    const auto [passed, weight] = bracket(nanoseconds);
     std::vector<Point> pose(joints());
     for (std::size_t j = 0; j < pose.size(); ++j) {
-      const Point from = before == 0 ? recovered(j) : mean(before - 1, j);
-      const Point to = steps() == 0 ? from : mean(before, j);
-      for (std::size_t axis = 0; axis < 3; ++axis) {
-        pose[j][axis] = from[axis] + weight * (to[axis] - from[axis]);
+      pose[j] = passed == 0 ? recovered(j) : mean(passed - 1, j);
+      if (weight > 0.0) {
+        const Point next = mean(passed, j);
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          pose[j][axis] = (1.0 - weight) * pose[j][axis] + weight * next[axis];
+        }
       }
     }
     return pose;
+  }
+
+  /// Radius of every joint around at(nanoseconds): the larger one of the two steps around that time.
+  ///
+  /// Nothing where at() gives nothing, and when radius_basis is "none".
+  std::optional<std::vector<double>> radius_at(std::int64_t nanoseconds) const
+  {
+    if (!covers(nanoseconds) || person_.radius.empty()) {return std::nullopt;}
+    const auto [passed, weight] = bracket(nanoseconds);
+    const std::size_t first = passed == 0 ? 0 : passed - 1;
+    const std::size_t last = weight > 0.0 ? passed : first;
+    std::vector<double> radii(joints());
+    for (std::size_t j = 0; j < radii.size(); ++j) {
+      radii[j] = std::max(*radius(first, j), *radius(last, j));
+    }
+    return radii;
+  }
+
+  /// Whether at() answers for this time.
+  bool covers(std::int64_t nanoseconds) const
+  {
+    const std::int64_t stamp = to_nanoseconds(person_.stamp);
+    const std::int64_t end = stamp + static_cast<std::int64_t>(steps()) * dt_ns_;
+    return stamp <= nanoseconds && nanoseconds <= std::min(end, to_nanoseconds(person_.valid_until));
   }
 
 private:
@@ -155,6 +178,15 @@ private:
       throw std::out_of_range(
               std::string(what) + " " + std::to_string(value) + " of " + std::to_string(size));
     }
+  }
+
+  /// Whole steps passed at a covered time, and the share of the next one.
+  std::pair<std::size_t, double> bracket(std::int64_t nanoseconds) const
+  {
+    const std::int64_t offset = nanoseconds - to_nanoseconds(person_.stamp);
+    return {
+      static_cast<std::size_t>(offset / dt_ns_),
+      static_cast<double>(offset % dt_ns_) / static_cast<double>(dt_ns_)};
   }
 
   std::size_t index(std::size_t step, std::size_t joint) const
@@ -176,6 +208,7 @@ private:
 
   const msg::PredictionArray & array_;
   const msg::PersonPrediction & person_;
+  const std::int64_t dt_ns_;
 };
 
 }  // namespace aux_motion_msgs

@@ -1,0 +1,114 @@
+"""Starts the predictor: `ros2 launch aux_motion predict.launch.py fixed_frame:=map`.
+
+The parameters come from the parameter file. An argument that is given wins over the file; one that is not
+given changes nothing.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+BOOLEAN = ["", "true", "false"]
+
+
+def model_folder(model: str, share: Path) -> str:
+    """Folder of a model artefact: the name of a shipped model, or a path."""
+    shipped = share / "models" / model
+    return str(shipped if shipped.is_dir() else Path(model).expanduser())
+
+
+def predictor(context):
+    """The node, with the arguments that were given."""
+    share = Path(get_package_share_directory("aux_motion"))
+    given = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in (
+            "params_file",
+            "namespace",
+            "model",
+            "input_topic",
+            "fixed_frame",
+            "use_sim_time",
+            "autostart",
+            "log_level",
+        )
+    }
+    params_file = (
+        Path(given["params_file"]).expanduser()
+        if given["params_file"]
+        else share / "config" / "predictor.yaml"
+    )
+    if not params_file.is_file():
+        raise RuntimeError(f"params_file {params_file} does not exist: give the path of a ROS parameter file")
+
+    overrides = {}
+    for name in ("input_topic", "fixed_frame"):
+        if given[name]:
+            overrides[name] = ParameterValue(given[name], value_type=str)
+    if given["model"]:
+        overrides["model_dir"] = ParameterValue(model_folder(given["model"], share), value_type=str)
+    for name in ("use_sim_time", "autostart"):
+        if given[name]:
+            overrides[name] = given[name] == "true"
+    return [
+        Node(
+            package="aux_motion",
+            executable="aux_motion_predictor",
+            name="aux_motion_predictor",
+            namespace=given["namespace"],
+            parameters=[str(params_file), overrides] if overrides else [str(params_file)],
+            ros_arguments=["--log-level", given["log_level"]] if given["log_level"] else [],
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def generate_launch_description():
+    """Called by `ros2 launch`."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "params_file",
+                default_value="",
+                description="ROS parameter file; empty: the package's predictor.yaml",
+            ),
+            DeclareLaunchArgument(
+                "namespace", default_value="", description="Namespace of the node and its topics"
+            ),
+            DeclareLaunchArgument(
+                "model", default_value="", description="Name of a shipped model or folder of an artefact"
+            ),
+            DeclareLaunchArgument(
+                "input_topic",
+                default_value="",
+                description="Topic of the aux_motion_msgs/SkeletonArray input",
+            ),
+            DeclareLaunchArgument(
+                "fixed_frame",
+                default_value="",
+                description="Frame of the predictions: not accelerating, z up",
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time", default_value="", choices=BOOLEAN, description="Take the time from /clock"
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="",
+                choices=BOOLEAN,
+                description="Configure and activate the node at once",
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="",
+                choices=["", "debug", "info", "warn", "error", "fatal"],
+                description="Least severity that is logged",
+            ),
+            OpaqueFunction(function=predictor),
+        ]
+    )

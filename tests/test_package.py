@@ -1,0 +1,145 @@
+"""What is declared, and what `cd ros2_ws && colcon build` puts where ROS looks for it."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+
+MESSAGES = ("SkeletonArray", "PersonPrediction", "PredictionArray")
+
+
+def run(*command: object, env: dict[str, str], cwd: Path) -> str:
+    """Standard output of a command that must succeed."""
+    arguments = [str(c) for c in command]
+    done = subprocess.run(arguments, env=env, cwd=cwd, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("manifest", ["package.xml", "ros2_ws/src/aux_motion_msgs/package.xml"])
+def test_manifest_is_complete(root: Path, manifest: str) -> None:
+    package = ElementTree.parse(root / manifest).getroot()
+    assert package.get("format") == "3"
+    assert package.findtext("license") == "Apache-2.0"
+    assert package.findtext("export/build_type") in ("ament_python", "ament_cmake")
+    assert package.findtext("version") == ElementTree.parse(root / "package.xml").findtext("version")
+
+
+def test_version_is_the_same_in_setup_and_manifest(root: Path) -> None:
+    calls = [n for n in ast.walk(ast.parse((root / "setup.py").read_text())) if isinstance(n, ast.Call)]
+    setup = next(c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "setup")
+    version = next(ast.literal_eval(k.value) for k in setup.keywords if k.arg == "version")
+    assert ElementTree.parse(root / "package.xml").getroot().findtext("version") == version
+
+
+def test_ros_packages_that_are_imported_are_declared(root: Path) -> None:
+    declared = {e.text for e in ElementTree.parse(root / "package.xml").getroot().iter("exec_depend")}
+    imported = set()
+    for file in [*(root / "aux_motion").rglob("*.py"), *(root / "launch").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    ros = imported & {"rclpy", "launch", "launch_ros", "ament_index_python"}
+    ros |= {n for n in imported if n.endswith(("_msgs", "_interfaces"))}
+    ros |= {"tf2_ros_py"} if "tf2_ros" in imported else set()
+    assert "rclpy" in ros
+    assert ros <= declared, f"add to package.xml: {sorted(ros - declared)}"
+
+
+def test_scripts_land_in_lib(root: Path) -> None:
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    assert config["install"]["install_scripts"] == "$base/lib/aux_motion"
+    assert config["develop"]["script_dir"] == "$base/lib/aux_motion"
+
+
+def test_pyproject_declares_no_project(root: Path) -> None:
+    # A [project] table without scripts makes setuptools drop the console scripts of setup.py.
+    assert "[project]" not in (root / "pyproject.toml").read_text().split("\n")
+
+
+def test_workspace_finds_both_packages(root: Path) -> None:
+    link = root / "ros2_ws" / "src" / "aux_motion"
+    assert link.is_symlink() and os.readlink(link) == "../.."
+
+
+def test_message_cmake_lists_every_message(root: Path) -> None:
+    package = root / "ros2_ws" / "src" / "aux_motion_msgs"
+    files = {f"msg/{file.name}" for file in (package / "msg").iterdir()}
+    assert files == {f"msg/{name}.msg" for name in MESSAGES}
+    cmake = (package / "CMakeLists.txt").read_text()
+    assert all(f'"{file}"' in cmake for file in files)
+
+
+def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
+    pytest.importorskip("rclpy")
+    from aux_motion import parameters
+
+    values = yaml.safe_load((root / "config" / "predictor.yaml").read_text())["/**"]["ros__parameters"]
+    assert set(values) <= set(parameters.NodeParameters.model_fields)
+    checked = parameters.validate(values)
+    assert checked.fixed_frame == "map" and checked.autostart is True
+    # The file shows the defaults: what it says and the node says must not drift apart.
+    own = {"fixed_frame", "autostart"}
+    defaults = {n: parameters.NodeParameters.model_fields[n].default for n in values if n not in own}
+    assert {n: values[n] for n in defaults} == defaults
+
+
+def test_rviz_layout_shows_the_markers(root: Path) -> None:
+    layout = yaml.safe_load((root / "config" / "predict.rviz").read_text())["Visualization Manager"]
+    markers = [d for d in layout["Displays"] if d["Class"] == "rviz_default_plugins/MarkerArray"]
+    assert [d["Topic"]["Value"] for d in markers] == ["markers"]
+    assert layout["Global Options"]["Fixed Frame"] == "map"
+
+
+@pytest.mark.timeout(400)
+def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Path, tmp_path: Path) -> None:
+    package = built_workspace.install / "aux_motion"
+    for script in ("aux_motion_predictor", "aux-motion"):
+        assert os.access(package / "lib" / "aux_motion" / script, os.X_OK), script
+    share = package / "share" / "aux_motion"
+    assert (share / "package.xml").is_file()
+    assert (share / "launch" / "predict.launch.py").is_file()
+    assert (share / "config" / "predictor.yaml").is_file()
+    assert (share / "config" / "predict.rviz").is_file()
+    models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
+    for model in models:
+        for file in ("model.onnx", "model.json"):
+            assert (share / model / file).is_file(), f"{model}/{file}"
+    assert (package / "share/ament_index/resource_index/packages/aux_motion").is_file()
+
+    header = "include/aux_motion_msgs/aux_motion_msgs/prediction_view.hpp"
+    assert (built_workspace.install / "aux_motion_msgs" / header).is_file()
+
+
+@pytest.mark.timeout(400)
+def test_built_packages_are_importable_and_only_they(built_workspace, tmp_path: Path) -> None:
+    code = (
+        "import aux_motion, aux_motion_core, aux_motion_msgs.msg as m\n"
+        "import importlib.util, pathlib\n"
+        "assert importlib.util.find_spec('training') is None\n"
+        f"for name in {MESSAGES!r}: getattr(m, name)()\n"
+        "core = pathlib.Path(aux_motion_core.__file__).parent\n"
+        "print(aux_motion.__file__, m.__file__, len(list((core / 'msg').glob('*.msg'))))\n"
+    )
+    out = run(sys.executable, "-c", code, env=built_workspace.env, cwd=tmp_path).split()
+    assert all(path.startswith(str(built_workspace.install)) for path in out[:2]), out
+    assert out[2] == str(len(MESSAGES))
+
+
+@pytest.mark.timeout(400)
+def test_built_command_line_starts(built_workspace, tmp_path: Path) -> None:
+    script = built_workspace.install / "aux_motion" / "lib" / "aux_motion" / "aux-motion"
+    out = run(script, "--help", env=built_workspace.env, cwd=tmp_path)
+    for command in ("run", "track", "predict", "bench", "play"):
+        assert command in out
