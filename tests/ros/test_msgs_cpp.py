@@ -1,0 +1,143 @@
+"""The C++ view, in a CMake project that finds the package as any other would, against the Python one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aux_motion_core.skeleton import JOINTS
+from aux_motion_core.views import OutsidePredictionError, PredictionView
+
+STEPS, DT_S = 25, 0.04
+STAMP_NS = 1_700_000_000_123_456_789
+VALID_NS = STAMP_NS + 800_000_000
+
+
+def stamp(nanoseconds: int) -> SimpleNamespace:
+    """A time as messages carry it."""
+    return SimpleNamespace(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def message(radius: bool = True, valid_until_ns: int = VALID_NS) -> SimpleNamespace:
+    """A prediction of one person with random numbers."""
+    rng = np.random.default_rng(5)
+    joints = len(JOINTS)
+    person = SimpleNamespace(
+        id="7",
+        state=1,
+        reasons=0,
+        stamp=stamp(STAMP_NS),
+        valid_until=stamp(valid_until_ns),
+        mean=rng.normal(size=STEPS * joints * 3).astype(np.float32),
+        recovered=rng.normal(size=joints * 3).astype(np.float32),
+        radius=rng.random(STEPS * joints).astype(np.float32) if radius else np.zeros(0, np.float32),
+        scale=rng.random(STEPS * joints * 3).astype(np.float32) if radius else np.zeros(0, np.float32),
+    )
+    header = SimpleNamespace(stamp=stamp(STAMP_NS), frame_id="map")
+    dt_s = float(np.float32(DT_S))
+    return SimpleNamespace(header=header, joint_names=list(JOINTS), steps=STEPS, dt_s=dt_s, people=[person])
+
+
+def as_text(array: SimpleNamespace, times_ns: list[int]) -> str:
+    """What the program reads."""
+    person = array.people[0]
+    words = [array.steps, repr(array.dt_s), len(array.joint_names), *array.joint_names]
+    for time in (person.stamp, person.valid_until):
+        words += [time.sec, time.nanosec]
+    for field in (person.mean, person.recovered, person.radius, person.scale):
+        words += [len(field), *(repr(float(v)) for v in field)]
+    return " ".join(map(str, [*words, *times_ns]))
+
+
+@pytest.fixture(scope="module")
+def consumer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled program."""
+    if shutil.which("cmake") is None or shutil.which("c++") is None:
+        pytest.skip("cmake or a C++ compiler is not installed")
+    pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
+    build = tmp_path_factory.mktemp("consumer")
+    source = Path(__file__).parent / "cpp_consumer"
+    prefix = os.environ.get("AMENT_PREFIX_PATH", sys.prefix)
+    env = {**os.environ, "AMENT_PREFIX_PATH": prefix, "CMAKE_PREFIX_PATH": prefix}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    for command in (
+        ["cmake", "-S", source, "-B", build, f"-DPython3_EXECUTABLE={sys.executable}"],
+        ["cmake", "--build", build],
+    ):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return build / "consumer"
+
+
+def ask(program: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Run the program."""
+    return subprocess.run([program], input=text, capture_output=True, text=True, timeout=20)
+
+
+def test_says_what_the_python_view_says(consumer: Path) -> None:
+    array = message()
+    offsets_ms = [-1, 0, 1, 20, 39.999, 40, 41, 500, 799.999, 800, 800.001, 1000, 1001]
+    times = [STAMP_NS + round(ms * 1e6) for ms in offsets_ms]
+    done = ask(consumer, as_text(array, times))
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+
+    view = PredictionView(array)["7"]
+    wrist = JOINTS.index("right_wrist")
+    expected = [wrist, *view.mean[0, wrist], view.radius[0, wrist], view.scale[0, wrist, 2]]
+    np.testing.assert_allclose([float(word) for word in first.split()], expected, rtol=1e-6)
+
+    assert [line == "none" for line in lines] == [not view.covers(t) for t in times]
+    assert lines.count("none") == 4
+    for line, time in zip(lines, times, strict=True):
+        if line == "none":
+            with pytest.raises(OutsidePredictionError):
+                view.at(time)
+            continue
+        pose, radii = line.split("radius")
+        got = np.array(pose.split(), dtype=float).reshape(-1, 3)
+        np.testing.assert_allclose(got, view.at(time), atol=1e-6)
+        np.testing.assert_allclose(np.array(radii.split(), dtype=float), view.radius_at(time), rtol=1e-6)
+
+
+def test_reaches_exactly_to_the_last_step(consumer: Path) -> None:
+    array = message(valid_until_ns=STAMP_NS + 5 * 10**9)
+    horizon_ns = round(STEPS * DT_S * 1e9)
+    done = ask(consumer, as_text(array, [STAMP_NS + horizon_ns, STAMP_NS + horizon_ns + 1]))
+    last, beyond = done.stdout.splitlines()[1:]
+    assert beyond == "none"
+    got = np.array(last.split("radius")[0].split(), dtype=float)
+    np.testing.assert_allclose(got, array.people[0].mean.reshape(STEPS, -1)[-1], rtol=1e-6)
+
+
+def test_without_a_radius_there_is_none(consumer: Path) -> None:
+    done = ask(consumer, as_text(message(radius=False), [STAMP_NS + 10**8]))
+    assert done.returncode == 0, done.stderr
+    first, line = done.stdout.splitlines()
+    assert len(first.split()) == 4
+    assert line.endswith("radius")
+
+
+@pytest.mark.parametrize("field", ["mean", "recovered", "radius", "scale"])
+def test_wrong_sizes_are_refused_in_one_line(consumer: Path, field: str) -> None:
+    array = message()
+    person = array.people[0]
+    setattr(person, field, getattr(person, field)[:-1])
+    done = ask(consumer, as_text(array, [STAMP_NS]))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{field} has" in done.stderr and "expected" in done.stderr
+
+
+def test_a_step_of_zero_is_refused(consumer: Path) -> None:
+    array = message()
+    array.dt_s = 0.0
+    done = ask(consumer, as_text(array, [STAMP_NS]))
+    assert done.returncode == 2 and "dt_s" in done.stderr
