@@ -95,7 +95,7 @@ def predict(
             out=out,
             topic=topic,
             to_fixed=frames.to_fixed,
-            progress=lambda items: tqdm(items, total=total, unit="message", disable=None if progress else True),
+            progress=lambda items: tqdm(items, total=total, unit=" messages", disable=not progress or None),
         )
     finally:
         frames.close()

@@ -96,7 +96,7 @@ def _moments(history: PersonHistory, count: int) -> list[int]:
 
 
 def _draw_moments(figure: plt.Figure, grid: object, history: PersonHistory, side: np.ndarray) -> None:
-    frames = _moments(history, 6)
+    frames = _moments(history, 5)
     cells = grid.subgridspec(1, max(len(frames), 1), wspace=0.04)
     steps = history.predicted.shape[1]
     floor = np.nanpercentile(history.positions[..., 2], 1)
@@ -116,7 +116,7 @@ def _draw_moments(figure: plt.Figure, grid: object, history: PersonHistory, side
         _skeleton(axes, predicted[later], side, colors=_LATER, linewidths=2.2, zorder=4)
         _skeleton(axes, present, side, colors=_INK, linewidths=2.2, zorder=5)
         middle = np.nanmean(np.concatenate([present, predicted[later]]) @ side)
-        half = 0.62 * (top - floor)
+        half = 0.68 * (top - floor)
         axes.axhline(floor, color=_GRID, linewidth=1.2, zorder=0)
         axes.set(xlim=(middle - half, middle + half), ylim=(floor - 0.08, top + 0.12), aspect="equal")
         axes.set_title(f"t = {history.time_s[frame]:.1f} s", fontsize=10, color=_MUTED)
@@ -172,7 +172,7 @@ def _draw_errors(axes: plt.Axes, verdict: Verdict) -> None:
 
 
 def prediction_picture(path: Path, history: PersonHistory, verdict: Verdict, title: str) -> None:
-    """Write a picture: skeletons at six moments, one joint over time, errors over the horizon.
+    """Write a picture: skeletons at five moments, one joint over time, errors over the horizon.
 
     Args:
         path: `.png`.
@@ -182,10 +182,10 @@ def prediction_picture(path: Path, history: PersonHistory, verdict: Verdict, tit
     """
     colours = {"axes.edgecolor": _MUTED, "axes.labelcolor": _INK, "text.color": _INK}
     with plt.rc_context({"font.size": 10, **colours}):
-        figure = plt.figure(figsize=(14, 8.6), dpi=120, facecolor="white")
+        figure = plt.figure(figsize=(14, 7.9), dpi=120, facecolor="white")
         rows = figure.add_gridspec(
-            2, 2, height_ratios=(1.15, 1), width_ratios=(1.75, 1), hspace=0.16, wspace=0.14,
-            left=0.055, right=0.985, top=0.90, bottom=0.07,
+            2, 2, height_ratios=(1, 1.05), width_ratios=(1.75, 1), hspace=0.15, wspace=0.14,
+            left=0.055, right=0.985, top=0.875, bottom=0.075,
         )  # fmt: skip
         figure.suptitle(title, x=0.055, y=0.985, ha="left", fontsize=15, fontweight="bold")
         side = _side(history)
