@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from aux_motion import live
 from aux_motion.parameters import default_model_dir
+from aux_motion_core import baselines as others
 from aux_motion_core import synthetic
-from aux_motion_core.baselines import BASELINES
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.predictor import Predictor, make_backend
 from aux_motion_core.replay import PREDICTED
@@ -119,7 +119,8 @@ class _Client:
         node.create_subscription(PredictionArray, "predictions", self._on_prediction, 10)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        messages = [skeleton_message(f) for f in synthetic.frames(self._people, 60.0, RATE_HZ, frame_id=_FRAME)]
+        frames = synthetic.frames(self._people, 60.0, RATE_HZ, frame_id=_FRAME)
+        messages = [skeleton_message(f) for f in frames]
 
         def publish() -> None:
             next_at = time.perf_counter()
@@ -167,8 +168,8 @@ def end_to_end(model: Path | None, backend: str, seconds: float) -> Record:
     """The node in a process of its own, one walking person at 30 Hz over DDS; rclpy must be initialised.
 
     Returns:
-        Latencies from before publishing the skeletons to having the prediction, and the node's start-up time (from
-        the start of its process, the person already walking, to the first prediction received) and memory.
+        Latencies from before publishing the skeletons to having the prediction, and the node's start-up time
+        (from the start of its process, the person already walking, to the first prediction) and memory.
     """
     with tempfile.TemporaryDirectory() as folder, _Client() as client:
         with live.predictor_process(_FRAME, Path(folder) / "node.log", model, backend) as node:
@@ -217,9 +218,10 @@ def run(
     make_backend(backend, folder, threads=1)  # a wrong model is said before anything starts
     rclpy.init(args=[])
     try:
-        publisher = rclpy.create_node("aux_motion_bench_stages").create_publisher(PredictionArray, "unheard", 1)
+        node = rclpy.create_node("aux_motion_bench_stages")
+        publisher = node.create_publisher(PredictionArray, "unheard", 1)
         jobs = [(backend, n, t) for t in threads for n in people]
-        jobs += [(name, n, 1) for name in BASELINES if baselines and name != backend for n in people]
+        jobs += [(name, n, 1) for name in others.NAMES if baselines and name != backend for n in people]
         records: list[Record] = []
         for name, n, t in tqdm(jobs, unit=" runs", disable=None):
             rows = stages(name, folder, n, t, rounds, publisher)
@@ -233,11 +235,12 @@ def run(
 
 def table(records: list[Record]) -> str:
     """Records as a readable table, milliseconds."""
-    head = f"{'stage':<12}{'backend':<30}{'people':>7}{'threads':>9}{'p50 ms':>10}{'p95 ms':>10}{'p99 ms':>10}"
+    titles = "".join(f"{t:>10}" for t in ("p50 ms", "p95 ms", "p99 ms"))
+    head = f"{'stage':<12}{'backend':<30}{'people':>7}{'threads':>9}{titles}"
     lines = [head, "-" * len(head)]
-    previous = None
+    main, previous = records[0]["backend"], None
     for r in records:
-        group = (r["backend"], r["people"], r["threads"]) if r["backend"] == records[0]["backend"] else r["backend"]
+        group = (r["backend"], r["people"], r["threads"]) if r["backend"] == main else r["backend"]
         if previous is not None and group != previous:
             lines.append("")
         previous = group

@@ -67,7 +67,7 @@ def predict(
         values["model_dir"] = str(model)
     if fixed_frame is not None:
         values["fixed_frame"] = fixed_frame
-    report = offline.predict(bag, out=out, topic=topic, params=params, values=values, baselines=baselines)
+    report = offline.predict(bag, out=out, topic=topic, params=params, values=values, compare=baselines)
     typer.echo(offline.text(report, out))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +105,7 @@ def _numbers(text: str, option: str) -> list[int]:
 def bench(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
     model: Model = None,
+    backend: BackendName = "onnx",
     people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8",
     threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
     rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage.")] = 300,
@@ -114,9 +115,8 @@ def bench(
     """Measure latency per stage, end to end over DDS, start-up and memory."""
     from aux_motion import bench as implementation
 
-    records = implementation.run(
-        model, _numbers(people, "--people"), _numbers(threads, "--threads"), rounds, baselines, dds_seconds
-    )
+    numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
+    records = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend)
     typer.echo(implementation.table(records))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)

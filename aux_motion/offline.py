@@ -10,8 +10,7 @@ from tqdm import tqdm
 
 from aux_motion.frames import Frames
 from aux_motion.parameters import NodeParameters, ParameterError, default_model_dir, validate
-from aux_motion_core import bags, judge, replay
-from aux_motion_core.baselines import BASELINES
+from aux_motion_core import bags, baselines, judge, replay
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.predictor import Predictor, make_backend
 
@@ -21,7 +20,7 @@ _NODE = "aux_motion_predictor"
 def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None) -> dict[str, Predictor]:
     """A predictor with each baseline as its backend, by name."""
     config = config or PredictorConfig()
-    return {name: Predictor(make_backend(name, ""), config, fixed_frame) for name in BASELINES}
+    return {name: Predictor(baselines.make(name), config, fixed_frame) for name in baselines.NAMES}
 
 
 def file_parameters(path: Path) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def predict(
     topic: str | None = None,
     params: Path | None = None,
     values: dict[str, Any] | None = None,
-    baselines: bool = True,
+    compare: bool = True,
     progress: bool = True,
 ) -> replay.Report:
     """Predict a bag with the node's path.
@@ -62,7 +61,7 @@ def predict(
         topic: skeleton topic, where the bag has several.
         params: ROS parameter file.
         values: parameters that win over the file; without `fixed_frame` the bag's own frame is the fixed one.
-        baselines: judge the baselines too.
+        compare: judge the baselines too.
         progress: show a bar.
 
     Returns:
@@ -84,7 +83,7 @@ def predict(
     backend = make_backend(parameters.backend, folder, threads=parameters.threads)
     name = "model" if parameters.backend == "onnx" else parameters.backend
     predictors = {name: Predictor(backend, parameters, parameters.fixed_frame)}
-    if baselines:
+    if compare:
         others = baseline_predictors(parameters.fixed_frame, parameters)
         predictors.update({k: v for k, v in others.items() if k != name})
     frames = Frames(parameters.fixed_frame, parameters.static_transform_frame, parameters.static_transform)

@@ -1,0 +1,77 @@
+"""The command line: results where asked, errors in one line with exit code 2 and no traceback."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from aux_motion_core import bags, synthetic
+
+
+def aux_motion(root, *arguments):
+    command = [sys.executable, "-m", "aux_motion.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100)
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bag") / "walk.mcap"
+    with bags.BagWriter(path) as writer:
+        for frame in synthetic.frames(1, 3.0):
+            writer.write("/skeletons", frame, frame.stamp_ns)
+    return path
+
+
+def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
+    out, report = tmp_path / "build" / "p.mcap", tmp_path / "build" / "p.json"
+    done = aux_motion(root, "predict", bag, "--out", out, "--json", report, "--backend", "damped_pose")
+    assert done.returncode == 0, done.stderr
+    assert "damped_pose" in done.stdout and "zero_velocity" in done.stdout
+    assert sum(1 for _ in bags.read_predictions(out)) == 90
+    content = json.loads(report.read_text())
+    assert content["frames_in"] == 90 and content["predictions"] > 60
+    assert set(content["mpjpe_mm"]["0.4"]) >= {"damped_pose", "zero_velocity", "constant_velocity"}
+
+
+def test_predict_takes_the_nodes_parameter_file(root, bag):
+    done = aux_motion(
+        root, "predict", bag, "--params", root / "config" / "predictor.yaml", "--backend", "zero_velocity",
+        "--no-baselines",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "damped_pose" not in done.stdout
+
+
+def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
+    truncated = tmp_path / "cut.mcap"
+    truncated.write_bytes(bag.read_bytes()[:3000])
+    (tmp_path / "bad.yaml").write_text("/**: {ros__parameters: {backend: zero_velocity, max_gap_s: -1.0}}\n")
+    cases = [
+        (("predict", truncated), ["cut.mcap", "cut off"]),
+        (("predict", tmp_path / "none.mcap"), ["no such bag", "none.mcap"]),
+        (("predict", bag, "--topic", "/other"), ["/other", "/skeletons"]),
+        (("predict", bag, "--backend", "zero_velocity", "--out", tmp_path / "p.bag"), [".mcap"]),
+        (("predict", bag, "--backend", "clairvoyant"), ["clairvoyant"]),
+        (("predict", bag, "--model", tmp_path / "nomodel"), ["nomodel"]),
+        (("predict", bag, "--params", tmp_path / "bad.yaml"), ["max_gap_s"]),
+        (("predict", bag, "--params", tmp_path / "none.yaml"), ["none.yaml"]),
+        (("bench", "--people", "1,x"), ["--people", "1,x"]),
+    ]
+    for arguments, words in cases:
+        done = aux_motion(root, *arguments)
+        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        assert len(lines) == 1 and lines[0].startswith("aux-motion: error: "), (arguments, done.stderr)
+        assert all(word in lines[0] for word in words), (arguments, lines[0])
+
+
+def test_every_command_has_help(root):
+    listed = aux_motion(root, "--help").stdout
+    for command in ("run", "track", "predict", "play", "bench"):
+        assert command in listed
+
+
+def test_wrong_options_are_refused(root, bag):
+    done = aux_motion(root, "predict", bag, "--thread", "2")
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "--thread" in done.stderr
