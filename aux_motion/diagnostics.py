@@ -1,0 +1,195 @@
+"""What the node says about itself on /diagnostics, once a second."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from aux_motion_core.messages import ns_to_stamp
+from aux_motion_core.types import PredictionBatch, Reason, TrackState
+
+#: How long an error stays the status' level after it was seen last.
+RECENT_S = 5.0
+_RATE_WINDOW_S = 5.0
+_OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+#: Stamps this far from the node's clock are a clock problem, not latency.
+_CLOCKS_DIFFER_S = 10.0
+
+
+class Rolling:
+    """The last values of something, for quantiles."""
+
+    def __init__(self, size: int = 1000) -> None:
+        """Keep `size` values."""
+        self._values: deque[float] = deque(maxlen=size)
+
+    def add(self, seconds: float) -> None:
+        """Note a duration in seconds."""
+        self._values.append(seconds)
+
+    def quantiles_ms(self) -> dict[str, float]:
+        """p50, p95 and p99 in milliseconds; empty before the first value."""
+        if not self._values:
+            return {}
+        found = np.percentile(np.fromiter(self._values, float), (50, 95, 99)) * 1e3
+        return dict(zip(("p50", "p95", "p99"), found.tolist(), strict=True))
+
+
+@dataclass
+class Problem:
+    """A kind of error: how often, when and what last."""
+
+    count: int = 0
+    last: str = ""
+    when: float = field(default=float("-inf"))
+
+    def note(self, line: str) -> None:
+        """One more."""
+        self.count += 1
+        self.last = line
+        self.when = time.monotonic()
+
+    @property
+    def recent(self) -> bool:
+        """Seen during the last `RECENT_S`."""
+        return time.monotonic() - self.when < RECENT_S
+
+
+class Diagnostics:
+    """Collects on the hot path (appends only), reports once a second."""
+
+    def __init__(self, name: str) -> None:
+        """Report under `name`, the node's."""
+        self.name = name
+        self.lifecycle = "unconfigured"
+        self.failure = ""
+        self.about: dict[str, str] = {}
+        self.bad_messages = Problem()
+        self.frame_errors = Problem()
+        self.prediction_errors = Problem()
+        self.convert = Rolling()
+        self.inference = Rolling()
+        self.publish = Rolling()
+        self.end_to_end = Rolling()
+        self.messages = 0
+        self.predictions = 0
+        self.heartbeats = 0
+        self.superseded = 0
+        self.resets = 0
+        self.newest_stamp_ns: int | None = None
+        self.counters: Counter[str] = Counter()
+        self._arrivals: deque[float] = deque(maxlen=1000)
+        self._batch: PredictionBatch | None = None
+
+    def arrived(self) -> None:
+        """A message came, good or bad."""
+        self.messages += 1
+        self._arrivals.append(time.monotonic())
+
+    def predicted(self, batch: PredictionBatch) -> None:
+        """A batch was published."""
+        self.predictions += 1
+        self._batch = batch
+
+    def input_rate_hz(self) -> float:
+        """Messages a second over the last seconds."""
+        now = time.monotonic()
+        recent = [t for t in self._arrivals if now - t < _RATE_WINDOW_S]
+        if len(recent) < 2:
+            return 0.0
+        silent = now - recent[-1] > 1.0
+        return (len(recent) - 1) / max((now if silent else recent[-1]) - recent[0], 1e-3)
+
+    def report(self, now_ns: int) -> DiagnosticArray:
+        """The message of this second.
+
+        Args:
+            now_ns: the node's clock, nanoseconds.
+        """
+        array = DiagnosticArray(status=[self._input(now_ns), self._prediction()])
+        array.header.stamp = Time(**ns_to_stamp(now_ns))
+        return array
+
+    def _status(self, part: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+        pairs = [
+            KeyValue(key=key, value=f"{value:.3f}" if isinstance(value, float) else str(value))
+            for key, value in values.items()
+        ]
+        return DiagnosticStatus(
+            level=level, name=f"{self.name}: {part}", message=message, hardware_id=self.name, values=pairs
+        )
+
+    def _input(self, now_ns: int) -> DiagnosticStatus:
+        values: dict[str, object] = {
+            "input_topic": self.about.get("input_topic", ""),
+            "fixed_frame": self.about.get("fixed_frame", ""),
+            "input_rate_hz": self.input_rate_hz(),
+            "messages": self.messages,
+            "bad_messages": self.bad_messages.count,
+            "last_bad_message": self.bad_messages.last,
+            "frame_errors": self.frame_errors.count,
+            "last_frame_error": self.frame_errors.last,
+            "resets": self.resets,
+        }
+        age = float("nan")
+        if self._arrivals:
+            values["input_age_s"] = time.monotonic() - self._arrivals[-1]
+        if self.newest_stamp_ns is not None:
+            age = (now_ns - self.newest_stamp_ns) * 1e-9
+            values["stamp_age_s"] = age
+        values.update(sorted(self.counters.items()))
+        people = self._batch.people if self._batch else ()
+        upside_down = [p.person_id for p in people if p.reasons & Reason.NOT_Z_UP]
+        if self.frame_errors.recent:
+            level, message = _ERROR, self.frame_errors.last
+        elif self.bad_messages.recent:
+            level, message = _WARN, self.bad_messages.last
+        elif upside_down:
+            level = _WARN
+            message = (
+                f"person {upside_down[0]} stands upside down in {self.about.get('fixed_frame')!r}: "
+                "the fixed frame must have z up, or the frame of the input is wrong"
+            )
+        elif self.lifecycle != "active":
+            level, message = _OK, "not active"
+        elif not self._arrivals or time.monotonic() - self._arrivals[-1] > RECENT_S:
+            level, message = _WARN, f"no messages on {self.about.get('input_topic')}"
+        elif abs(age) > _CLOCKS_DIFFER_S:
+            level = _WARN
+            message = (
+                f"stamps are {age:.1f} s older than this node's clock: synchronise the clocks, "
+                "or set use_sim_time when a bag is played with its clock"
+            )
+        else:
+            level, message = _OK, "receiving"
+        return self._status("input", level, message, values)
+
+    def _prediction(self) -> DiagnosticStatus:
+        values: dict[str, object] = {"lifecycle_state": self.lifecycle, **self.about}
+        values.update(
+            predictions=self.predictions,
+            heartbeats=self.heartbeats,
+            superseded_inferences=self.superseded,
+            prediction_errors=self.prediction_errors.count,
+        )
+        if self._batch is not None:
+            states = Counter(p.state for p in self._batch.people)
+            values["people"] = len(self._batch.people)
+            values.update({f"people_{state.name.lower()}": states[state] for state in TrackState})
+        for name in ("convert", "inference", "publish", "end_to_end"):
+            for quantile, value in getattr(self, name).quantiles_ms().items():
+                values[f"{name}_ms_{quantile}"] = value
+        if self.failure:
+            level, message = _ERROR, self.failure
+        elif self.prediction_errors.recent:
+            level, message = _ERROR, self.prediction_errors.last
+        elif self.lifecycle == "active":
+            level, message = _OK, "predicting"
+        else:
+            level, message = _OK, self.lifecycle
+        return self._status("prediction", level, message, values)

@@ -1,0 +1,409 @@
+"""The lifecycle node `aux_motion_predictor`: skeletons in, predictions, markers and diagnostics out.
+
+Thin: messages become frames, `aux_motion_core.predictor` does the work, batches become messages.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import rclpy
+from aux_motion_msgs.msg import PredictionArray, SkeletonArray
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from aux_motion import parameters as node_parameters
+from aux_motion.conversion import frame_from_message, prediction_message
+from aux_motion.diagnostics import Diagnostics
+from aux_motion.frames import FrameError, Frames
+from aux_motion.markers import marker_array
+from aux_motion.parameters import NodeParameters, ParameterError
+from aux_motion_core.backends import Backend, make_backend
+from aux_motion_core.predictor import Predictor
+
+NODE_NAME = "aux_motion_predictor"
+#: Messages that may wait while one prediction is made; all of them enter their tracks.
+INPUT_DEPTH = 32
+_NS = 1_000_000_000
+
+
+def input_qos() -> QoSProfile:
+    """QoS of the input: sensor data (best effort, volatile), deep enough to lose nothing while predicting."""
+    return QoSProfile(
+        depth=INPUT_DEPTH,
+        history=HistoryPolicy.KEEP_LAST,
+        reliability=ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def output_qos(heartbeat_hz: float) -> QoSProfile:
+    """QoS of the predictions: reliable, keep last 1, deadline of two heartbeats, liveliness lease of four.
+
+    Liveliness is asserted by publishing, so a node that hangs loses it, not only one that dies.
+    """
+    period_s = 1.0 / heartbeat_hz
+    return QoSProfile(
+        depth=1,
+        history=HistoryPolicy.KEEP_LAST,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+        deadline=Duration(seconds=2 * period_s),
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=Duration(seconds=4 * period_s),
+    )
+
+
+def warm_up(backend: Backend) -> None:
+    """Let a backend do what it does the first time only, before the first person is there."""
+    shape = (1, backend.history_steps, len(backend.joint_names))
+    backend.infer(np.zeros((*shape, 3), np.float32), np.ones(shape, bool))
+
+
+class PredictorNode(LifecycleNode):
+    """See the module."""
+
+    def __init__(self, overrides: dict[str, Any] | None = None) -> None:
+        """Declare parameters and start the diagnostics; everything else waits for configure.
+
+        Args:
+            overrides: parameter values that win over files and arguments.
+
+        Raises:
+            ParameterError: a parameter has the wrong type or is out of range.
+        """
+        given = [Parameter(name, value=value) for name, value in (overrides or {}).items()]
+        super().__init__(NODE_NAME, parameter_overrides=given)
+        self._diagnostics = Diagnostics(self.get_fully_qualified_name().lstrip("/"))
+        node_parameters.declare(self)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self.parameters: NodeParameters | None = None
+        self._predictor: Predictor | None = None
+        self._frames: Frames | None = None
+        self._subscription: Any = None
+        self._active = False
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._heartbeat: Any = None
+        self._newest_ns: int | None = None
+        self._newest_at_ns = 0
+        self._next_markers_at = 0.0
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
+        self._jump = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True),
+            post_callback=self._on_clock_jump,
+        )
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters, load the model, warm it up, make publishers and the subscription."""
+        self._diagnostics.failure = ""
+        try:
+            parameters = node_parameters.validate(node_parameters.read(self))
+            folder = parameters.model_dir or str(node_parameters.default_model_dir())
+            backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+            predictor = Predictor(backend, parameters, parameters.fixed_frame)
+            warm_up(backend)
+        except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
+            return self._refuse(error)
+        self.parameters = parameters
+        self._predictor = predictor
+        self._frames = Frames(
+            parameters.fixed_frame,
+            parameters.static_transform_frame,
+            parameters.static_transform,
+            tf_node_name=f"{self.get_name()}_tf",
+        )
+        self._diagnostics.about = {
+            "backend": backend.name,
+            "model_version": backend.version,
+            "model_dir": folder if parameters.backend == "onnx" else "",
+            "fixed_frame": parameters.fixed_frame,
+            "input_topic": self.resolve_topic_name(parameters.input_topic),
+        }
+        self._predictions = self.create_lifecycle_publisher(
+            PredictionArray, "predictions", output_qos(parameters.heartbeat_hz)
+        )
+        self._markers = self.create_lifecycle_publisher(MarkerArray, "markers", 1)
+        self._subscription = self.create_subscription(
+            SkeletonArray, parameters.input_topic, self._on_skeletons, input_qos()
+        )
+        self._heartbeat = self.create_timer(
+            1.0 / parameters.heartbeat_hz, self._on_heartbeat, clock=self._steady
+        )
+        self._heartbeat.cancel()  # until activate
+        self._diagnostics.lifecycle = "inactive"
+        self.get_logger().info(
+            f"configured: {backend.name} {backend.version}, predictions in frame {parameters.fixed_frame!r} "
+            f"from {self._diagnostics.about['input_topic']}"
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to take input in and to predict, with no memory of people from before."""
+        self._reset()
+        result = super().on_activate(state)
+        self._active = True
+        self._heartbeat.reset()
+        self._diagnostics.lifecycle = "active"
+        gc.collect()
+        gc.freeze()  # what lives now lives on: later collections skip it
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop predicting; input is dropped."""
+        self._active = False
+        self._heartbeat.cancel()
+        self._diagnostics.lifecycle = "inactive"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back the model and everything that configure made."""
+        self._release()
+        self._diagnostics.lifecycle = "unconfigured"
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything; nothing is published after this."""
+        self._release()
+        self._diagnostics.lifecycle = "finalized"
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an error in a transition: back to unconfigured."""
+        self._release()
+        self._diagnostics.lifecycle = "unconfigured"
+        return super().on_error(state)
+
+    @property
+    def failure(self) -> str:
+        """Why the last configure failed; empty when it did not."""
+        return self._diagnostics.failure
+
+    def start(self) -> bool:
+        """Configure and activate, as `autostart` asks; False when that failed."""
+        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+            return False
+        return self.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+    def _refuse(self, error: Exception) -> TransitionCallbackReturn:
+        line = " ".join(str(error).split()) or type(error).__name__
+        self._diagnostics.failure = f"configure failed: {line}"
+        self.get_logger().error(self._diagnostics.failure)
+        return TransitionCallbackReturn.FAILURE
+
+    def _release(self) -> None:
+        self._active = False
+        if self._heartbeat is not None:
+            self.destroy_timer(self._heartbeat)
+            self._heartbeat = None
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+            self.destroy_lifecycle_publisher(self._predictions)
+            self.destroy_lifecycle_publisher(self._markers)
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
+        self._predictor = None
+
+    # Parameters
+
+    def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        ours = {p.name: p.value for p in changed if p.name in NodeParameters.model_fields}
+        if not ours:
+            return SetParametersResult(successful=True)
+        late = [name for name in ours if node_parameters.flag(name, "at_configure")]
+        if late and self._predictor is not None:
+            reason = f"{', '.join(late)} applies at configure: deactivate and clean up the node first"
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            parameters = node_parameters.validate({**node_parameters.read(self), **ours})
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if self._predictor is not None:
+            self.parameters = parameters
+            self._predictor.config = parameters
+        return SetParametersResult(successful=True)
+
+    # Data
+
+    def _on_skeletons(self, message: SkeletonArray, info: Any) -> None:
+        """Every message that waits enters its track; then one prediction is made."""
+        if not self._active:
+            return
+        arrived_ns = self._arrival_ns(info)
+        usable = self._add(message)
+        subscription = self._subscription
+        with subscription.handle:
+            for _ in range(INPUT_DEPTH):
+                waiting = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+                if waiting is None:
+                    break
+                arrived_ns = self._arrival_ns(waiting[1])
+                self._diagnostics.superseded += usable
+                usable = self._add(waiting[0]) or usable
+        if usable:
+            self._predict(arrived_ns)
+
+    @staticmethod
+    def _arrival_ns(info: dict[str, int]) -> int:
+        """When the middleware received the message (system clock), or now where it does not say."""
+        now_ns = time.time_ns()
+        received_ns = info.get("received_timestamp", 0)
+        return received_ns if now_ns - _NS < received_ns <= now_ns else now_ns
+
+    def _add(self, message: SkeletonArray) -> bool:
+        """Put one message into the tracks; False when it could not be used, which is counted and named."""
+        diagnostics = self._diagnostics
+        diagnostics.arrived()
+        start = time.perf_counter()
+        try:
+            frame = frame_from_message(message)
+        except Exception as error:  # a sender's mistake must never stop the node
+            diagnostics.bad_messages.note(f"bad message: {error}")
+            self.get_logger().warning(diagnostics.bad_messages.last, throttle_duration_sec=5.0)
+            return False
+        try:
+            frame = self._frames.to_fixed(frame, self.parameters.tf_timeout_s)
+        except FrameError as error:
+            diagnostics.frame_errors.note(str(error))
+            self.get_logger().error(diagnostics.frame_errors.last, throttle_duration_sec=5.0)
+            return False
+        self._predictor.add(frame)
+        diagnostics.convert.add(time.perf_counter() - start)
+        back_ns = int(self.parameters.reset_jump_s * _NS)
+        if (
+            self._newest_ns is None
+            or frame.stamp_ns > self._newest_ns
+            or frame.stamp_ns < self._newest_ns - back_ns
+        ):
+            self._newest_ns = diagnostics.newest_stamp_ns = frame.stamp_ns
+        self._newest_at_ns = time.monotonic_ns()
+        return True
+
+    def _now_ns(self) -> int:
+        """The time of a prediction: the node's clock, but never before the newest input.
+
+        A paused simulation clock would keep people TRACKING for ever. So silence counts on the steady clock,
+        up to between STALE and ABSENT: the input is said to be old, but nobody is forgotten meanwhile.
+        """
+        now_ns = self.get_clock().now().nanoseconds
+        if self._newest_ns is None:
+            return now_ns
+        most_ns = int((self.parameters.stale_after_s + self.parameters.lost_after_s) / 2 * _NS)
+        silence_ns = time.monotonic_ns() - self._newest_at_ns
+        return max(now_ns, self._newest_ns + min(silence_ns, most_ns))
+
+    def _predict(self, arrived_ns: int | None = None) -> None:
+        """Predict and publish; `arrived_ns` (system clock) of the input that asks for it, or a heartbeat."""
+        diagnostics = self._diagnostics
+        start = time.perf_counter()
+        try:
+            batch = self._predictor.predict(self._now_ns())
+        except Exception as error:  # say it and go on: the next input may do, and consumers see the silence
+            diagnostics.prediction_errors.note(f"prediction failed: {' '.join(str(error).split())}")
+            self.get_logger().error(diagnostics.prediction_errors.last, throttle_duration_sec=5.0)
+            return
+        inferred = time.perf_counter()
+        message = prediction_message(batch)
+        if arrived_ns is not None:
+            message.processing_time_s = max(0.0, (time.time_ns() - arrived_ns) / _NS)
+        self._predictions.publish(message)
+        done = time.perf_counter()
+        self._heartbeat.reset()
+        diagnostics.predicted(batch)
+        if arrived_ns is None:
+            diagnostics.heartbeats += 1
+        else:
+            diagnostics.inference.add(inferred - start)
+            diagnostics.publish.add(done - inferred)
+            diagnostics.end_to_end.add(max(0, time.time_ns() - arrived_ns) / _NS)
+        if done >= self._next_markers_at and self._markers.get_subscription_count():
+            self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
+            self._markers.publish(marker_array(batch))
+
+    def _on_heartbeat(self) -> None:
+        if self._active:
+            self._predict()
+
+    def _on_clock_jump(self, jump: Any) -> None:
+        """The node's clock went back (a bag starts again) or changed its kind: tracks are of another time."""
+        if self._predictor is not None:
+            self.get_logger().info("the clock jumped back: all tracks start again")
+            self._reset()
+
+    def _reset(self) -> None:
+        self._predictor.reset()
+        self._newest_ns = self._diagnostics.newest_stamp_ns = None
+        self._diagnostics.resets += 1
+
+    def _publish_diagnostics(self) -> None:
+        if self._predictor is not None:
+            self._diagnostics.counters = Counter(self._predictor.counters)
+        self._diagnostics_publisher.publish(self._diagnostics.report(self.get_clock().now().nanoseconds))
+
+
+def spin(
+    arguments: list[str] | None = None, overrides: dict[str, Any] | None = None, needs_start: bool = False
+) -> int:
+    """Run the node until SIGINT or SIGTERM.
+
+    Args:
+        arguments: command line with ROS arguments; None: the process' own.
+        overrides: parameter values that win over files and arguments.
+        needs_start: give up when `autostart` cannot configure or activate, instead of waiting for a manager.
+
+    Returns:
+        Exit status: 0 after a signal, 1 when the node could not start.
+    """
+    node = None
+    try:
+        rclpy.init(args=arguments)
+        try:
+            node = PredictorNode(overrides)
+        except ParameterError as error:
+            print(f"{NODE_NAME}: {error}", file=sys.stderr)
+            return 1
+        if node.get_parameter("autostart").value:
+            if not node.start() and needs_start:
+                return 1
+        else:
+            node.get_logger().info(
+                "unconfigured: waits for a lifecycle manager (or set the parameter autostart)"
+            )
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:  # a signal invalidates the context under whatever runs just then
+        if rclpy.ok():
+            raise
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the executable `aux_motion_predictor`."""
+    sys.exit(spin(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The node's parameters: one pydantic model, declared with description, range and read-only flag."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_origin
+
+from pydantic import Field, ValidationError, model_validator
+
+from aux_motion_core.config import PredictorConfig
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+DEFAULT_MODEL = "body20_25hz"
+#: For fields that cannot change after the start of the node.
+READ_ONLY = {"read_only": True}
+#: For fields that the next configure transition applies.
+AT_CONFIGURE = {"at_configure": True}
+
+
+class ParameterError(ValueError):
+    """Parameters that cannot be used, in one line: which, expected, came."""
+
+
+class NodeParameters(PredictorConfig):
+    """Parameters of `aux_motion_predictor`. What has no mark of its own applies at once when it is set."""
+
+    fixed_frame: str = Field(
+        min_length=1,
+        description="Required. Frame of the predictions: not accelerating, z up (for instance map, world).",
+        json_schema_extra=READ_ONLY,
+    )
+    input_topic: str = Field(
+        "skeletons",
+        min_length=1,
+        description="Topic of the aux_motion_msgs/SkeletonArray input.",
+        json_schema_extra=READ_ONLY,
+    )
+    model_dir: str = Field(
+        "",
+        description="Folder of the model artefact (model.onnx, model.json); empty: the one that is shipped. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    backend: str = Field(
+        "onnx",
+        min_length=1,
+        description="What predicts: onnx (the model), or a baseline such as damped_pose or zero_velocity. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    threads: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Threads of the backend. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    autostart: bool = Field(
+        False,
+        description="Configure and activate at the start, without a lifecycle manager.",
+        json_schema_extra=READ_ONLY,
+    )
+    heartbeat_hz: float = Field(
+        10.0,
+        ge=1.0,
+        le=50.0,
+        description="At least so many predictions a second are published, also without input (steady clock). "
+        "The publisher's deadline is two periods. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    static_transform_frame: str = Field(
+        "",
+        description="Frame that static_transform brings to fixed_frame (a fixed camera); empty: not used.",
+        json_schema_extra=READ_ONLY,
+    )
+    static_transform: list[float] = Field(
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+        min_length=7,
+        max_length=7,
+        description="Pose of static_transform_frame in fixed_frame: x, y, z in m, quaternion x, y, z, w.",
+        json_schema_extra=READ_ONLY,
+    )
+    tf_timeout_s: float = Field(
+        0.05, ge=0.0, le=1.0, description="How long a message waits for the transform at its stamp, seconds."
+    )
+    markers_max_rate_hz: float = Field(
+        15.0,
+        ge=0.1,
+        le=120.0,
+        description="Most MarkerArrays a second; none are made when nobody subscribes.",
+    )
+
+    @model_validator(mode="after")
+    def _transform_is_a_rotation(self) -> NodeParameters:
+        norm = math.hypot(*self.static_transform[3:])
+        if not (math.isfinite(norm) and abs(norm - 1.0) < 1e-3):
+            raise ValueError(
+                f"static_transform: the quaternion (last four numbers) has length {norm:.4g}, expected 1"
+            )
+        return self
+
+
+def default_model_dir() -> Path:
+    """The shipped artefact: of this checkout, else of the installed package (the folder need not exist)."""
+    checkout = Path(__file__).resolve().parent.parent / "models" / DEFAULT_MODEL
+    if checkout.is_dir():
+        return checkout
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory("aux_motion")) / "models" / DEFAULT_MODEL
+    except (ImportError, LookupError, OSError):  # no ROS, not in its index, or the index is not set up
+        return Path(sys.prefix) / "share" / "aux_motion" / "models" / DEFAULT_MODEL
+
+
+def validate(values: dict[str, Any]) -> NodeParameters:
+    """Check values against the model.
+
+    Args:
+        values: by parameter name.
+
+    Raises:
+        ParameterError: what is wrong, all of it in one line.
+    """
+    try:
+        return NodeParameters.model_validate(
+            {k: v for k, v in values.items() if not (k == "fixed_frame" and v == "")}
+        )
+    except ValidationError as error:
+        parts = []
+        for problem in error.errors():
+            name = ".".join(str(p) for p in problem["loc"])
+            if name == "fixed_frame" and problem["type"] == "missing":
+                parts.append(
+                    "parameter fixed_frame is required: set it to a frame that does not accelerate, z up"
+                )
+            elif not name:
+                parts.append(f"parameters: {problem['msg'].removeprefix('Value error, ')}")
+            else:
+                parts.append(f"parameter {name}: {problem['msg']}, came {problem['input']!r}")
+        raise ParameterError("; ".join(parts)) from None
+
+
+def _bounds(metadata: list[Any]) -> tuple[Any, Any]:
+    low = high = None
+    for item in metadata:
+        low = getattr(item, "ge", getattr(item, "gt", low))
+        high = getattr(item, "le", getattr(item, "lt", high))
+    return low, high
+
+
+def flag(name: str, key: str) -> bool:
+    """Whether parameter `name` carries the mark "read_only" or "at_configure"."""
+    extra = NodeParameters.model_fields[name].json_schema_extra
+    return bool(isinstance(extra, dict) and extra.get(key))
+
+
+def declare(node: Node) -> None:
+    """Declare every field of `NodeParameters` as a parameter of `node`.
+
+    Raises:
+        ParameterError: an override has the wrong type or is out of range.
+    """
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+
+    for name, info in NodeParameters.model_fields.items():
+        kind = get_origin(info.annotation) or info.annotation
+        default = "" if info.is_required() else info.get_default(call_default_factory=True)
+        default = kind(default) if kind in (float, int) else default
+        descriptor = ParameterDescriptor(
+            name=name, description=info.description or "", read_only=flag(name, "read_only")
+        )
+        low, high = _bounds(info.metadata)
+        if kind is float and (low is not None or high is not None):
+            top = sys.float_info.max
+            descriptor.floating_point_range = [
+                FloatingPointRange(
+                    from_value=float(-top if low is None else low),
+                    to_value=float(top if high is None else high),
+                )
+            ]
+        elif kind is int and (low is not None or high is not None):
+            descriptor.integer_range = [
+                IntegerRange(
+                    from_value=-(2**63) if low is None else int(low),
+                    to_value=2**63 - 1 if high is None else int(high),
+                )
+            ]
+        try:
+            node.declare_parameter(name, default, descriptor)
+        except InvalidParameterTypeException as error:
+            hint = " (a whole number is written 1.0)" if kind in (float, list) else ""
+            raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{hint}") from None
+        except InvalidParameterValueException as error:
+            span = f"from {low} to {high}" if low is not None or high is not None else "another value"
+            raise ParameterError(f"parameter {name}: expected {span}; {str(error).rstrip('.')}") from None
+
+
+def read(node: Node) -> dict[str, Any]:
+    """Values of all declared parameters of `NodeParameters`, as plain Python."""
+    values = {name: node.get_parameter(name).value for name in NodeParameters.model_fields}
+    return {name: list(value) if hasattr(value, "tolist") else value for name, value in values.items()}
