@@ -26,15 +26,16 @@ _RIGHT = np.array([INDEX[b] for _, b, _ in _PAIRS])
 _WEIGHT = np.array([w for _, _, w in _PAIRS])
 _PELVIS = INDEX["pelvis"]
 
-#: Heights of the joints above the pelvis of a standing adult, metres: places a root that was never seen.
-REST_HEIGHT = np.zeros(N_JOINTS)
-for _name, _z in (
-    ("spine", 0.12), ("neck", 0.48), ("head", 0.62), ("shoulder", 0.42), ("elbow", 0.15), ("wrist", -0.08),
-    ("hand", -0.14), ("hip", -0.05), ("knee", -0.45), ("ankle", -0.85), ("foot", -0.9),
+#: A standing adult in the normalised frame (joints, 3), metres: places what was never seen.
+REST_POSE = np.zeros((N_JOINTS, 3))
+for _name, _x, _y, _z in (
+    ("spine", 0.0, 0.0, 0.12), ("neck", 0.0, 0.0, 0.48), ("head", 0.02, 0.0, 0.62), ("shoulder", 0.0, 0.18, 0.42),
+    ("elbow", 0.0, 0.24, 0.15), ("wrist", 0.04, 0.26, -0.08), ("hand", 0.06, 0.26, -0.14), ("hip", 0.0, 0.09, -0.05),
+    ("knee", 0.02, 0.1, -0.45), ("ankle", -0.02, 0.1, -0.85), ("foot", 0.1, 0.11, -0.9),
 ):  # fmt: skip
-    for _side in ("", "left_", "right_"):
+    for _side, _sign in (("", 0.0), ("left_", 1.0), ("right_", -1.0)):
         if _side + _name in INDEX:
-            REST_HEIGHT[INDEX[_side + _name]] = _z
+            REST_POSE[INDEX[_side + _name]] = (_x, _sign * _y, _z)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def find_heading(windows: np.ndarray, mask: np.ndarray) -> Heading:
     """Origin and yaw of each person, see the module's docstring; finite also when nothing was observed."""
     last, seen, _ = last_observed(windows, mask)
     n = seen.sum(1, keepdims=True)
-    lifted = last - np.stack([np.zeros(N_JOINTS), np.zeros(N_JOINTS), REST_HEIGHT], -1)
+    lifted = last - REST_POSE * np.array([0.0, 0.0, 1.0])  # heights only: the heading is not known yet
     centre = np.where(seen[..., None], lifted, 0.0).sum(1) / np.maximum(n, 1)
     origin = np.where(seen[:, _PELVIS, None], last[:, _PELVIS], centre)
 

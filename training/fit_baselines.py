@@ -53,7 +53,7 @@ def main(
     cuts = [cut(c, b.history_steps, b.future_steps, b.dt_s, 0.5) for c in load_split(data, "train")]
     windows = [w for w in cuts if w is not None]
     result = {name: fit(name, windows) for name in tqdm(GRIDS)}
-    for name in baselines.NAMES:
+    for name in baselines.BASELINES:
         print(f"{name}: {1000 * score(baselines.make(name, **result.get(name, {})), windows):.1f} mm {result.get(name, {})}")
     out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -96,7 +96,7 @@ def validate(model_dir: Path, data: Path) -> dict:
     """All tiers; see the module's docstring. Raises `ArtefactError`, OSError or ValueError on wrong input."""
     loaded = artefact.load(model_dir)
     backend = OnnxBackend(loaded)
-    predictors = {"model": backend, **{n: baselines.make(n) for n in baselines.NAMES}}
+    predictors = {"model": backend, **{n: baselines.make(n) for n in baselines.BASELINES}}
     names = list(predictors)
     tiers: dict = {}
     missing_rows: list[Judged] = []

@@ -1,0 +1,58 @@
+"""onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+
+from aux_motion_core.artefact import Artefact, ArtefactError
+
+
+class OnnxBackend:
+    """The exported model, all people in one batch. See `Backend` for the interface.
+
+    Args:
+        artefact: a checked artefact.
+        threads: intra-op threads; they do not spin, since other processes share the robot's cores.
+
+    Raises:
+        ArtefactError: onnxruntime cannot load the file, or its tensors are not the ones that model.json names.
+    """
+
+    def __init__(self, artefact: Artefact, threads: int = 1) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                str(artefact.onnx_file), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions have no common public base
+            raise ArtefactError(
+                f"{artefact.onnx_file}: onnxruntime {ort.__version__} cannot load it "
+                f"({' '.join(str(error).split())[:200]}); export the model again"
+            ) from None
+        for kind, tensors, expected in (
+            ("input", self._session.get_inputs(), artefact.inputs),
+            ("output", self._session.get_outputs(), artefact.outputs),
+        ):
+            got = {t.name: t.shape[1:] for t in tensors}
+            want = {n: list(s[1:]) for n, s in expected.items()}
+            if got != want:
+                raise ArtefactError(
+                    f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
+                )
+        self.name, self.version = artefact.name, artefact.version
+        self.joint_names = tuple(artefact.joint_names)
+        self.dt_s = artefact.dt_s
+        self.history_steps, self.future_steps = artefact.history_steps, artefact.future_steps
+
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Backend.infer`."""
+        future, recovered = self._session.run(
+            ("future", "recovered"),
+            {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)},
+        )
+        return future, recovered
