@@ -73,6 +73,15 @@ def test_workspace_finds_both_packages(root: Path) -> None:
     assert link.is_symlink() and os.readlink(link) == "../.."
 
 
+def test_both_packages_are_found_in_a_workspace_of_ones_own(root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("colcon_core", reason="colcon is not installed")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "aux_motion").symlink_to(root)
+    arguments = ["list", "--names-only", "--base-paths", "src", "src/aux_motion/ros2_ws/src"]
+    out = run(sys.executable, "-m", "colcon", *arguments, env=dict(os.environ), cwd=tmp_path)
+    assert sorted(out.split()) == ["aux_motion", "aux_motion_msgs"]
+
+
 def test_message_cmake_lists_every_message(root: Path) -> None:
     package = root / "ros2_ws" / "src" / "aux_motion_msgs"
     files = {f"msg/{file.name}" for file in (package / "msg").iterdir()}
