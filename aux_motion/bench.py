@@ -27,23 +27,6 @@ _FRAME = "map"
 Record = dict[str, Any]
 
 
-class _Timed:
-    """A backend that adds up the time spent in it."""
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self.spent_s = 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        start = time.perf_counter()
-        result = self._backend.infer(values, mask)
-        self.spent_s += time.perf_counter() - start
-        return result
-
-
 def _record(stage: str, backend: str, people: int, threads: int, seconds: list[float], **more: Any) -> Record:
     p50, p95, p99 = (round(1e3 * float(v), 4) for v in np.percentile(seconds, (50, 95, 99)))
     row = {"stage": stage, "backend": backend, "people": people, "threads": threads}
@@ -66,14 +49,13 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
     """
     from aux_motion.conversion import frame_from_message, prediction_message, skeleton_message
 
-    backend = _Timed(make_backend(name, folder, threads=threads))
+    backend = make_backend(name, folder, threads=threads)
     predictor = Predictor(backend, PredictorConfig(max_people=max(people, 1)), _FRAME)
     frames = synthetic.frames(people, (rounds + _WARM_UP) / RATE_HZ, RATE_HZ, frame_id=_FRAME)
     spent: dict[str, list[float]] = {s: [] for s in ("convert", "resample", "backend", "publish", "total")}
     gc.collect()
     for index, frame in enumerate(frames):
         message = skeleton_message(frame)
-        backend.spent_s = 0.0
         start = time.perf_counter()
         predictor.add(frame_from_message(message))
         converted = time.perf_counter()
@@ -84,8 +66,8 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         if index < _WARM_UP:
             continue
         spent["convert"].append(converted - start)
-        spent["resample"].append(predicted - converted - backend.spent_s)
-        spent["backend"].append(backend.spent_s)
+        spent["resample"].append(predicted - converted - predictor.stage_s["backend"])
+        spent["backend"].append(predictor.stage_s["backend"])
         spent["publish"].append(published - predicted)
         spent["total"].append(published - start)
     if not any(p.state in PREDICTED for p in batch.people):
@@ -221,7 +203,7 @@ def run(
         node = rclpy.create_node("aux_motion_bench_stages")
         publisher = node.create_publisher(PredictionArray, "unheard", 1)
         jobs = [(backend, n, t) for t in threads for n in people]
-        jobs += [(name, n, 1) for name in others.NAMES if baselines and name != backend for n in people]
+        jobs += [(name, n, 1) for name in others.BASELINES if baselines and name != backend for n in people]
         records: list[Record] = []
         for name, n, t in tqdm(jobs, unit=" runs", disable=None):
             rows = stages(name, folder, n, t, rounds, publisher)

@@ -20,7 +20,7 @@ _NODE = "aux_motion_predictor"
 def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None) -> dict[str, Predictor]:
     """A predictor with each baseline as its backend, by name."""
     config = config or PredictorConfig()
-    return {name: Predictor(baselines.make(name), config, fixed_frame) for name in baselines.NAMES}
+    return {name: Predictor(baselines.make(name), config, fixed_frame) for name in baselines.BASELINES}
 
 
 def file_parameters(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def prediction(time_s, offset=0.0, person="a", state=TrackState.TRACKING):
     stamp_ns = round(time_s * 1e9)
     status = np.ones(N_JOINTS, np.uint8)
     return MotionPrediction(
-        person, state, Reason.NONE, stamp_ns, 0.0, stamp_ns + 10**9, mean, pose(time_s), status
+        person, state, Reason.NONE, stamp_ns, stamp_ns, 0.0, stamp_ns + 10**9, mean, pose(time_s), status
     )
 
 
