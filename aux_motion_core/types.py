@@ -66,11 +66,12 @@ class MotionPrediction:
     """One person's prediction. Step k (0-based) is at `stamp_ns + (k + 1) * dt`.
 
     Attributes:
-        stamp_ns: newest observation of this person; origin of the steps.
-        age_s: batch stamp minus `stamp_ns`.
+        stamp_ns: origin of the steps: the newest observation; the time of the prediction once STALE or ABSENT.
+        last_observed_ns: newest observation of this person.
+        age_s: batch stamp minus `last_observed_ns`.
         valid_until_ns: after this time the prediction must not be used.
         mean: (steps, 20, 3) metres, finite, in the fixed frame.
-        recovered: (20, 3) metres, finite: the pose at `stamp_ns`, missing joints filled in.
+        recovered: (20, 3) metres, finite: the newest known pose, missing joints filled in.
         joint_status: (20,) uint8 `JointStatus` of the newest observation.
         radius_basis: what `radius` means: "none", "reach:<speed>mps", later "conformal".
         radius_coverage: nominal coverage of `radius`, NaN when it has none.
@@ -82,6 +83,7 @@ class MotionPrediction:
     state: TrackState
     reasons: Reason
     stamp_ns: int
+    last_observed_ns: int
     age_s: float
     valid_until_ns: int
     mean: np.ndarray

@@ -41,7 +41,8 @@ class PersonView:
         id: the tracker's id of the person.
         state: validity.
         reasons: why.
-        stamp_ns: newest observation, nanoseconds.
+        stamp_ns: origin of the steps, nanoseconds.
+        last_observed_ns: newest observation.
         valid_until_ns: do not use the prediction after this time.
         dt_ns: step, nanoseconds (of `dt_s`, rounded to the microsecond).
         steps: S.
@@ -55,6 +56,7 @@ class PersonView:
         self.state = TrackState(int(person.state))
         self.reasons = Reason(int(person.reasons))
         self.stamp_ns = _time_ns(person.stamp)
+        self.last_observed_ns = _time_ns(person.last_observed)
         self.valid_until_ns = _time_ns(person.valid_until)
         self.dt_ns = dt_ns
         self.steps = steps

@@ -145,6 +145,7 @@ def batch(steps=5):
             state=state,
             reasons=Reason.IMPUTED | Reason.UNCALIBRATED,
             stamp_ns=1_700_000_000_123_456_789,
+            last_observed_ns=1_700_000_000_023_456_789,
             age_s=0.25,
             valid_until_ns=1_700_000_001_000_000_000,
             mean=rng.normal(size=(steps, N_JOINTS, 3)),

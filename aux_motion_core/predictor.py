@@ -1,0 +1,295 @@
+"""Frames in, predictions out: the one path that the node, bag evaluation and validation share."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from aux_motion_core.backends import Backend, make_backend
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.normalise import REST_POSE, denormalise, last_observed, normalise
+from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
+from aux_motion_core.track import Added, Track
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+
+__all__ = ["Predictor", "make_backend"]
+
+_NS = 1_000_000_000
+_HEAD = [INDEX["head"], INDEX["neck"]]
+_FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
+#: Head this far below the feet is upside down, metres.
+_UPSIDE_DOWN_M = 0.2
+#: For this long before it is said: people also tumble.
+_UPSIDE_DOWN_NS = _NS // 2
+#: No joint is this far away; metres.
+_FARTHEST_M = 1e4
+#: How long a reason that comes from one message stays.
+_RECENT_NS = _NS
+#: Fewest samples of each joint that the model was trained to start from.
+_MIN_STEPS = 2
+
+
+@dataclass
+class _Person:
+    track: Track = field(default_factory=Track)
+    jumped_ns: int | None = None
+    duplicated_ns: int | None = None
+    upside_down_since_ns: int | None = None
+    done_version: int = -1  # of the track when `result` was made
+    result: _Result | None = None
+    pose: np.ndarray | None = None  # newest complete pose
+
+
+@dataclass
+class _Result:
+    mean: np.ndarray
+    recovered: np.ndarray
+    reasons: Reason
+    state: TrackState
+
+
+class Predictor:
+    """Follows people and predicts them.
+
+    Args:
+        backend: what predicts.
+        config: how input is treated.
+        fixed_frame: frame of all positions.
+    """
+
+    def __init__(self, backend: Backend, config: PredictorConfig, fixed_frame: str) -> None:
+        self.backend, self.config, self.fixed_frame = backend, config, fixed_frame
+        self.counters: Counter[str] = Counter()
+        #: Seconds that the last `predict` spent in each stage: resample, backend.
+        self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0}
+        self._people: dict[str, _Person] = {}
+        self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
+
+    def configure(self, config: PredictorConfig) -> None:
+        """Use other values from now on; tracks are kept."""
+        self.config = config
+
+    def reset(self) -> None:
+        """Forget all people; the counters go on."""
+        self._people.clear()
+
+    def warm_up(self) -> None:
+        """Run the backend once, so that the first person does not pay for lazy initialisation."""
+        steps = self.backend.history_steps
+        self.backend.infer(
+            np.zeros((1, steps, N_JOINTS, 3), np.float32), np.ones((1, steps, N_JOINTS), bool)
+        )
+
+    # Input
+
+    def add(self, frame: SkeletonFrame) -> None:
+        """Put a frame into the tracks. Never raises for what a frame contains: it is repaired or left out, counted.
+
+        Raises:
+            ValueError: the frame is not in the fixed frame.
+        """
+        if frame.frame_id != self.fixed_frame:
+            raise ValueError(f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first")
+        self.counters["frames"] += 1
+        if not frame.person_ids:
+            return
+        stamp_ns = int(frame.stamp_ns) - int(self.config.stamp_latency_s * _NS)
+        positions = np.asarray(frame.positions, np.float64)
+        status = np.array(frame.status, np.uint8)
+        seen = status != JointStatus.MISSING
+        usable = (np.abs(positions) < _FARTHEST_M).all(-1)  # False for NaN and Inf too
+        self._count("non_finite_or_absurd_joints", int((seen & ~usable).sum()))
+        status[~usable] = JointStatus.MISSING
+        positions = np.where(usable[..., None], positions, 0.0)
+        positions, status = derive_joints(positions, status)
+        joints = (status != JointStatus.MISSING).sum(1)
+
+        chosen: dict[str, int] = {}
+        for i, person_id in enumerate(frame.person_ids):
+            if person_id in chosen:
+                self.counters["duplicate_person_id"] += 1
+            if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
+                chosen[person_id] = i
+        doubled = len(chosen) < len(frame.person_ids)
+        for person_id, i in chosen.items():
+            if joints[i] == 0:
+                self.counters["person_without_joints"] += 1
+                continue
+            person = self._person(person_id, stamp_ns)
+            if person is None:
+                self.counters["people_over_limit"] += 1
+                continue
+            self._add_one(person, stamp_ns, positions[i], status[i])
+            if doubled and frame.person_ids.count(person_id) > 1:
+                person.duplicated_ns = stamp_ns
+
+    def _count(self, name: str, n: int) -> None:
+        if n:
+            self.counters[name] += n
+
+    def _person(self, person_id: str, stamp_ns: int) -> _Person | None:
+        """The person of that id; a new one takes the place of the longest unseen when all places are taken."""
+        person = self._people.get(person_id)
+        if person is None:
+            if len(self._people) >= self.config.max_people:
+                oldest = min(self._people, key=lambda k: self._people[k].track.newest_ns)
+                if stamp_ns - self._people[oldest].track.newest_ns < self.config.lost_after_s * _NS:
+                    return None
+                del self._people[oldest]
+            person = self._people[person_id] = _Person()
+        return person
+
+    def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        track = person.track
+        if len(track) and stamp_ns > track.newest_ns:
+            both = (status != JointStatus.MISSING) & (track.newest_status != JointStatus.MISSING)
+            move = np.linalg.norm(positions - track.newest_positions, axis=-1)[both]
+            self._count("fast_joints", int((move > self.config.max_speed_mps * (stamp_ns - track.newest_ns) * 1e-9).sum()))
+        added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))
+        if added is not Added.NEWEST:
+            self.counters[f"stamp_{added.value}"] += 1
+        if added is Added.RESET:
+            person.jumped_ns, person.result, person.pose = stamp_ns, None, None
+            person.duplicated_ns = person.upside_down_since_ns = None
+        if added in (Added.NEWEST, Added.RESET):
+            seen = status != JointStatus.MISSING
+            head, feet = [j for j in _HEAD if seen[j]], [j for j in _FEET if seen[j]]
+            if head and feet and positions[head, 2].mean() < positions[feet, 2].mean() - _UPSIDE_DOWN_M:
+                self.counters["not_z_up"] += 1
+                if person.upside_down_since_ns is None:
+                    person.upside_down_since_ns = stamp_ns
+            else:
+                person.upside_down_since_ns = None
+
+    # Output
+
+    def predict(self, now_ns: int) -> PredictionBatch:
+        """Predict everybody who is known.
+
+        Args:
+            now_ns: the present; ages are counted from here, steps from each person's newest observation.
+
+        Returns:
+            All known people, those of whom only a bound is known too; empty when nobody is known.
+        """
+        start = time.perf_counter()
+        self._forget(now_ns)
+        # the newest input is never in the future of its own prediction
+        due = [p for p in self._people.values() if p.done_version != p.track.version and self._fresh(p, now_ns)]
+        if due:
+            self._infer(due)
+        else:
+            self.stage_s = {"resample": 0.0, "backend": 0.0}
+        people = tuple(self._describe(i, p, now_ns) for i, p in self._people.items())
+        return PredictionBatch(
+            stamp_ns=now_ns,
+            frame_id=self.fixed_frame,
+            model_name=self.backend.name,
+            model_version=self.backend.version,
+            dt_s=self.backend.dt_s,
+            steps=self.backend.future_steps,
+            joint_names=JOINTS,
+            people=people,
+            processing_time_s=time.perf_counter() - start,
+        )
+
+    def _forget(self, now_ns: int) -> None:
+        keep_ns = int((self.config.lost_after_s + self.config.absent_hold_s) * _NS)
+        for person_id in [i for i, p in self._people.items() if now_ns - p.track.newest_ns > keep_ns]:
+            del self._people[person_id]
+
+    def _fresh(self, person: _Person, now_ns: int) -> bool:
+        return now_ns - person.track.newest_ns <= self.config.stale_after_s * _NS or person.pose is None
+
+    def _infer(self, people: list[_Person]) -> None:
+        """Windows of all these people through the backend in one batch; results are kept with each person."""
+        b, c = self.backend, self.config
+        start = time.perf_counter()
+        cut = [p.track.window(b.dt_s, b.history_steps, c.max_gap_s) for p in people]
+        windows, mask = np.stack([w for w, _ in cut]), np.stack([m for _, m in cut])
+        values, heading = normalise(windows, mask)
+        resampled = time.perf_counter()
+        future, recovered = b.infer(values, mask)
+        inferred = time.perf_counter()
+        future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
+        self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
+
+        finite = np.isfinite(future).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
+        seen_ever, seen_now = mask.any(1), mask[:, -1]
+        rows = mask.any(2)
+        held = np.where(seen_ever[..., None], last_observed(windows, mask)[0], denormalise(np.broadcast_to(REST_POSE, pose.shape), heading))
+        for i, person in enumerate(people):
+            reasons, state = Reason.UNCALIBRATED, TrackState.TRACKING
+            if not seen_ever[i].all():
+                reasons |= Reason.IMPUTED
+            if int(seen_now[i].sum()) < c.min_joints:
+                reasons |= Reason.FEW_JOINTS
+                state = TrackState.DEGRADED
+            first = int(np.argmax(rows[i]))
+            if not rows[i, first:].all():
+                reasons |= Reason.INPUT_GAP
+                state = TrackState.DEGRADED
+            stamps = person.track.stamps_ns
+            window_ns = int(b.dt_s * (b.history_steps - 1) * _NS)
+            oldest = stamps[np.searchsorted(stamps, person.track.newest_ns - window_ns)]
+            if (person.track.newest_ns - oldest) < c.min_history_s * _NS - 1000 or rows[i].sum() < _MIN_STEPS:
+                reasons |= Reason.SHORT_HISTORY
+                state = TrackState.WARMING_UP
+            if not finite[i]:
+                self.counters["non_finite_output"] += 1
+                reasons |= Reason.NON_FINITE_OUTPUT
+                state = TrackState.DEGRADED
+            person.pose = pose[i] if finite[i] else held[i]
+            person.result = _Result(future[i], person.pose, reasons, state)
+            person.done_version = person.track.version
+
+    def _describe(self, person_id: str, person: _Person, now_ns: int) -> MotionPrediction:
+        """The person's prediction where it may be believed, else the pose held and the reach bound."""
+        c, result, newest_ns = self.config, person.result, person.track.newest_ns
+        age_s = (now_ns - newest_ns) * 1e-9
+        horizon_ns = int(self.backend.future_steps * self.backend.dt_s * _NS)
+        reasons, state = result.reasons, result.state
+        if person.jumped_ns is not None and 0 <= newest_ns - person.jumped_ns < _RECENT_NS:
+            reasons |= Reason.STAMP_JUMP
+        if person.duplicated_ns is not None and 0 <= newest_ns - person.duplicated_ns < _RECENT_NS:
+            reasons |= Reason.DUPLICATE_ID
+            state = TrackState.DEGRADED if state is TrackState.TRACKING else state
+        since = person.upside_down_since_ns
+        if since is not None and newest_ns - since >= _UPSIDE_DOWN_NS:
+            reasons |= Reason.NOT_Z_UP
+            state = TrackState.DEGRADED if state is TrackState.TRACKING else state
+        if age_s > c.stale_after_s:
+            reasons |= Reason.INPUT_OLD
+            state = TrackState.ABSENT if age_s > c.lost_after_s else TrackState.STALE
+        bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(
+            reasons & (Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
+        )
+        common = MotionPrediction(
+            person_id=person_id,
+            state=state,
+            reasons=reasons,
+            stamp_ns=newest_ns,
+            last_observed_ns=newest_ns,
+            age_s=age_s,
+            valid_until_ns=newest_ns + horizon_ns,
+            mean=result.mean,
+            recovered=result.recovered,
+            joint_status=person.track.newest_status.copy(),
+        )
+        if not bound_only:
+            return common
+        # what nobody sees is bounded from now on, not from when it was last seen
+        unseen = state in (TrackState.STALE, TrackState.ABSENT)
+        origin_ns = max(now_ns, newest_ns) if unseen else newest_ns
+        reach = c.reach_speed_mps * ((origin_ns - newest_ns) * 1e-9 + self._reach_steps)
+        return replace(
+            common,
+            stamp_ns=origin_ns,
+            valid_until_ns=origin_ns + horizon_ns,
+            mean=np.broadcast_to(result.recovered, result.mean.shape),
+            radius=np.repeat(reach[:, None], N_JOINTS, 1),
+            radius_basis=f"reach:{c.reach_speed_mps:.1f}mps",
+        )

@@ -1,0 +1,114 @@
+"""One person's observations in order of their stamps."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from aux_motion_core.resample import resample
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+
+
+class Added(Enum):
+    """What became of an observation."""
+
+    NEWEST = "newest"
+    REORDERED = "reordered"  # older than the newest, put in its place
+    MERGED = "merged"  # a second observation of one stamp: it fills what the first lacks
+    TOO_OLD = "too_old"  # before everything that is kept
+    RESET = "reset"  # its stamp jumped back: the history started anew with it
+
+
+class Track:
+    """The newest observations of one person, in buffers made once.
+
+    Args:
+        capacity: observations kept at least; twice as many are held.
+    """
+
+    def __init__(self, capacity: int = 160) -> None:
+        self._capacity = capacity
+        self._stamps = np.zeros(2 * capacity, np.int64)
+        self._positions = np.zeros((2 * capacity, N_JOINTS, 3))
+        self._status = np.zeros((2 * capacity, N_JOINTS), np.uint8)
+        self._n = 0
+        self.version = 0  # changes with every accepted observation
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def stamps_ns(self) -> np.ndarray:
+        """(n,) int64, increasing."""
+        return self._stamps[: self._n]
+
+    @property
+    def newest_ns(self) -> int:
+        """Stamp of the newest observation."""
+        return int(self._stamps[self._n - 1])
+
+    @property
+    def newest_positions(self) -> np.ndarray:
+        """(20, 3) metres of the newest observation."""
+        return self._positions[self._n - 1]
+
+    @property
+    def newest_status(self) -> np.ndarray:
+        """(20,) `JointStatus` of the newest observation."""
+        return self._status[self._n - 1]
+
+    def add(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray, reset_jump_ns: int) -> Added:
+        """Put an observation in its place.
+
+        Args:
+            stamp_ns: time of capture.
+            positions: (20, 3) metres, finite.
+            status: (20,) `JointStatus`.
+            reset_jump_ns: a stamp older than the newest by more than this starts the history anew.
+        """
+        self.version += 1
+        if self._n == 0 or stamp_ns > self.newest_ns:
+            self._append(stamp_ns, positions, status)
+            return Added.NEWEST
+        if stamp_ns < self.newest_ns - reset_jump_ns:
+            self._n = 0
+            self._append(stamp_ns, positions, status)
+            return Added.RESET
+        at = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        if self._stamps[at] == stamp_ns:
+            fill = (self._status[at] == JointStatus.MISSING) & (status != JointStatus.MISSING)
+            self._positions[at][fill] = positions[fill]
+            self._status[at][fill] = status[fill]
+            return Added.MERGED
+        if at == 0 and self._n >= self._capacity:
+            return Added.TOO_OLD
+        self._append(self.newest_ns, self.newest_positions, self.newest_status)
+        at = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        for buffer in (self._stamps, self._positions, self._status):
+            buffer[at + 1 : self._n] = buffer[at : self._n - 1].copy()
+        self._stamps[at], self._positions[at], self._status[at] = stamp_ns, positions, status
+        return Added.REORDERED
+
+    def _append(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        if self._n == len(self._stamps):
+            positions, status = positions.copy(), status.copy()  # they may be rows that move now
+            for buffer in (self._stamps, self._positions, self._status):
+                buffer[: self._capacity] = buffer[self._n - self._capacity : self._n].copy()
+            self._n = self._capacity
+        self._stamps[self._n], self._positions[self._n], self._status[self._n] = stamp_ns, positions, status
+        self._n += 1
+
+    def window(self, dt_s: float, steps: int, max_gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """The newest observations on the model's grid, which ends at the newest stamp.
+
+        Returns:
+            (steps, 20, 3) metres, zero where missing, and (steps, 20) bool.
+        """
+        # one sample before the window, and the gap to it, take part in the interpolation
+        since_ns = self.newest_ns - int(1e9 * ((steps - 1) * dt_s + max_gap_s))
+        first = int(np.searchsorted(self.stamps_ns, since_ns))
+        part = slice(first, self._n)
+        stamps_s = (self._stamps[part] - self._stamps[self._n - 1]) * 1e-9
+        seen = self._status[part] != JointStatus.MISSING
+        return resample(stamps_s, self._positions[part], seen, 0.0, dt_s, steps, max_gap_s)
