@@ -126,7 +126,8 @@ def test_heartbeat_without_input_then_stale_then_absent_then_nobody(quiet):
     last_ns = quiet.walk(time.time_ns() - 700_000_000)
     for state in (TrackState.STALE, TrackState.ABSENT):
         found = quiet.until(
-            lambda s=state: newest_with(quiet, lambda p: p.state == s and p.stamp_ns == last_ns), state.name
+            lambda s=state: newest_with(quiet, lambda p: p.state == s and p.last_observed_ns == last_ns),
+            state.name,
         )
         view = person(found)
         assert view.radius is not None and np.all(np.diff(view.radius, axis=0) > 0), "reach grows"
