@@ -1,0 +1,1 @@
+"""Training, validation and export of the predictor; nothing here is needed to run it."""

@@ -1,0 +1,7 @@
+"""Recordings as `Clip`s of the `body20` skeleton, and the splits over them."""
+
+from training.data.archives import unpack
+from training.data.clip import Clip
+from training.data.splits import SPLITS, load_clips, load_split, split_names
+
+__all__ = ["SPLITS", "Clip", "load_clips", "load_split", "split_names", "unpack"]
