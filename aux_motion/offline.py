@@ -125,7 +125,7 @@ def text(report: replay.Report, out: Path | None) -> str:
         f"{report.predictions} predictions, {each_ms:.1f} ms each",
     ]
     lines += [f"rejected {count}: {reason}" for reason, count in report.rejected.most_common()]
-    repaired = {k: v for k, v in sorted(report.counters.items()) if v}
+    repaired = {k: v for k, v in sorted(report.counters.items()) if v and k != "frames"}
     if repaired:
         lines.append("dropped or repaired: " + ", ".join(f"{k} {v}" for k, v in repaired.items()))
     if out is not None:

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from rosbags.rosbag2 import Writer
 
 from aux_motion_core import bags, synthetic
+from aux_motion_core.messages import frame_fields
 
 
 def aux_motion(root, *arguments):
@@ -21,6 +23,16 @@ def bag(tmp_path_factory):
         for frame in synthetic.frames(1, 3.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path
+
+
+def foreign(path):
+    """A bag whose joints are named as somebody else names them."""
+    store = bags.typestore()
+    fields = {**frame_fields(synthetic.frames(1, 0.1)[0]), "joint_names": ["Hips"] * 20}
+    with Writer(path, version=9) as writer:
+        connection = writer.add_connection("/skeletons", bags.SKELETONS, typestore=store)
+        message = bags.build_message(bags.SKELETONS, fields)
+        writer.write(connection, 1, store.serialize_cdr(message, bags.SKELETONS))
 
 
 def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
@@ -46,10 +58,15 @@ def test_predict_takes_the_nodes_parameter_file(root, bag):
 def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
     truncated = tmp_path / "cut.mcap"
     truncated.write_bytes(bag.read_bytes()[:3000])
+    with bags.BagWriter(tmp_path / "empty.mcap"):
+        pass
+    foreign(tmp_path / "foreign")
     (tmp_path / "bad.yaml").write_text("/**: {ros__parameters: {backend: zero_velocity, max_gap_s: -1.0}}\n")
     cases = [
         (("predict", truncated), ["cut.mcap", "cut off"]),
         (("predict", tmp_path / "none.mcap"), ["no such bag", "none.mcap"]),
+        (("predict", tmp_path / "empty.mcap"), ["empty.mcap", "no topics at all"]),
+        (("predict", tmp_path / "foreign"), ["unknown joint names", "'Hips'", "body20"]),
         (("predict", bag, "--topic", "/other"), ["/other", "/skeletons"]),
         (("predict", bag, "--backend", "zero_velocity", "--out", tmp_path / "p.bag"), [".mcap"]),
         (("predict", bag, "--backend", "clairvoyant"), ["clairvoyant"]),
