@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint msgs clean
+.PHONY: help demo test lint msgs sample clean
 
 # Nothing of a sourced ROS may reach what runs here, and nothing that runs here may reach a robot: a private domain on
 # this machine only. AUX_MOTION_DOMAIN_ID chooses the domain.
@@ -25,6 +25,7 @@ help:
 	@echo "make test   all tests"
 	@echo "make lint   static checks"
 	@echo "make msgs   build the messages into $(VENV)"
+	@echo "make sample make the sample bag again"
 	@echo "make clean  remove $(VENV) and everything built"
 
 demo: $(VENV)/.demo-installed
@@ -40,6 +41,12 @@ lint: $(VENV)/.lint-installed
 
 msgs: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
+
+# Makes the sample bag in samples/ again, from the video that its origin note names. Needs the network.
+sample: $(VENV)/.demo-installed
+	@$(PIP) -e '.[tracker]'
+	@$(PY) tools/build_messages.py
+	@$(PY) -m aux_motion.make_sample
 
 clean:
 	rm -rf $(VENV) build install log ros2_ws/build ros2_ws/install ros2_ws/log

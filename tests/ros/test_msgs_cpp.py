@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,37 +14,36 @@ import pytest
 from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.views import OutsidePredictionError, PredictionView
 
+pytest.importorskip("aux_motion_msgs.msg", reason="the messages are not built: make msgs")
+from aux_motion_msgs.msg import PersonPrediction, PredictionArray  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402
+
 STEPS, DT_S = 25, 0.04
 STAMP_NS = 1_700_000_000_123_456_789
 VALID_NS = STAMP_NS + 800_000_000
 
 
-def stamp(nanoseconds: int) -> SimpleNamespace:
+def stamp(nanoseconds: int) -> Time:
     """A time as messages carry it."""
-    return SimpleNamespace(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
-def message(radius: bool = True, valid_until_ns: int = VALID_NS) -> SimpleNamespace:
+def message(radius: bool = True, valid_until_ns: int = VALID_NS) -> PredictionArray:
     """A prediction of one person with random numbers."""
     rng = np.random.default_rng(5)
     joints = len(JOINTS)
-    person = SimpleNamespace(
-        id="7",
-        state=1,
-        reasons=0,
-        stamp=stamp(STAMP_NS),
-        valid_until=stamp(valid_until_ns),
-        mean=rng.normal(size=STEPS * joints * 3).astype(np.float32),
-        recovered=rng.normal(size=joints * 3).astype(np.float32),
-        radius=rng.random(STEPS * joints).astype(np.float32) if radius else np.zeros(0, np.float32),
-        scale=rng.random(STEPS * joints * 3).astype(np.float32) if radius else np.zeros(0, np.float32),
-    )
-    header = SimpleNamespace(stamp=stamp(STAMP_NS), frame_id="map")
-    dt_s = float(np.float32(DT_S))
-    return SimpleNamespace(header=header, joint_names=list(JOINTS), steps=STEPS, dt_s=dt_s, people=[person])
+    person = PersonPrediction(id="7", state=PersonPrediction.TRACKING, stamp=stamp(STAMP_NS))
+    person.valid_until = stamp(valid_until_ns)
+    person.mean = rng.normal(size=STEPS * joints * 3).astype(np.float32)
+    person.recovered = rng.normal(size=joints * 3).astype(np.float32)
+    if radius:
+        person.radius = rng.random(STEPS * joints).astype(np.float32)
+        person.scale = rng.random(STEPS * joints * 3).astype(np.float32)
+    # As it arrives: dt_s is a float32 on the wire.
+    return PredictionArray(joint_names=list(JOINTS), steps=STEPS, dt_s=float(np.float32(DT_S)), people=[person])
 
 
-def as_text(array: SimpleNamespace, times_ns: list[int]) -> str:
+def as_text(array: PredictionArray, times_ns: list[int]) -> str:
     """What the program reads."""
     person = array.people[0]
     words = [array.steps, repr(array.dt_s), len(array.joint_names), *array.joint_names]
@@ -61,7 +59,6 @@ def consumer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program."""
     if shutil.which("cmake") is None or shutil.which("c++") is None:
         pytest.skip("cmake or a C++ compiler is not installed")
-    pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
     build = tmp_path_factory.mktemp("consumer")
     source = Path(__file__).parent / "cpp_consumer"
     prefix = os.environ.get("AMENT_PREFIX_PATH", sys.prefix)
