@@ -101,6 +101,11 @@ def first_predictions(recording: Recording) -> dict[tuple[str, int], tuple[int, 
     return found
 
 
+def _quantiles(values: list[float]) -> dict[str, float | None]:
+    found = np.percentile(values, _QUANTILES) if values else [None] * len(_QUANTILES)
+    return {f"p{q}": None if v is None else float(v) for q, v in zip(_QUANTILES, found, strict=True)}
+
+
 def evaluate(recording: Recording) -> dict:
     """Errors of model and baselines against the frames that came later, rates and latencies.
 
@@ -129,6 +134,7 @@ def evaluate(recording: Recording) -> dict:
     verdict = court.verdict()
     latency = [1e-6 * (arrival_ns - stamp_ns) for (_, stamp_ns), (arrival_ns, _) in said.items()]
     span_s = (frames[-1][1].stamp_ns - frames[0][1].stamp_ns) * 1e-9 if len(frames) > 1 else 0.0
+    answers = {arrival_ns for arrival_ns, _ in said.values()}  # the others are the heartbeat's
     predicted = {stamp_ns for _, stamp_ns in said}
     last = recording.batches[-1][1]
     return {
@@ -142,18 +148,18 @@ def evaluate(recording: Recording) -> dict:
         "people": sorted({i for _, f in frames for i in f.person_ids}),
         "predictions": len(predicted),
         "messages": len(recording.batches),
-        "latency_ms": {
-            f"p{q}": float(v) for q, v in zip(_QUANTILES, np.percentile(latency, _QUANTILES), strict=True)
-        }
-        if latency
-        else {f"p{q}": None for q in _QUANTILES},
+        "latency_ms": _quantiles(latency),
+        "node_ms": _quantiles([1e3 * b.processing_time_s for t, b in recording.batches if t in answers]),
     }
 
 
 def report(summary: dict) -> str:
     """The summary as a readable table."""
     verdict = judge.Verdict(summary["mpjpe_mm"], summary["samples"])
-    latency = ", ".join(f"{k} {v:.1f} ms" for k, v in summary["latency_ms"].items())
+    latency, inside = (
+        ", ".join("-" if v is None else f"{k} {v:.1f} ms" for k, v in summary[name].items())
+        for name in ("latency_ms", "node_ms")
+    )
     return "\n".join(
         [
             "",
@@ -165,6 +171,7 @@ def report(summary: dict) -> str:
             f"people: {len(summary['people'])}",
             f"predictions  {summary['predictions']} ({summary['messages']} messages with the heartbeat's)",
             f"end to end   {latency} (from the player's stamp to the recorder, over DDS)",
+            f"in the node  {inside} (from arrival to publication)",
         ]
     )
 
