@@ -42,9 +42,9 @@ JOINT_MAP: dict[str, tuple[str, str]] = {
     },
 }
 
-#: The text skeleton lost two bones of subject 02's ASF skeleton, on which all text files are: the thorax, so that
-#: neck and shoulders sit 117 mm too low, and the wrist bone, so that hands sit 95 mm too far up. Their rotations
-#: are in the files. Joint of the text skeleton -> the offset to add, in CMU units.
+#: The text skeleton, on which all text files are, is subject 02's ASF skeleton less two bones: the thorax,
+#: so that neck and shoulders sit 117 mm too low, and the wrist bone, so that hands sit 95 mm too far up.
+#: Their rotations are in the files. Joint of the text skeleton -> the offset to add, in CMU units.
 LOST_BONES: dict[str, tuple[float, float, float]] = {
     "Neck": (0.0015, 2.0681, 0.0080),
     "LeftShoulder": (0.0015, 2.0681, 0.0080),
@@ -95,13 +95,17 @@ def with_lost_bones(skeleton: TextSkeleton) -> TextSkeleton:
     return TextSkeleton(skeleton.joints, skeleton.parents, skeleton.offsets + extra)
 
 
-def load_table(path: Path, columns: int, delimiter: str = ",", header: int = 0) -> np.ndarray:
+def load_table(path: Path, columns: int, delimiter: str | None = ",", header: int = 0) -> np.ndarray:
     """(rows, columns) float64 of a text table.
 
     Raises:
         ValueError: a line has another number of columns, no number, or NaN or Inf; names file and line.
     """
     lines = Path(path).read_text().splitlines()
+    if delimiter:
+        lines = [
+            line.strip().removesuffix(delimiter) for line in lines
+        ]  # some writers end each line with one
     rows = [(i + 1, line.split(delimiter)) for i, line in enumerate(lines) if i >= header and line.strip()]
     if not rows:
         raise ValueError(f"{path}: expected rows of {columns} numbers, the file holds none")
@@ -114,7 +118,8 @@ def load_table(path: Path, columns: int, delimiter: str = ",", header: int = 0) 
         table = np.stack([_numbers(path, n, cells) for n, cells in rows])
     bad = ~np.isfinite(table).all(1)
     if bad.any():
-        raise ValueError(f"{path}, line {rows[int(bad.argmax())][0]}: expected finite numbers, got NaN or Inf")
+        line = rows[int(bad.argmax())][0]
+        raise ValueError(f"{path}, line {line}: expected finite numbers, got NaN or Inf")
     return table
 
 
@@ -230,13 +235,15 @@ def load_amc(path: Path, bones: dict[str, AsfBone]) -> dict[str, np.ndarray]:
     for i in range(0, len(body), per_frame):
         frame = body[i : i + per_frame]
         if frame[0].strip() != str(i // per_frame + 1):
-            raise ValueError(f"{path}, line {at + i + 1}: expected frame {i // per_frame + 1}, got '{frame[0]}'")
+            want_frame = i // per_frame + 1
+            raise ValueError(f"{path}, line {at + i + 1}: expected frame {want_frame}, got '{frame[0]}'")
         if len(frame) != per_frame:
             raise ValueError(f"{path}, line {at + len(body)}: the last frame is cut off")
-        for k, (line, name, count) in enumerate(zip(frame[1:], names, counts)):
+        for k, (line, name, count) in enumerate(zip(frame[1:], names, counts, strict=True)):
             words = line.split()
             if not words or words[0] != name or len(words) != count + 1:
-                raise ValueError(f"{path}, line {at + i + k + 2}: expected {name} and {count} numbers, got '{line}'")
+                at_line = at + i + k + 2
+                raise ValueError(f"{path}, line {at_line}: expected {name} and {count} numbers, got '{line}'")
             cells += words[1:]
     try:
         table = np.array(cells).astype(np.float64).reshape(-1, sum(counts))
@@ -251,7 +258,7 @@ def load_amc(path: Path, bones: dict[str, AsfBone]) -> dict[str, np.ndarray]:
         k = int(np.searchsorted(np.cumsum(counts), column, side="right"))
         line = at + frame * per_frame + k + 2
         raise ValueError(f"{path}, line {line}: expected finite numbers, got NaN or Inf")
-    return dict(zip(names, np.split(table, np.cumsum(counts)[:-1], axis=1)))
+    return dict(zip(names, np.split(table, np.cumsum(counts)[:-1], axis=1), strict=True))
 
 
 def asf_kinematics(bones: dict[str, AsfBone], channels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -36,7 +36,7 @@ def load_kinect_gestures(path: Path) -> list[Clip]:
     except (KeyError, OSError, ValueError) as e:
         raise ValueError(f"{path}: expected the Kinect gesture archive's clips.npz ({e})") from None
     if int(table[:, 3].sum()) != len(positions):
-        raise ValueError(f"{path}: clip lengths add up to {table[:, 3].sum()}, but it holds {len(positions)} frames")
+        raise ValueError(f"{path}: expected {table[:, 3].sum()} frames by its clips, got {len(positions)}")
     order = [joints.index(_V1_NAMES.get(j, j)) for j in JOINTS]
     seen = (positions != 0).any(-1)[:, order]
     positions = z_up(positions[:, order].astype(np.float32)) / 1000.0
@@ -46,10 +46,16 @@ def load_kinect_gestures(path: Path) -> list[Clip]:
         name = f"kinect_gestures/s{signer}_{words[word]}_{repetition}"
         clips.append(
             make_clip(
-                name, f"kinect_signer_{signer}", "gesture", V1_RATE_HZ, positions[part], V1_LICENCE, V1_SOURCE,
+                name,
+                f"kinect_signer_{signer}",
+                "gesture",
+                V1_RATE_HZ,
+                positions[part],
+                V1_LICENCE,
+                V1_SOURCE,
                 mask=seen[part],
             )
-        )  # fmt: skip
+        )
         start += length
     return clips
 
@@ -71,7 +77,14 @@ def load_laban_csv(path: Path, name: str) -> Clip:
 
 
 #: columns of the assembly files, three each
-ASSEMBLY_JOINTS = ("left_wrist", "right_wrist", "left_elbow", "right_elbow", "left_shoulder", "right_shoulder")
+ASSEMBLY_JOINTS = (
+    "left_wrist",
+    "right_wrist",
+    "left_elbow",
+    "right_elbow",
+    "left_shoulder",
+    "right_shoulder",
+)
 
 
 def load_assembly_arms(path: Path, name: str, nominal_rate_hz: float = 30.0) -> Clip:

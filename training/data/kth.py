@@ -34,19 +34,27 @@ def load_handover(folder: Path) -> list[Clip]:
     """Giver and taker of one handover; the frame has z up. Occluded (held) stretches are masked."""
     clips = []
     for person in ("giver", "taker"):
-        tables = {j: load_table(folder / f"{person}_{s}_pose_saved.csv", 7, header=1) for s, j in SEGMENTS.items()}
+        tables = {
+            j: load_table(folder / f"{person}_{s}_pose_saved.csv", 7, header=1) for s, j in SEGMENTS.items()
+        }
         frames = {len(t) for t in tables.values()}
         if len(frames) != 1:
-            raise ValueError(f"{folder}: expected as many rows for each segment of the {person}, got {sorted(frames)}")
+            raise ValueError(f"{folder}: the {person}'s segments differ in their rows: {sorted(frames)}")
         positions = np.full((frames.pop(), N_JOINTS, 3), np.nan)
         for joint, table in tables.items():
             positions[:, INDEX[joint]] = table[:, :3]
         clips.append(
             make_clip(
-                f"kth/{folder.name}/{person}", f"kth_{folder.name}", "handover", RATE_HZ, positions, LICENCE, SOURCE,
+                f"kth/{folder.name}/{person}",
+                f"kth_{folder.name}",
+                "handover",
+                RATE_HZ,
+                positions,
+                LICENCE,
+                SOURCE,
                 mask=~held(positions),
             )
-        )  # fmt: skip
+        )
     return clips
 
 
@@ -57,6 +65,6 @@ def held(positions: np.ndarray, frames: int = HELD_FRAMES) -> np.ndarray:
     out = np.zeros_like(same)
     for j in np.flatnonzero(same.any(0)):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], same[:, j], [0]]).astype(int)))
-        for a, b in zip(edges[::2], edges[1::2]):
+        for a, b in zip(edges[::2], edges[1::2], strict=True):
             out[a:b, j] = b - a >= frames
     return out

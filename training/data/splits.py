@@ -83,7 +83,8 @@ def _load_set(folder: Path, kind: str) -> list[Clip]:
 def _load_cmu(folder: Path, name: str) -> Clip:
     subject = name.split("_")[0]
     if name in cmu.TRIALS.get(subject, {}):
-        path, group, action = folder / "subjects" / subject / f"{name}.amc", f"cmu_{subject}", cmu.TRIALS[subject][name]
+        path = folder / "subjects" / subject / f"{name}.amc"
+        group, action = f"cmu_{subject}", cmu.TRIALS[subject][name]
     else:
         path = folder / "cmu_mocap" / f"{name}.txt"
         action = path.parent.name
