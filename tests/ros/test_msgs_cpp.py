@@ -40,7 +40,8 @@ def message(radius: bool = True, valid_until_ns: int = VALID_NS) -> PredictionAr
         person.radius = rng.random(STEPS * joints).astype(np.float32)
         person.scale = rng.random(STEPS * joints * 3).astype(np.float32)
     # As it arrives: dt_s is a float32 on the wire.
-    return PredictionArray(joint_names=list(JOINTS), steps=STEPS, dt_s=float(np.float32(DT_S)), people=[person])
+    dt_s = float(np.float32(DT_S))
+    return PredictionArray(joint_names=list(JOINTS), steps=STEPS, dt_s=dt_s, people=[person])
 
 
 def as_text(array: PredictionArray, times_ns: list[int]) -> str:
@@ -111,7 +112,7 @@ def test_reaches_exactly_to_the_last_step(consumer: Path) -> None:
     last, beyond = done.stdout.splitlines()[1:]
     assert beyond == "none"
     got = np.array(last.split("radius")[0].split(), dtype=float)
-    np.testing.assert_allclose(got, array.people[0].mean.reshape(STEPS, -1)[-1], rtol=1e-6)
+    np.testing.assert_allclose(got, PredictionView(array)["7"].mean[-1].ravel(), rtol=1e-6)
 
 
 def test_without_a_radius_there_is_none(consumer: Path) -> None:
