@@ -36,7 +36,7 @@ def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
     config = TrainConfig.model_validate(state["config"])
     model = AuxMotionModel(config.model)
     model.load_state_dict(state["average"])
-    return model.eval(), config, {"step": state["step"], "history": state["history"]}
+    return model.eval(), config, {k: state[k] for k in ("step", "history", "minutes", "device")}
 
 
 def write_onnx(model: AuxMotionModel, path: Path) -> None:
@@ -120,6 +120,8 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
             "licence": "free for research and products; the data itself may not be resold",
             "split": "training/splits: train",
             "steps": run["step"],
+            "minutes": round(run["minutes"], 1),
+            "device": run["device"],
             "batch": config.batch,
             "seed": config.seed,
             "parameters": sum(p.numel() for p in model.parameters()),

@@ -13,6 +13,10 @@ import numpy as np
 from aux_motion_core.normalise import into_frame, normalise
 from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
 
+_ARMS = tuple(
+    (INDEX[f"{side}_shoulder"], [INDEX[f"{side}_{part}"] for part in ("elbow", "wrist", "hand")])
+    for side in ("left", "right")
+)
 _LOWER = np.array(
     [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")]
 )
@@ -25,13 +29,14 @@ class SamplerConfig:
     slow_share: float = 0.15
     stop_share: float = 0.08
     start_share: float = 0.07
-    standing_share: float = 0.2
+    standing_share: float = 0.3
+    mixed_share: float = 0.3  # of each arm: it moves as in another clip
     speed_low: float = 0.8
     speed_high: float = 1.2
     size_low: float = 0.85
     size_high: float = 1.15
-    definition_share: float = 0.5
-    definition_sigma_m: float = 0.02
+    definition_share: float = 0.7
+    definition_sigma_m: float = 0.025
     reversed_share: float = 0.25  # played backwards: people also step back
     drift_share: float = 0.15  # carried along at a constant speed: the root's motion is not told by the pose
     drift_sigma_mps: float = 0.4
@@ -102,13 +107,19 @@ class WindowSampler:
         w = self.positions[i] * (1.0 - f) + self.positions[i + 1] * f
 
         present = slice(self.history - 1, self.history)
+        ones = np.ones((n, 1, N_JOINTS), bool)
+        w = into_frame(w, normalise(w[:, present], ones)[1])
+        # arms of one motion on the trunk of another: what a limb does is not told by the rest of the body
+        for shoulder, arm in _ARMS:
+            other = rng.permutation(n)
+            swap = np.flatnonzero(rng.random(n) < c.mixed_share)
+            offset = w[other][:, :, arm] - w[other][:, :, [shoulder]]
+            w[np.ix_(swap, np.arange(w.shape[1]), arm)] = (w[:, :, [shoulder]] + offset)[swap]
         stand = rng.random(n) < c.standing_share
         fixed = w - w[:, :, :1] + w[:, present, :1]
         fixed[:, :, _LOWER] = w[:, present][:, :, _LOWER]
         w = np.where(stand[:, None, None, None], fixed, w)
 
-        ones = np.ones((n, 1, N_JOINTS), bool)
-        w = into_frame(w, normalise(w[:, present], ones)[1])
         flip = rng.random(n) < 0.5
         mirrored = w[:, :, MIRROR] * np.array([1.0, -1.0, 1.0], np.float32)
         w = np.where(flip[:, None, None, None], mirrored, w)

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Optional
@@ -176,7 +177,7 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     validator = Validator(validation, config)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint, first, history = out / "checkpoint.pt", 0, []
+    checkpoint, first, history, minutes = out / "checkpoint.pt", 0, [], 0.0
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state.get("version") != CHECKPOINT_VERSION:
@@ -187,8 +188,9 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        first, history = state["step"], state["history"]
+        first, history, minutes = state["step"], state["history"], state["minutes"]
     writer = SummaryWriter(out)
+    started = time.monotonic()
 
     def save(step: int) -> None:
         save_atomically(
@@ -200,6 +202,8 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
                 "optimiser": optimiser.state_dict(),
                 "step": step,
                 "history": history,
+                "minutes": minutes + (time.monotonic() - started) / 60,
+                "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type,
             },
             checkpoint,
         )

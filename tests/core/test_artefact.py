@@ -1,0 +1,92 @@
+"""An artefact that does not fit is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from aux_motion_core import artefact
+from aux_motion_core.artefact import ArtefactError
+from aux_motion_core.backends.onnx import OnnxBackend
+
+from core_helpers import MODEL
+
+
+@pytest.fixture
+def folder(tmp_path):
+    copy = tmp_path / "model"
+    shutil.copytree(MODEL, copy)
+    return copy
+
+
+def _change(folder, **fields):
+    card = folder / "model.json"
+    content = json.loads(card.read_text())
+    content.update(fields)
+    card.write_text(json.dumps(content))
+
+
+def _refused(folder, match):
+    with pytest.raises(ArtefactError, match=match) as error:
+        OnnxBackend(artefact.load(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_the_shipped_artefact_loads(folder):
+    loaded = artefact.load(folder)
+    backend = OnnxBackend(loaded)
+    assert (backend.history_steps, backend.future_steps, backend.dt_s) == (10, 25, 0.04)
+
+
+def test_another_onnx_file_is_refused(folder):
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    _refused(folder, "expected sha256 .* export or copy")
+
+
+def test_another_schema_is_refused(folder):
+    _change(folder, schema_version=99)
+    _refused(folder, "expected schema_version 1, got 99")
+
+
+def test_another_skeleton_is_refused(folder):
+    names = json.loads((folder / "model.json").read_text())["joint_names"]
+    _change(folder, joint_names=names[::-1])
+    _refused(folder, "expected the 20 joints of body20")
+
+
+def test_a_missing_field_is_named(folder):
+    card = folder / "model.json"
+    content = json.loads(card.read_text())
+    del content["dt_s"]
+    card.write_text(json.dumps(content))
+    _refused(folder, "dt_s")
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.onnx"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    _refused(folder, f"no {name} in")
+
+
+def test_a_broken_card_is_refused(folder):
+    (folder / "model.json").write_text("{not json")
+    _refused(folder, "cannot be read")
+
+
+def test_a_file_that_is_no_onnx_is_refused(folder):
+    import hashlib
+
+    (folder / "model.onnx").write_bytes(b"no model")
+    _change(folder, onnx_sha256=hashlib.sha256(b"no model").hexdigest())
+    _refused(folder, "onnxruntime .* cannot load it")
+
+
+def test_wrong_shapes_are_refused(folder):
+    inputs = json.loads((folder / "model.json").read_text())["inputs"]
+    inputs["positions"][1] = 12
+    _change(folder, inputs=inputs)
+    _refused(folder, "positions: expected shape")

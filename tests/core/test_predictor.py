@@ -1,0 +1,288 @@
+"""The path from frames to predictions: states, reasons, and input that is not as it should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aux_motion_core.backends import make_backend
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.predictor import Predictor
+from aux_motion_core.skeleton import INDEX, JointStatus
+from aux_motion_core.types import Reason, SkeletonFrame, TrackState
+
+from core_helpers import MODEL, motion
+
+NS = 1_000_000_000
+T0 = 1_700_000_000 * NS
+COCO = ["head", *(f"{s}_{j}" for s in ("left", "right") for j in "shoulder elbow wrist hip knee ankle".split())]
+
+
+def frame(t: float, people=("a",), missing=(), positions=None, frame_id="map") -> SkeletonFrame:
+    """All people in the pose of `motion` at t seconds, a metre apart."""
+    n = len(people)
+    x = motion([t])[0] + np.arange(n)[:, None, None] * np.array([0.0, 1.0, 0.0]) if positions is None else positions
+    status = np.full((n, 20), JointStatus.OBSERVED, np.uint8)
+    status[:, list(missing)] = JointStatus.MISSING
+    return SkeletonFrame(
+        T0 + round(t * NS), frame_id, tuple(people), x, status, np.ones((n, 20), np.float32)
+    )
+
+
+def make(name="damped_pose", **config) -> Predictor:
+    return Predictor(make_backend(name, MODEL), PredictorConfig(**config), "map")
+
+
+def feed(predictor: Predictor, until: float = 0.6, rate: float = 30.0, **kwargs) -> None:
+    for k in range(round(until * rate) + 1):
+        predictor.add(frame(k / rate, **kwargs))
+
+
+def now(t: float) -> int:
+    return T0 + round(t * NS)
+
+
+def only(predictor: Predictor, t: float):
+    (person,) = predictor.predict(now(t)).people
+    assert np.isfinite(person.mean).all() and np.isfinite(person.recovered).all()
+    return person
+
+
+def test_a_person_seen_long_enough_is_tracked_without_a_bound():
+    p = make("onnx")
+    feed(p)
+    person = only(p, 0.61)
+    assert person.state is TrackState.TRACKING
+    assert person.reasons == Reason.UNCALIBRATED
+    assert person.radius is None and person.radius_basis == "none" and np.isnan(person.radius_coverage)
+    assert person.stamp_ns == person.last_observed_ns == now(0.6)
+    assert person.age_s == pytest.approx(0.01, abs=1e-6)
+    assert person.valid_until_ns == now(1.6)
+    assert person.mean.shape == (25, 20, 3)
+    assert np.allclose(person.recovered, motion([0.6])[0], atol=1e-5)
+    truth = motion(0.6 + 0.04 * np.arange(1, 26))
+    assert np.linalg.norm(person.mean - truth, axis=-1)[4].mean() < 0.15
+
+
+def test_a_new_person_is_only_bounded():
+    p = make()
+    p.add(frame(0.0))
+    p.add(frame(0.05))
+    person = only(p, 0.05)
+    assert person.state is TrackState.WARMING_UP and Reason.SHORT_HISTORY in person.reasons
+    assert person.radius_basis == "reach:2.0mps"
+    assert np.allclose(person.radius[:, 0], 2.0 * 0.04 * np.arange(1, 26))
+    assert np.allclose(person.mean, person.recovered)
+
+
+def test_silence_makes_a_person_stale_then_absent_with_a_growing_bound_then_forgotten():
+    p = make(absent_hold_s=3.0)
+    feed(p)
+    stale, absent, later = only(p, 1.0), only(p, 2.0), only(p, 4.0)
+    assert (stale.state, absent.state) == (TrackState.STALE, TrackState.ABSENT)
+    assert Reason.INPUT_OLD in stale.reasons
+    assert stale.stamp_ns == now(1.0) and stale.last_observed_ns == now(0.6)
+    assert stale.radius[0, 0] == pytest.approx(2.0 * 0.44)
+    assert later.radius[0, 0] - absent.radius[0, 0] == pytest.approx(4.0)
+    assert p.predict(now(4.7)).people == ()
+
+
+def test_an_empty_frame_says_nobody_and_forgets_nobody():
+    p = make()
+    assert p.predict(now(0.0)).people == ()
+    feed(p)
+    p.add(SkeletonFrame(now(0.65), "map", (), np.zeros((0, 20, 3)), np.zeros((0, 20), np.uint8), np.zeros((0, 20))))
+    assert only(p, 0.66).state is TrackState.TRACKING
+
+
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30])
+def test_joints_that_are_no_numbers_count_as_missing(junk):
+    p, other = make("onnx"), make("onnx")
+    joint = INDEX["left_wrist"]
+    for k in range(20):
+        f = frame(k / 30)
+        f.positions[0, joint] = junk
+        p.add(f)
+        other.add(frame(k / 30, missing=[joint]))
+    person = only(p, 0.64)
+    assert p.counters["non_finite_or_absurd_joints"] == 20
+    assert person.joint_status[joint] == JointStatus.MISSING
+    assert Reason.IMPUTED in person.reasons
+    assert np.array_equal(person.mean, only(other, 0.64).mean)
+
+
+def test_a_person_with_two_joints_is_degraded():
+    p = make("onnx")
+    keep = {INDEX["left_wrist"], INDEX["head"]}
+    feed(p, missing=[j for j in range(20) if j not in keep])
+    person = only(p, 0.6)
+    assert person.state is TrackState.DEGRADED
+    assert Reason.FEW_JOINTS in person.reasons and Reason.IMPUTED in person.reasons
+
+
+def test_a_person_without_any_joint_is_not_invented():
+    p = make()
+    feed(p, missing=range(20))
+    assert p.predict(now(0.6)).people == ()
+    assert p.counters["person_without_joints"] == 19
+
+
+def test_joints_that_a_coco_tracker_lacks_are_derived_or_imputed():
+    p = make("onnx")
+    keep = {INDEX[n] for n in COCO}
+    feed(p, missing=[j for j in range(20) if j not in keep])
+    person = only(p, 0.6)
+    assert person.state is TrackState.TRACKING and Reason.IMPUTED in person.reasons
+    assert person.joint_status[INDEX["pelvis"]] == JointStatus.DERIVED
+    assert person.joint_status[INDEX["neck"]] == JointStatus.DERIVED
+    assert person.joint_status[INDEX["spine"]] == JointStatus.MISSING
+
+
+def test_sixty_people_are_all_predicted():
+    p = make("onnx")
+    names = [f"p{k}" for k in range(60)]
+    feed(p, people=names)
+    people = p.predict(now(0.6)).people
+    assert [x.person_id for x in people] == names
+    assert all(x.state is TrackState.TRACKING and np.isfinite(x.mean).all() for x in people)
+    alone = make("onnx")
+    feed(alone)
+    assert np.abs(people[0].mean - only(alone, 0.6).mean).max() < 1e-4
+
+
+def test_more_people_than_allowed_are_counted_and_those_known_are_kept():
+    p = make(max_people=2)
+    feed(p, people=["a", "b"])
+    p.add(frame(0.65, people=["c", "a", "b"]))
+    assert {x.person_id for x in p.predict(now(0.65)).people} == {"a", "b"}
+    assert p.counters["people_over_limit"] == 1
+
+
+def test_a_new_person_takes_the_place_of_one_who_is_lost():
+    p = make(max_people=1)
+    feed(p)
+    p.add(frame(3.0, people=["b"]))
+    assert [x.person_id for x in p.predict(now(3.0)).people] == ["b"]
+
+
+def test_stamps_out_of_order_give_the_same_prediction():
+    p, shuffled = make("onnx"), make("onnx")
+    order = np.arange(20)
+    order[4:18] = order[4:18].reshape(7, 2)[:, ::-1].ravel()
+    for k in range(20):
+        p.add(frame(k / 30))
+        shuffled.add(frame(order[k] / 30))
+    assert np.allclose(only(p, 0.64).mean, only(shuffled, 0.64).mean, atol=1e-6)
+    assert shuffled.counters["stamp_reordered"] == 7
+
+
+def test_two_messages_with_one_stamp_are_merged():
+    p = make()
+    feed(p, until=0.5)
+    left = [INDEX["left_wrist"], INDEX["left_hand"]]
+    p.add(frame(0.52, missing=left))
+    p.add(frame(0.52))
+    person = only(p, 0.52)
+    assert p.counters["stamp_merged"] == 1
+    assert (person.joint_status == JointStatus.OBSERVED).all()
+    before = person.mean
+    p.add(frame(0.52, positions=motion([0.52])[:1] + 5.0))  # what was seen first is kept
+    assert np.array_equal(only(p, 0.52).mean, before)
+
+
+def test_a_jump_back_in_time_starts_the_track_anew():
+    p = make()
+    feed(p, until=5.0)
+    p.add(frame(0.0))
+    person = only(p, 0.0)
+    assert p.counters["stamp_reset"] == 1
+    assert person.state is TrackState.WARMING_UP and Reason.STAMP_JUMP in person.reasons
+    feed(p, until=0.6)
+    assert only(p, 0.6).state is TrackState.TRACKING
+
+
+def test_two_skeletons_of_one_id_are_said():
+    p = make()
+    feed(p)
+    f = frame(0.62, people=["a", "a"])
+    f.status[0, 3:] = JointStatus.MISSING
+    p.add(f)
+    person = only(p, 0.62)
+    assert p.counters["duplicate_person_id"] == 1
+    assert person.state is TrackState.DEGRADED and Reason.DUPLICATE_ID in person.reasons
+    assert (person.joint_status != JointStatus.MISSING).all()  # the fuller one was taken
+
+
+def test_z_pointing_down_is_never_predicted_surely():
+    p = make("onnx")
+    for k in range(40):
+        p.add(frame(k / 30, positions=motion([k / 30]) * np.array([1.0, -1.0, -1.0])))
+    person = only(p, 1.3)
+    assert Reason.NOT_Z_UP in person.reasons and person.state is TrackState.DEGRADED
+    assert person.radius is not None and person.radius_basis.startswith("reach")
+    assert p.counters["not_z_up"] == 40
+
+
+def test_a_frame_of_another_coordinate_frame_is_refused():
+    with pytest.raises(ValueError, match="expected positions in 'map', got 'camera'"):
+        make().add(frame(0.0, frame_id="camera"))
+
+
+def test_a_gap_in_the_window_is_said():
+    p = make()
+    for k in [*range(0, 12), *range(18, 20)]:
+        p.add(frame(k / 30))
+    person = only(p, 19 / 30)
+    assert person.state is TrackState.DEGRADED and Reason.INPUT_GAP in person.reasons
+
+
+def test_ten_hz_input_is_tracked():
+    p = make("onnx")
+    feed(p, rate=10.0)
+    assert only(p, 0.6).state is TrackState.TRACKING
+
+
+def test_a_stamp_latency_is_taken_off_once():
+    p = make(stamp_latency_s=0.1)
+    feed(p)
+    assert only(p, 0.6).last_observed_ns == now(0.5)
+
+
+def test_output_that_is_no_number_becomes_the_bound():
+    p = make("zero_velocity")
+    p.backend.infer = lambda v, m: (np.full((len(v), 25, 20, 3), np.nan, np.float32), np.array(v))
+    feed(p)
+    person = only(p, 0.6)
+    assert Reason.NON_FINITE_OUTPUT in person.reasons and person.radius is not None
+    assert p.counters["non_finite_output"] == 1
+
+
+def test_predictions_are_made_once_for_each_observation():
+    p = make("onnx")
+    calls = []
+    infer = p.backend.infer
+    p.backend.infer = lambda v, m: (calls.append(len(v)), infer(v, m))[1]
+    feed(p, people=["a", "b"])
+    for _ in range(3):
+        p.predict(now(0.62))
+    assert calls == [2]
+
+
+def test_a_long_stream_keeps_its_memory():
+    p = make("zero_velocity")
+    for k in range(3000):
+        p.add(frame(k / 120))
+    track = p._people["a"].track
+    assert 160 <= len(track) <= 320
+    assert np.all(np.diff(track.stamps_ns) > 0)
+    assert only(p, 25.0).state is TrackState.TRACKING
+
+
+def test_configuration_that_contradicts_itself_is_refused():
+    with pytest.raises(ValueError, match="lost_after_s"):
+        PredictorConfig(stale_after_s=2.0, lost_after_s=1.0)
+
+
+def test_unknown_backend_names_the_choices():
+    with pytest.raises(ValueError, match="choose onnx, zero_velocity"):
+        make_backend("magic")
