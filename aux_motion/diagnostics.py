@@ -79,6 +79,7 @@ class Diagnostics:
         self.messages = 0
         self.predictions = 0
         self.heartbeats = 0
+        self.marker_arrays = 0
         self.superseded = 0
         self.resets = 0
         self.newest_stamp_ns: int | None = None
@@ -162,7 +163,8 @@ class Diagnostics:
         elif abs(age) > _CLOCKS_DIFFER_S:
             level = _WARN
             message = (
-                f"stamps are {age:.1f} s older than this node's clock: synchronise the clocks, "
+                f"stamps are {abs(age):.1f} s {'behind' if age > 0 else 'ahead of'} this node's clock: "
+                "synchronise the clocks, "
                 "or set use_sim_time when a bag is played with its clock"
             )
         else:
@@ -174,6 +176,7 @@ class Diagnostics:
         values.update(
             predictions=self.predictions,
             heartbeats=self.heartbeats,
+            marker_arrays=self.marker_arrays,
             superseded_inferences=self.superseded,
             prediction_errors=self.prediction_errors.count,
         )

@@ -161,7 +161,7 @@ class Frames:
         """
         source = frame.frame_id.lstrip("/")
         if source == self.fixed_frame:
-            return frame
+            return dataclasses.replace(frame, frame_id=source)
         if not source:
             raise FrameError(
                 "the message has an empty header.frame_id: the tracker must name the frame of its positions, "

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import rclpy
 from aux_motion_msgs.msg import PredictionArray, SkeletonArray
 from diagnostic_msgs.msg import DiagnosticArray
@@ -30,13 +29,15 @@ from aux_motion.diagnostics import Diagnostics
 from aux_motion.frames import FrameError, Frames
 from aux_motion.markers import marker_array
 from aux_motion.parameters import NodeParameters, ParameterError
-from aux_motion_core.backends import Backend, make_backend
+from aux_motion_core.backends import make_backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
 #: Messages that may wait while one prediction is made; all of them enter their tracks.
 INPUT_DEPTH = 32
 _NS = 1_000_000_000
+#: Beyond this a time a little later does not fit into a message.
+LAST_STAMP_NS = (2**31 - 86400) * _NS
 
 
 def input_qos() -> QoSProfile:
@@ -64,12 +65,6 @@ def output_qos(heartbeat_hz: float) -> QoSProfile:
         liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
         liveliness_lease_duration=Duration(seconds=4 * period_s),
     )
-
-
-def warm_up(backend: Backend) -> None:
-    """Let a backend do what it does the first time only, before the first person is there."""
-    shape = (1, backend.history_steps, len(backend.joint_names))
-    backend.infer(np.zeros((*shape, 3), np.float32), np.ones(shape, bool))
 
 
 class PredictorNode(LifecycleNode):
@@ -115,23 +110,24 @@ class PredictorNode(LifecycleNode):
             parameters = node_parameters.validate(node_parameters.read(self))
             folder = parameters.model_dir or str(node_parameters.default_model_dir())
             backend = make_backend(parameters.backend, folder, threads=parameters.threads)
-            predictor = Predictor(backend, parameters, parameters.fixed_frame)
-            warm_up(backend)
+            frames = Frames(
+                parameters.fixed_frame,
+                parameters.static_transform_frame,
+                parameters.static_transform,
+                tf_node_name=f"{self.get_name()}_tf",
+            )
+            predictor = Predictor(backend, parameters, frames.fixed_frame)
+            predictor.warm_up()
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
             return self._refuse(error)
         self.parameters = parameters
         self._predictor = predictor
-        self._frames = Frames(
-            parameters.fixed_frame,
-            parameters.static_transform_frame,
-            parameters.static_transform,
-            tf_node_name=f"{self.get_name()}_tf",
-        )
+        self._frames = frames
         self._diagnostics.about = {
             "backend": backend.name,
             "model_version": backend.version,
             "model_dir": folder if parameters.backend == "onnx" else "",
-            "fixed_frame": parameters.fixed_frame,
+            "fixed_frame": frames.fixed_frame,
             "input_topic": self.resolve_topic_name(parameters.input_topic),
         }
         self._predictions = self.create_lifecycle_publisher(
@@ -147,7 +143,7 @@ class PredictorNode(LifecycleNode):
         self._heartbeat.cancel()  # until activate
         self._diagnostics.lifecycle = "inactive"
         self.get_logger().info(
-            f"configured: {backend.name} {backend.version}, predictions in frame {parameters.fixed_frame!r} "
+            f"configured: {backend.name} {backend.version}, predictions in frame {frames.fixed_frame!r} "
             f"from {self._diagnostics.about['input_topic']}"
         )
         return super().on_configure(state)
@@ -236,7 +232,7 @@ class PredictorNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         if self._predictor is not None:
             self.parameters = parameters
-            self._predictor.config = parameters
+            self._predictor.configure(parameters)
         return SetParametersResult(successful=True)
 
     # Data
@@ -273,17 +269,20 @@ class PredictorNode(LifecycleNode):
         start = time.perf_counter()
         try:
             frame = frame_from_message(message)
-        except Exception as error:  # a sender's mistake must never stop the node
-            diagnostics.bad_messages.note(f"bad message: {error}")
-            self.get_logger().warning(diagnostics.bad_messages.last, throttle_duration_sec=5.0)
-            return False
-        try:
+            if frame.stamp_ns > LAST_STAMP_NS:
+                raise ValueError(
+                    f"stamp {frame.stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit"
+                )
             frame = self._frames.to_fixed(frame, self.parameters.tf_timeout_s)
+            self._predictor.add(frame)
         except FrameError as error:
             diagnostics.frame_errors.note(str(error))
             self.get_logger().error(diagnostics.frame_errors.last, throttle_duration_sec=5.0)
             return False
-        self._predictor.add(frame)
+        except Exception as error:  # a sender's mistake must never stop the node
+            diagnostics.bad_messages.note(f"bad message: {' '.join(str(error).split())}")
+            self.get_logger().warning(diagnostics.bad_messages.last, throttle_duration_sec=5.0)
+            return False
         diagnostics.convert.add(time.perf_counter() - start)
         back_ns = int(self.parameters.reset_jump_s * _NS)
         if (
@@ -314,15 +313,17 @@ class PredictorNode(LifecycleNode):
         start = time.perf_counter()
         try:
             batch = self._predictor.predict(self._now_ns())
+            inferred = time.perf_counter()
+            message = prediction_message(batch)
+            if arrived_ns is not None:
+                message.processing_time_s = max(0.0, (time.time_ns() - arrived_ns) / _NS)
+            self._predictions.publish(message)
         except Exception as error:  # say it and go on: the next input may do, and consumers see the silence
+            if not rclpy.ok():
+                raise
             diagnostics.prediction_errors.note(f"prediction failed: {' '.join(str(error).split())}")
             self.get_logger().error(diagnostics.prediction_errors.last, throttle_duration_sec=5.0)
             return
-        inferred = time.perf_counter()
-        message = prediction_message(batch)
-        if arrived_ns is not None:
-            message.processing_time_s = max(0.0, (time.time_ns() - arrived_ns) / _NS)
-        self._predictions.publish(message)
         done = time.perf_counter()
         self._heartbeat.reset()
         diagnostics.predicted(batch)
@@ -335,6 +336,7 @@ class PredictorNode(LifecycleNode):
         if done >= self._next_markers_at and self._markers.get_subscription_count():
             self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
             self._markers.publish(marker_array(batch))
+            diagnostics.marker_arrays += 1
 
     def _on_heartbeat(self) -> None:
         if self._active:

@@ -198,7 +198,9 @@ class Predictor:
 
     def _forget(self, now_ns: int) -> None:
         keep_ns = int((self.config.lost_after_s + self.config.absent_hold_s) * _NS)
-        for person_id in [i for i, p in self._people.items() if now_ns - p.track.newest_ns > keep_ns]:
+        ahead_ns = int(self.config.reset_jump_s * _NS)  # seen before the clock jumped back
+        ages_ns = {i: now_ns - p.track.newest_ns for i, p in self._people.items()}
+        for person_id in [i for i, age_ns in ages_ns.items() if not -ahead_ns <= age_ns <= keep_ns]:
             del self._people[person_id]
 
     def _fresh(self, person: _Person, now_ns: int) -> bool:

@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS here")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
 
+from aux_motion_msgs.msg import PredictionArray  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from lifecycle_msgs.msg import State  # noqa: E402, F401
 from node_harness import ROOT, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
-from rclpy.qos import LivelinessPolicy, ReliabilityPolicy  # noqa: E402
+from rclpy.duration import Duration  # noqa: E402
+from rclpy.qos import LivelinessPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
@@ -71,7 +72,7 @@ def running(tmp_path_factory):
     )
     probe = Probe(domain)
     probe.watched.append(node)
-    probe.until(lambda: probe.predictions, "the first heartbeat")
+    probe.connect()
     yield node, probe
     probe.close()
     node.stop(signal.SIGKILL)
@@ -170,6 +171,8 @@ def test_bad_messages_are_counted_and_named_and_stop_nothing(quiet):
     status = quiet.diagnostics["input"]
     assert status.level == DiagnosticStatus.WARN
     assert "positions has 2 values" in quiet.values("input")["last_bad_message"]
+    quiet.send((2**31 - 1) * 10**9, ids=["from_the_far_future"])
+    quiet.until(lambda: int(quiet.values("input")["bad_messages"]) == before + 3, "a stamp that is none")
     last_ns = quiet.walk(time.time_ns())
     quiet.until(
         lambda: newest_with(quiet, lambda p: p.stamp_ns == last_ns), "a prediction after bad messages"
@@ -212,7 +215,8 @@ def test_a_static_transform_brings_the_camera_to_the_fixed_frame(quiet):
 
 
 def test_markers_only_when_somebody_looks(quiet):
-    assert not any(t == "/markers" and n for t, n in [("/markers", quiet.node.count_subscribers("/markers"))])
+    before = int(quiet.until(lambda: quiet.values("prediction"), "diagnostics")["marker_arrays"])
+    assert before == 0, "nobody looked yet"
     received: list[MarkerArray] = []
     subscription = quiet.node.create_subscription(MarkerArray, "markers", received.append, 10)
     quiet.walk(time.time_ns())
@@ -234,6 +238,17 @@ def test_output_is_reliable_with_deadline_and_liveliness(running):
     assert info.qos_profile.deadline.nanoseconds == 200_000_000
     assert info.qos_profile.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
     assert info.qos_profile.liveliness_lease_duration.nanoseconds == 400_000_000
+    received: list = []
+    strict = QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        deadline=Duration(seconds=0.2),
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=Duration(seconds=0.4),
+    )
+    subscription = probe.node.create_subscription(PredictionArray, "predictions", received.append, strict)
+    probe.until(lambda: received, "a message for a subscriber that asks for all of it")
+    probe.node.destroy_subscription(subscription)
 
 
 def test_diagnostics_say_what_runs(quiet):
@@ -318,6 +333,7 @@ def test_simulation_time_paused_and_looped(start, probe):
     tick(100.0)
     probe.until(lambda: stamp_ns(probe.predictions[-1].header.stamp) == 100 * 10**9, "the simulated time")
 
+    probe.connect()
     last_ns = probe.walk(100 * 10**9 - 760_000_000)
     probe.until(
         lambda: newest_with(probe, lambda p: p.stamp_ns == last_ns and p.state in PREDICTED), "a prediction"
@@ -349,6 +365,7 @@ def test_signals_end_it_with_status_0(start, probe, how):
 @pytest.mark.skipif(not (MODEL / "model.onnx").exists(), reason="no shipped model here")
 def test_the_shipped_model_predicts(start, probe):
     node = start(fixed_frame="world", autostart=True)
+    probe.connect()
     last_ns = probe.walk(time.time_ns())
     message = probe.until(
         lambda: newest_with(probe, lambda p: p.stamp_ns == last_ns and p.state in PREDICTED), "a prediction"
