@@ -112,6 +112,16 @@ def test_twin_is_found_moved_turned_and_cut(splits, data_dir):
     assert [o.second for o in near_identical([clip], splits["new_subject"])] == ["02_01"]
 
 
+def test_twin_is_found_with_only_an_upper_body(splits, data_dir):
+    """As the handover's people are seen: masked joints must not hide what is shared."""
+    clip = load_clips(data_dir, ["02_06"])[0]
+    upper = splits["handover"][0].mask.any(0)
+    clip.name, clip.mask = "upper body", clip.mask & upper
+    clip.positions = clip.positions * clip.mask[..., None]
+    found = near_identical(splits["new_subject"], [clip])
+    assert "02_06" in [o.first for o in found]
+
+
 def test_seen_group_overlaps_are_reported(splits):
     """This tier is optimistic by its label; files that share rows with training would still be no test."""
     assert shared_root_rows(splits["train"], splits["seen_group"]) == []

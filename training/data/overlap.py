@@ -49,14 +49,18 @@ def _root_rows(clip: Clip) -> set[bytes]:
     return {r.tobytes() for r in np.unique(np.round(root / ROOT_GRID_M).astype(np.int64), axis=0)}
 
 
-def windows(clip: Clip, stride: int) -> np.ndarray:
-    """(n, steps * joints * 3) windows every `stride` frames, in their first pose's frame, masked joints 0."""
+def windows(clip: Clip, stride: int, joints: np.ndarray) -> np.ndarray:
+    """(n, steps * joints * 3) windows every `stride` frames, in their first pose's frame, unseen joints 0.
+
+    Args:
+        joints: (20,) bool, the joints that count.
+    """
     offsets = np.round(np.arange(0.0, WINDOW_S + 1e-9, 1.0 / WINDOW_RATE_HZ) * clip.rate_hz).astype(int)
     starts = np.arange(0, len(clip.positions) - offsets[-1], stride)
     if not len(starts):
         return np.zeros((0, len(offsets) * N_JOINTS * 3), np.float32)
     i = starts[:, None] + offsets
-    mask = clip.mask[i]
+    mask = clip.mask[i] & joints
     heading = normalise(clip.positions[i[:, :1]], mask[:, :1])[1]
     return (into_frame(clip.positions[i], heading) * mask[..., None]).astype(np.float32).reshape(len(i), -1)
 
@@ -65,26 +69,32 @@ def near_identical(first: list[Clip], second: list[Clip], limit_m: float = SAME_
     """Pairs of clips with a window in common, moved or turned as it may be.
 
     Every second frame of `first` starts a window, every half second of `second`. Compared is the root mean
-    square over steps and joints, which is not below the mean distance.
+    square over steps and the joints that the second clip has, which is not below the mean distance.
     """
-    theirs = [windows(c, max(1, round(c.rate_hz / 2))) for c in second]
-    owner = np.repeat(np.arange(len(second)), [len(t) for t in theirs])
-    if not len(owner):
-        return []
-    b = np.concatenate(theirs)
-    b2 = np.einsum("nd,nd->n", b, b)
-    values_a_step = b.shape[1] // 3
     out = []
-    for clip in first:
-        a = windows(clip, 2)
-        best = np.full(len(b), np.inf, np.float32)
-        for k in range(0, len(a), 2048):
-            part = a[k : k + 2048]
-            d2 = np.einsum("nd,nd->n", part, part)[:, None] + b2 - 2.0 * (part @ b.T)
-            best = np.minimum(best, d2.min(0))
-        distance = np.sqrt(np.maximum(best, 0.0) / values_a_step)
-        for j, other in enumerate(second):
-            mine = distance[owner == j]
-            if len(mine) and mine.min() <= limit_m:
-                out.append(Overlap(clip.name, other.name, 0, float(mine.min())))
+    for joints in np.unique([c.mask.any(0) for c in second], axis=0) if second else []:
+        alike = [c for c in second if np.array_equal(c.mask.any(0), joints)]
+        theirs = [windows(c, max(1, round(c.rate_hz / 2)), joints) for c in alike]
+        owner = np.repeat(np.arange(len(alike)), [len(t) for t in theirs])
+        if not len(owner):
+            continue
+        b = np.concatenate(theirs)
+        points = b.shape[1] // (3 * N_JOINTS) * joints.sum()
+        for clip in first:
+            distance = np.sqrt(_least_squares(windows(clip, 2, joints), b) / points)
+            for j, other in enumerate(alike):
+                mine = distance[owner == j]
+                if len(mine) and mine.min() <= limit_m:
+                    out.append(Overlap(clip.name, other.name, 0, float(mine.min())))
     return out
+
+
+def _least_squares(a: np.ndarray, b: np.ndarray, chunk: int = 2048) -> np.ndarray:
+    """(len(b),) least squared distance of each row of `b` to the rows of `a`."""
+    best = np.full(len(b), np.inf, np.float32)
+    b2 = np.einsum("nd,nd->n", b, b)
+    for k in range(0, len(a), chunk):
+        part = a[k : k + chunk]
+        d2 = np.einsum("nd,nd->n", part, part)[:, None] + b2 - 2.0 * (part @ b.T)
+        best = np.minimum(best, d2.min(0))
+    return np.maximum(best, 0.0)
