@@ -33,9 +33,7 @@ def rotation_matrix(quaternion: Any) -> np.ndarray:
     )
 
 
-def transform_frame(
-    frame: SkeletonFrame, rotation: np.ndarray, translation: np.ndarray, to: str
-) -> SkeletonFrame:
+def transform_frame(frame: SkeletonFrame, rotation: np.ndarray, translation: np.ndarray, to: str) -> SkeletonFrame:
     """Rotate and move all people.
 
     Args:
@@ -69,11 +67,7 @@ class TfSource:
         from rclpy.time import Time
 
         self._time = Time
-        self._errors = (
-            tf2_ros.LookupException,
-            tf2_ros.ConnectivityException,
-            tf2_ros.ExtrapolationException,
-        )
+        self._error = tf2_ros.TransformException
         self._node = Node(name, start_parameter_services=False)
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, self._node)
@@ -89,9 +83,7 @@ class TfSource:
         self._thread = threading.Thread(target=spin, name="tf", daemon=True)
         self._thread.start()
 
-    def lookup(
-        self, target: str, source: str, stamp_ns: int, timeout_s: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def lookup(self, target: str, source: str, stamp_ns: int, timeout_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Rotation (3, 3) and translation (3,) from `source` to `target` at a stamp.
 
         Waits up to `timeout_s` when the transform is known but not yet up to the stamp.
@@ -104,7 +96,7 @@ class TfSource:
         while True:
             try:
                 found = self._buffer.lookup_transform(target, source, stamp).transform
-            except self._errors as error:
+            except self._error as error:
                 if time.monotonic() < end and self._buffer.can_transform(target, source, self._time()):
                     time.sleep(_POLL_S)
                     continue
@@ -170,9 +162,7 @@ class Frames:
         if source == self._static_frame:
             rotation, translation = self._static
         else:
-            rotation, translation = self._source(source).lookup(
-                self.fixed_frame, source, frame.stamp_ns, timeout_s
-            )
+            rotation, translation = self._source(source).lookup(self.fixed_frame, source, frame.stamp_ns, timeout_s)
         return transform_frame(frame, rotation, translation, self.fixed_frame)
 
     def _source(self, source: str) -> TfSource:
