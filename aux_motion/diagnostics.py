@@ -72,6 +72,7 @@ class Diagnostics:
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
+        self.upside_down = Problem()
         self.convert = Rolling()
         self.inference = Rolling()
         self.publish = Rolling()
@@ -96,6 +97,12 @@ class Diagnostics:
         """A batch was published."""
         self.predictions += 1
         self._batch = batch
+        for person in batch.people:
+            if person.reasons & Reason.NOT_Z_UP:
+                self.upside_down.note(
+                    f"person {person.person_id} stands upside down in {batch.frame_id!r}: "
+                    "the fixed frame must have z up, or the frame of the input is wrong"
+                )
 
     def input_rate_hz(self) -> float:
         """Messages a second over the last seconds."""
@@ -144,18 +151,12 @@ class Diagnostics:
             age = (now_ns - self.newest_stamp_ns) * 1e-9
             values["stamp_age_s"] = age
         values.update(sorted(self.counters.items()))
-        people = self._batch.people if self._batch else ()
-        upside_down = [p.person_id for p in people if p.reasons & Reason.NOT_Z_UP]
         if self.frame_errors.recent:
             level, message = _ERROR, self.frame_errors.last
         elif self.bad_messages.recent:
             level, message = _WARN, self.bad_messages.last
-        elif upside_down:
-            level = _WARN
-            message = (
-                f"person {upside_down[0]} stands upside down in {self.about.get('fixed_frame')!r}: "
-                "the fixed frame must have z up, or the frame of the input is wrong"
-            )
+        elif self.upside_down.recent:
+            level, message = _WARN, self.upside_down.last
         elif self.lifecycle != "active":
             level, message = _OK, "not active"
         elif not self._arrivals or time.monotonic() - self._arrivals[-1] > RECENT_S:

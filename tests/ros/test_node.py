@@ -14,7 +14,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import PredictionArray  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from node_harness import ROOT, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from node_harness import ROOT, STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
 from rclpy.duration import Duration  # noqa: E402
 from rclpy.qos import LivelinessPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
@@ -174,18 +174,14 @@ def test_bad_messages_are_counted_and_named_and_stop_nothing(quiet):
     quiet.send((2**31 - 1) * 10**9, ids=["from_the_far_future"])
     quiet.until(lambda: int(quiet.values("input")["bad_messages"]) == before + 3, "a stamp that is none")
     last_ns = quiet.walk(time.time_ns())
-    quiet.until(
-        lambda: newest_with(quiet, lambda p: p.stamp_ns == last_ns), "a prediction after bad messages"
-    )
+    quiet.until(lambda: newest_with(quiet, lambda p: p.stamp_ns == last_ns), "a prediction after bad messages")
 
 
 def test_nan_and_inf_joints_stay_out_of_the_prediction(quiet):
     start_ns = time.time_ns()
     for k in range(15):
         stamp = start_ns + k * 40_000_000
-        positions = np.tile(np.float32([0.0, 0.0, 1.0]), 20) + np.repeat(np.linspace(0, 0.6, 20), 3).astype(
-            np.float32
-        )
+        positions = np.tile(np.float32([0.0, 0.0, 1.0]), 20) + np.repeat(np.linspace(0, 0.6, 20), 3).astype(np.float32)
         positions[3 * 7 : 3 * 8] = np.nan
         positions[3 * 11] = np.inf
         quiet.send(stamp, positions=positions.tolist())
@@ -194,6 +190,40 @@ def test_nan_and_inf_joints_stay_out_of_the_prediction(quiet):
     view = person(message)
     assert np.isfinite(view.mean).all() and np.isfinite(view.recovered).all()
     assert view.joint_status[7] == 0 and view.joint_status[11] == 0 and view.joint_status[0] == 1
+
+
+def test_z_pointing_down_is_said_and_only_a_bound_is_given(quiet):
+    start_ns = time.time_ns()
+    upside_down = (STANDING * (1.0, -1.0, -1.0)).astype(np.float32).reshape(-1).tolist()
+    for k in range(25):
+        quiet.send(start_ns + k * 40_000_000, positions=upside_down)
+        quiet.spin_for(0.01)
+    message = quiet.until(lambda: newest_with(quiet, lambda p: Reason.NOT_Z_UP in p.reasons), "the reason")
+    assert person(message).radius is not None
+    status = quiet.until(
+        lambda: next((s for s in quiet.diagnostics.values() if "upside down" in s.message), None),
+        "the line in the diagnostics",
+    )
+    assert status.level == DiagnosticStatus.WARN and "z up" in status.message
+
+
+def test_sixty_people_and_one_with_two_joints(quiet):
+    start_ns = time.time_ns()
+    ids = [f"p{i}" for i in range(60)]
+    for k in range(8):
+        positions = np.stack([STANDING + (0.0, float(i), 0.0) for i in range(60)]).astype(np.float32)
+        positions[7, 2:] = np.nan
+        quiet.send(start_ns + k * 40_000_000, ids=ids, positions=positions.reshape(-1).tolist())
+        quiet.spin_for(0.03)
+    last_ns = start_ns + 7 * 40_000_000
+    message = quiet.until(
+        lambda: next((m for m in quiet.predictions if stamp_ns(m.header.stamp) >= last_ns and m.people), None),
+        "a prediction of everybody",
+    )
+    view = PredictionView(message)
+    assert set(view.people) == set(ids)
+    assert Reason.FEW_JOINTS in view["p7"].reasons and Reason.FEW_JOINTS not in view["p8"].reasons
+    assert all(np.isfinite(p.mean).all() for p in view)
 
 
 def test_a_frame_that_cannot_be_brought_to_the_fixed_frame_is_an_error_and_predicts_nothing(quiet):
@@ -220,9 +250,7 @@ def test_markers_only_when_somebody_looks(quiet):
     received: list[MarkerArray] = []
     subscription = quiet.node.create_subscription(MarkerArray, "markers", received.append, 10)
     quiet.walk(time.time_ns())
-    array = quiet.until(
-        lambda: next((a for a in received if len(a.markers) == 3), None), "markers of a person"
-    )
+    array = quiet.until(lambda: next((a for a in received if len(a.markers) == 3), None), "markers of a person")
     lines = array.markers[1]
     assert lines.header.frame_id == "world"
     assert len(lines.points) == len(lines.colors) == 2 * 19 * 6, "19 bones, the present and five later poses"
@@ -280,9 +308,7 @@ def test_lifecycle_and_a_wrong_model(start, probe, tmp_path):
     assert not probe.transition("configure")
     assert probe.state() == "unconfigured"
     probe.until(lambda: "prediction" in probe.diagnostics, "diagnostics")
-    probe.until(
-        lambda: "no_model" in probe.diagnostics["prediction"].message, "the failure in the diagnostics"
-    )
+    probe.until(lambda: "no_model" in probe.diagnostics["prediction"].message, "the failure in the diagnostics")
     assert probe.diagnostics["prediction"].level == DiagnosticStatus.ERROR
     failures = [line for line in node.output().splitlines() if "configure failed" in line]
     assert len(failures) == 1 and "no_model" in failures[0]
@@ -335,9 +361,7 @@ def test_simulation_time_paused_and_looped(start, probe):
 
     probe.connect()
     last_ns = probe.walk(100 * 10**9 - 760_000_000)
-    probe.until(
-        lambda: newest_with(probe, lambda p: p.stamp_ns == last_ns and p.state in PREDICTED), "a prediction"
-    )
+    probe.until(lambda: newest_with(probe, lambda p: p.stamp_ns == last_ns and p.state in PREDICTED), "a prediction")
     probe.until(lambda: person(probe.predictions[-1]).state == TrackState.STALE, "STALE under a paused clock")
     probe.predictions.clear()
     probe.spin_for(1.2)  # longer than lost_after_s: time stands, so nobody is forgotten
