@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
 SCHEMA_VERSION = 1
-_Shape = list[Union[int, str]]
+_Shape = list[int | str]
 
 
 class ArtefactError(ValueError):
@@ -44,7 +44,7 @@ class Artefact(BaseModel):
     future_steps: int = Field(ge=1, le=1000)
     units: Literal["m"]
     normaliser: dict[str, Any]
-    calibration: Optional[dict[str, Any]]
+    calibration: dict[str, Any] | None
     training: dict[str, Any]
     metrics: dict[str, Any]
     onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -104,7 +104,9 @@ def load(folder: str | Path) -> Artefact:
     for name, shape in shapes.items():
         got = {**artefact.inputs, **artefact.outputs}.get(name)
         if got is None or list(got[1:]) != shape:
-            raise ArtefactError(f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again")
+            raise ArtefactError(
+                f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again"
+            )
     digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
     if digest != artefact.onnx_sha256:
         raise ArtefactError(

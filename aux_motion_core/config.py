@@ -11,16 +11,26 @@ class PredictorConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_gap_s: float = Field(
-        0.12, ge=0.0, le=1.0, description="Two samples of a joint farther apart leave the time between missing."
+        0.12,
+        ge=0.0,
+        le=1.0,
+        description="Two samples of a joint farther apart leave the time between missing.",
     )
     stamp_latency_s: float = Field(
-        0.0, ge=0.0, le=1.0, description="Taken off every stamp: delay of a tracker that stamps at publication."
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Taken off every stamp: delay of a tracker that stamps at publication.",
     )
     min_history_s: float = Field(
         0.2, ge=0.04, le=1.0, description="Observed span before a person is predicted; before: bound only."
     )
-    stale_after_s: float = Field(0.2, ge=0.02, le=10.0, description="Age of the last observation that is STALE.")
-    lost_after_s: float = Field(1.0, ge=0.05, le=60.0, description="Age of the last observation that is ABSENT.")
+    stale_after_s: float = Field(
+        0.2, ge=0.02, le=10.0, description="Age of the last observation that is STALE."
+    )
+    lost_after_s: float = Field(
+        1.0, ge=0.05, le=60.0, description="Age of the last observation that is ABSENT."
+    )
     absent_hold_s: float = Field(
         10.0, ge=0.0, le=3600.0, description="How long an ABSENT person is repeated, the bound growing."
     )
@@ -28,9 +38,14 @@ class PredictorConfig(BaseModel):
     reset_jump_s: float = Field(
         1.0, ge=0.05, le=60.0, description="A stamp going back by more starts a track anew (a looped bag)."
     )
-    max_people: int = Field(64, ge=1, le=256, description="People followed at once; more are counted and left out.")
+    max_people: int = Field(
+        64, ge=1, le=256, description="People followed at once; more are counted and left out."
+    )
     reach_speed_mps: float = Field(
-        2.0, ge=0.5, le=12.0, description="Growth of the uncalibrated bound (ISO 13855: 2.0 m/s for hand and arm)."
+        2.0,
+        ge=0.5,
+        le=12.0,
+        description="Growth of the uncalibrated bound (ISO 13855: 2.0 m/s for hand and arm).",
     )
     max_speed_mps: float = Field(
         12.0, ge=1.0, le=50.0, description="A joint that jumps faster between two frames is counted."

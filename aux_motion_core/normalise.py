@@ -98,7 +98,9 @@ def into_frame(positions: np.ndarray, heading: Heading) -> np.ndarray:
     """(N, ..., 3) from the fixed frame into the normalised frame, float64."""
     shape = (-1,) + (1,) * (positions.ndim - 2)
     origin = heading.origin.reshape(shape + (3,))
-    return _rotate(positions - origin, np.cos(heading.yaw).reshape(shape), -np.sin(heading.yaw).reshape(shape))
+    return _rotate(
+        positions - origin, np.cos(heading.yaw).reshape(shape), -np.sin(heading.yaw).reshape(shape)
+    )
 
 
 def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Heading]:

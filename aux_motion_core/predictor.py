@@ -79,9 +79,7 @@ class Predictor:
     def warm_up(self) -> None:
         """Run the backend once, so that the first person does not pay for lazy initialisation."""
         steps = self.backend.history_steps
-        self.backend.infer(
-            np.zeros((1, steps, N_JOINTS, 3), np.float32), np.ones((1, steps, N_JOINTS), bool)
-        )
+        self.backend.infer(np.zeros((1, steps, N_JOINTS, 3), np.float32), np.ones((1, steps, N_JOINTS), bool))
 
     # Input
 
@@ -92,7 +90,9 @@ class Predictor:
             ValueError: the frame is not in the fixed frame.
         """
         if frame.frame_id != self.fixed_frame:
-            raise ValueError(f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first")
+            raise ValueError(
+                f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first"
+            )
         self.counters["frames"] += 1
         if not frame.person_ids:
             return
@@ -147,7 +147,10 @@ class Predictor:
         if len(track) and stamp_ns > track.newest_ns:
             both = (status != JointStatus.MISSING) & (track.newest_status != JointStatus.MISSING)
             move = np.linalg.norm(positions - track.newest_positions, axis=-1)[both]
-            self._count("fast_joints", int((move > self.config.max_speed_mps * (stamp_ns - track.newest_ns) * 1e-9).sum()))
+            self._count(
+                "fast_joints",
+                int((move > self.config.max_speed_mps * (stamp_ns - track.newest_ns) * 1e-9).sum()),
+            )
         added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))
         if added is not Added.NEWEST:
             self.counters[f"stamp_{added.value}"] += 1
@@ -178,7 +181,9 @@ class Predictor:
         start = time.perf_counter()
         self._forget(now_ns)
         # the newest input is never in the future of its own prediction
-        due = [p for p in self._people.values() if p.done_version != p.track.version and self._fresh(p, now_ns)]
+        due = [
+            p for p in self._people.values() if p.done_version != p.track.version and self._fresh(p, now_ns)
+        ]
         if due:
             self._infer(due)
         else:
@@ -222,7 +227,11 @@ class Predictor:
         finite = np.isfinite(future).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
         seen_ever, seen_now = mask.any(1), mask[:, -1]
         rows = mask.any(2)
-        held = np.where(seen_ever[..., None], last_observed(windows, mask)[0], denormalise(np.broadcast_to(REST_POSE, pose.shape), heading))
+        held = np.where(
+            seen_ever[..., None],
+            last_observed(windows, mask)[0],
+            denormalise(np.broadcast_to(REST_POSE, pose.shape), heading),
+        )
         for i, person in enumerate(people):
             reasons, state = Reason.UNCALIBRATED, TrackState.TRACKING
             if not seen_ever[i].all():

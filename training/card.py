@@ -1,6 +1,6 @@
 """Write MODEL_CARD.md beside an artefact from its model.json and validation.json:
 
-    python -m training.card --model models/body20_25hz
+python -m training.card --model models/body20_25hz
 """
 
 from __future__ import annotations
@@ -60,13 +60,15 @@ def card(model_dir: Path) -> str:
     worse = "No motion class is worse than the best baseline there by more than 5 %, at 0.4 s and 1.0 s."
     if bad:
         listed = "; ".join(
-            f"{b['tier']}/{b['class']} at {b['horizon_s']} s ({b['gain_percent']:.1f} % against {b['best_baseline']})" for b in bad
+            f"{b['tier']}/{b['class']} at {b['horizon_s']} s ({b['gain_percent']:.1f} % against {b['best_baseline']})"
+            for b in bad
         )
         worse = f"**Worse than the best baseline by more than 5 %:** {listed}."
     t = m["training"]
     note = (
         f"{t['steps']} steps of {t['batch']} windows, seed {t['seed']}, on {t.get('device', 'cpu')}"
-        f" in {t.get('minutes', 0):.0f} minutes, with `python -m training.train --config training/configs/{m['name']}.yaml`."
+        f" in {t.get('minutes', 0):.0f} minutes, with "
+        f"`python -m training.train --config training/configs/{m['name']}.yaml`."
     )
     loss = v["missing_40pct_loss_percent"]
     return _TEMPLATE.format(
@@ -82,7 +84,9 @@ def card(model_dir: Path) -> str:
         training_note=note,
         table_note=(
             "Mean per-joint position error in the global frame, mean over clips, from `validation.json`, written by "
-            "`python -m training.validate --model models/" + m["name"] + " --data ../shared/data`. Subject 02 and "
+            "`python -m training.validate --model models/"
+            + m["name"]
+            + " --data ../shared/data`. Subject 02 and "
             "washwindow were never trained on; `seen_group` shows people of the training data and is optimistic."
         ),
         rows="\n".join(rows),
@@ -93,12 +97,16 @@ def card(model_dir: Path) -> str:
     )
 
 
-def main(model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz")) -> None:
+def main(
+    model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz"),
+) -> None:
     """Write the card."""
     try:
         text = card(model)
     except (OSError, KeyError, ValueError) as e:
-        raise SystemExit(f"training.card: {model}: run training.export and training.validate first ({e!r})") from None
+        raise SystemExit(
+            f"training.card: {model}: run training.export and training.validate first ({e!r})"
+        ) from None
     (model / "MODEL_CARD.md").write_text(text)
     print(f"written: {model / 'MODEL_CARD.md'}")
 

@@ -21,7 +21,10 @@ def _joints(*names: str) -> np.ndarray:
 _SIDES = ("left", "right")
 #: Joints that a COCO-17 tracker gives (pelvis and neck derived; no spine, hands, toes).
 COCO17 = _joints(
-    "pelvis", "neck", "head", *(f"{s}_{j}" for s in _SIDES for j in "shoulder elbow wrist hip knee ankle".split())
+    "pelvis",
+    "neck",
+    "head",
+    *(f"{s}_{j}" for s in _SIDES for j in "shoulder elbow wrist hip knee ankle".split()),
 )
 #: A 14-joint tracker without head and pelvis of its own.
 FOURTEEN = _joints(
@@ -29,7 +32,11 @@ FOURTEEN = _joints(
 )
 #: The upper body, as seen across a table.
 UPPER = _joints(
-    "pelvis", "spine", "neck", "head", *(f"{s}_{j}" for s in _SIDES for j in "shoulder elbow wrist hand hip".split())
+    "pelvis",
+    "spine",
+    "neck",
+    "head",
+    *(f"{s}_{j}" for s in _SIDES for j in "shoulder elbow wrist hand hip".split()),
 )
 LIMBS = {
     f"{s}_{name}": _joints(*(f"{s}_{j}" for j in joints.split()))
@@ -40,7 +47,14 @@ _SETS = np.stack([COCO17, FOURTEEN, UPPER])
 _LIMB_SETS = np.stack(list(LIMBS.values()))
 #: Noise of a joint relative to the trunk's: extremities are worse.
 _JOINT_NOISE = np.ones(N_JOINTS)
-for _name, _factor in (("wrist", 1.4), ("hand", 1.8), ("ankle", 1.4), ("foot", 1.8), ("elbow", 1.2), ("knee", 1.2)):
+for _name, _factor in (
+    ("wrist", 1.4),
+    ("hand", 1.8),
+    ("ankle", 1.4),
+    ("foot", 1.8),
+    ("elbow", 1.2),
+    ("knee", 1.2),
+):
     for _side in _SIDES:
         _JOINT_NOISE[INDEX[f"{_side}_{_name}"]] = _factor
 
@@ -59,7 +73,9 @@ class CorruptionConfig:
     tracker_noise_share: float = 0.6  # of noised samples: what trackers do, not the paper's noise
 
 
-def random_joint_frames(rng: np.random.Generator, shape: tuple[int, int, int], ratio: np.ndarray) -> np.ndarray:
+def random_joint_frames(
+    rng: np.random.Generator, shape: tuple[int, int, int], ratio: np.ndarray
+) -> np.ndarray:
     """True with probability `ratio` (batch,) for each joint-frame."""
     return rng.random(shape) < ratio[:, None, None]
 
@@ -106,7 +122,11 @@ def tracker_noise(rng: np.random.Generator, windows: np.ndarray) -> np.ndarray:
     distance = rng.uniform(1.0, 5.0, (n, 1, 1, 1))
     ray = rng.normal(size=(n, 1, 1, 3)) * np.array([1.0, 1.0, 0.25])
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    depth = 0.002 * distance**2 * (rng.normal(size=(n, steps, 1, 1)) * 0.7 + rng.normal(size=(n, steps, joints, 1)))
+    depth = (
+        0.002
+        * distance**2
+        * (rng.normal(size=(n, steps, 1, 1)) * 0.7 + rng.normal(size=(n, steps, joints, 1)))
+    )
     jitter = jitter + ray * depth * (rng.random((n, 1, 1, 1)) < 0.5)
     keep = rng.uniform(0.0, 0.8, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.5)
     for k in range(1, steps):
@@ -127,7 +147,9 @@ def paper_noise(rng: np.random.Generator, windows: np.ndarray, config: Corruptio
     return windows + hit[..., None] * rng.normal(size=windows.shape) * sigma
 
 
-def corrupt_masked(rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_masked(
+    rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig
+) -> tuple[np.ndarray, np.ndarray]:
     """The masking task's input: windows and their observed mask; some also carry tracker noise."""
     n = len(windows)
     shape = windows.shape[:3]
@@ -140,7 +162,9 @@ def corrupt_masked(rng: np.random.Generator, windows: np.ndarray, c: CorruptionC
     return np.where(noisy, tracker_noise(rng, windows), windows), observed
 
 
-def corrupt_noised(rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_noised(
+    rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig
+) -> tuple[np.ndarray, np.ndarray]:
     """The denoising task's input: noise on observed joints; some also lack what trackers lack."""
     n = len(windows)
     tracker = (rng.random(n) < c.tracker_noise_share)[:, None, None, None]

@@ -32,7 +32,9 @@ HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 def score(backend, windows: list) -> float:
     """Mean over clips and horizons of the error in metres."""
     steps = [round(h / backend.dt_s) - 1 for h in HORIZONS_S]
-    return float(np.mean([mean_error(predict(backend.infer, w.past, w.past_mask), w, steps) for w in windows]))
+    return float(
+        np.mean([mean_error(predict(backend.infer, w.past, w.past_mask), w, steps) for w in windows])
+    )
 
 
 def fit(name: str, windows: list) -> dict[str, float]:
@@ -40,7 +42,9 @@ def fit(name: str, windows: list) -> dict[str, float]:
     best: dict[str, float] = {}
     for _ in range(2 if len(GRIDS[name]) > 1 else 1):
         for key, grid in GRIDS[name].items():
-            best[key] = min(grid, key=lambda v, key=key: score(baselines.make(name, **{**best, key: v}), windows))
+            best[key] = min(
+                grid, key=lambda v, key=key: score(baselines.make(name, **{**best, key: v}), windows)
+            )
     return best
 
 
@@ -54,7 +58,10 @@ def main(
     windows = [w for w in cuts if w is not None]
     result = {name: fit(name, windows) for name in tqdm(GRIDS)}
     for name in baselines.BASELINES:
-        print(f"{name}: {1000 * score(baselines.make(name, **result.get(name, {})), windows):.1f} mm {result.get(name, {})}")
+        print(
+            f"{name}: {1000 * score(baselines.make(name, **result.get(name, {})), windows):.1f} mm",
+            result.get(name, {}),
+        )
     out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -101,7 +101,9 @@ class WindowSampler:
         backwards = rng.random(n) < c.reversed_share
         at = np.where(backwards[:, None], self.length_s[clip][:, None] - at, at)
         at = np.clip(at, 0.0, self.length_s[clip][:, None]) * self.rate[clip][:, None]
-        i = np.minimum(at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1)
+        i = np.minimum(
+            at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1
+        )
         f = (at - i).astype(np.float32)[..., None, None]
         i = i + self.start[clip][:, None]
         w = self.positions[i] * (1.0 - f) + self.positions[i + 1] * f

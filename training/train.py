@@ -9,7 +9,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -111,8 +111,10 @@ class Validator:
         cuts = [(clip.action, cut(clip, c.history_steps, c.future_steps, c.dt_s, 0.32)) for clip in clips]
         self.windows = [(a, w) for a, w in cuts if w is not None]
         rng = np.random.default_rng(1)
-        self.missing = [w.past_mask & ~random_joint_frames(rng, w.past_mask.shape, np.full(len(w.past), 0.4))
-                        for _, w in self.windows]  # fmt: skip
+        self.missing = [
+            w.past_mask & ~random_joint_frames(rng, w.past_mask.shape, np.full(len(w.past), 0.4))
+            for _, w in self.windows
+        ]
         self.noise = [rng.normal(0.0, 0.02, w.past.shape) for _, w in self.windows]
 
     def __call__(self, infer) -> dict[str, float]:
@@ -121,7 +123,11 @@ class Validator:
             rows["clean"].append(mean_error(predict(infer, w.past, w.past_mask), w, self.steps))
             rows["missing_40pct"].append(mean_error(predict(infer, w.past, seen), w, self.steps))
             rows["noise_20mm"].append(mean_error(predict(infer, w.past + noise, w.past_mask), w, self.steps))
-        out = {f"{k}@{t}": 1000 * float(np.mean([r[i] for r in v])) for k, v in rows.items() for i, t in enumerate((0.4, 1.0))}
+        out = {
+            f"{k}@{t}": 1000 * float(np.mean([r[i] for r in v]))
+            for k, v in rows.items()
+            for i, t in enumerate((0.4, 1.0))
+        }
         for action in sorted({a for a, _ in self.windows}):
             e = [r for (a, _), r in zip(self.windows, rows["clean"]) if a == action]
             out[f"{action}@1.0"] = 1000 * float(np.mean([r[1] for r in e]))
@@ -170,11 +176,15 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
         clips, config.model.history_steps, config.model.future_steps, config.model.dt_s, config.sampler
     )
     if not np.any(config.model.rest_pose):
-        rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(0)
+        rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(
+            0
+        )
         config.model.rest_pose = rest.tolist()
     model = AuxMotionModel(config.model).to(device)
     average = copy.deepcopy(model)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     validator = Validator(validation, config)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, first, history, minutes = out / "checkpoint.pt", 0, [], 0.0
@@ -203,14 +213,16 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
                 "step": step,
                 "history": history,
                 "minutes": minutes + (time.monotonic() - started) / 60,
-                "device": f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type,
+                "device": f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type,
             },
             checkpoint,
         )
 
     model.train()
     names = ("predict", "mask", "denoise")
-    progress = tqdm(range(first, config.steps), initial=first, total=config.steps, desc="train", mininterval=5.0)
+    progress = tqdm(
+        range(first, config.steps), initial=first, total=config.steps, desc="train", mininterval=5.0
+    )
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(make_batch, sampler, config, first)
         for step in progress:
@@ -218,10 +230,13 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
             pending = pool.submit(make_batch, sampler, config, step + 1)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(config, step)
+            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout of a resumed run is the same, too
             loss = losses(model, batch)
             total = sum(w * loss[n] for w, n in zip(config.task_weights, names))
             if not torch.isfinite(total):
-                raise SystemExit(f"step {step}: the loss is {total.item()}; the checkpoint before it is kept in {out}")
+                raise SystemExit(
+                    f"step {step}: the loss is {total.item()}; the checkpoint before it is kept in {out}"
+                )
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -248,10 +263,10 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
 def main(
     config: Annotated[Path, typer.Option(help="YAML with the fields of TrainConfig")],
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
-    out: Annotated[Optional[Path], typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,
-    steps: Annotated[Optional[int], typer.Option(help="overrides the file's steps")] = None,
-    threads: Annotated[Optional[int], typer.Option(help="CPU threads for torch")] = None,
+    steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
     """Train from the data folder's training split; validate on its validation split."""
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -30,7 +30,10 @@ TIERS = {
     "new_subject": (0.2, "all trials of CMU subject 02, who is not in the training data"),
     "new_motion": (0.2, "washwindow: a motion that no training clip shows"),
     "handover": (0.1, "KTH handover: two people standing and handing over, upper bodies, optical capture"),
-    "real_tracker": (0.4, "Kinect v1 gestures of five standing people; each judged against the tracker's own joints"),
+    "real_tracker": (
+        0.4,
+        "Kinect v1 gestures of five standing people; each judged against the tracker's own joints",
+    ),
     "seen_group": (0.2, "the papers' test files: recorded with people of the training data, so OPTIMISTIC"),
 }
 
@@ -52,10 +55,14 @@ def judge(clip, predictors: dict, backend, stride_s: float, seed: int) -> Judged
     if w is None:
         return None
     steps = [round(h / backend.dt_s) - 1 for h in HORIZONS_S]
-    error = {n: 1000 * mean_error(predict(b.infer, w.past, w.past_mask), w, steps) for n, b in predictors.items()}
+    error = {
+        n: 1000 * mean_error(predict(b.infer, w.past, w.past_mask), w, steps) for n, b in predictors.items()
+    }
     rng = np.random.default_rng(seed)
     gone = random_joint_frames(rng, w.past_mask.shape, np.full(len(w.past), MISSING_SHARE))
-    error["model_missing_40pct"] = 1000 * mean_error(predict(backend.infer, w.past, w.past_mask & ~gone), w, steps)
+    error["model_missing_40pct"] = 1000 * mean_error(
+        predict(backend.infer, w.past, w.past_mask & ~gone), w, steps
+    )
     return Judged(clip.name, clip.action, clip.group, len(w.past), error)
 
 
@@ -67,7 +74,12 @@ def interval(values: np.ndarray, rng: np.random.Generator, rounds: int = 2000) -
 
 def summarise(rows: list[Judged], names: list[str]) -> dict:
     """Means over clips, the best baseline and the model's gain on it with its interval."""
-    out: dict = {"clips": len(rows), "windows": sum(r.windows for r in rows), "mpjpe_mm": {}, "gain_percent": {}}
+    out: dict = {
+        "clips": len(rows),
+        "windows": sum(r.windows for r in rows),
+        "mpjpe_mm": {},
+        "gain_percent": {},
+    }
     baseline_names = [n for n in names if n != "model"]
     for i, h in enumerate(HORIZONS_S):
         e = {n: np.array([r.error_mm[n][i] for r in rows]) for n in (*names, "model_missing_40pct")}
@@ -107,8 +119,15 @@ def validate(model_dir: Path, data: Path) -> dict:
             row = judge(clip, predictors, backend, stride_s, seed=k)
             if row is not None:
                 rows.append(row)
-        classes = {a: summarise([r for r in rows if r.action == a], names) for a in sorted({r.action for r in rows})}
-        tiers[tier] = {"what": what, "too_short": len(clips) - len(rows), **summarise(rows, names), "classes": classes}
+        classes = {
+            a: summarise([r for r in rows if r.action == a], names) for a in sorted({r.action for r in rows})
+        }
+        tiers[tier] = {
+            "what": what,
+            "too_short": len(clips) - len(rows),
+            **summarise(rows, names),
+            "classes": classes,
+        }
         if tier == "real_tracker":
             groups = sorted({r.group for r in rows})
             tiers[tier]["people"] = {g: summarise([r for r in rows if r.group == g], names) for g in groups}
@@ -117,7 +136,13 @@ def validate(model_dir: Path, data: Path) -> dict:
     new = tiers["new_subject"]
     missing = {h: e["model_missing_40pct"] for h, e in new["mpjpe_mm"].items()}
     worst = [
-        {"tier": t, "class": a, "horizon_s": h, "gain_percent": g["gain"], "best_baseline": g["best_baseline"]}
+        {
+            "tier": t,
+            "class": a,
+            "horizon_s": h,
+            "gain_percent": g["gain"],
+            "best_baseline": g["best_baseline"],
+        }
         for t, v in tiers.items()
         for a, s in v["classes"].items()
         for h, g in s["gain_percent"].items()
@@ -147,7 +172,9 @@ def validate(model_dir: Path, data: Path) -> dict:
 def table(report: dict) -> str:
     """The report as text: one line per tier and class."""
     lines = [f"{'tier / class':34} {'clips':>5}  {'model mm':>15}  {'best baseline mm':>17}  {'gain %':>13}"]
-    lines.append(f"{'':34} {'':5}  {'0.4 s':>7} {'1.0 s':>7}  {'0.4 s':>8} {'1.0 s':>8}  {'0.4 s':>6} {'1.0 s':>6}")
+    lines.append(
+        f"{'':34} {'':5}  {'0.4 s':>7} {'1.0 s':>7}  {'0.4 s':>8} {'1.0 s':>8}  {'0.4 s':>6} {'1.0 s':>6}"
+    )
     for tier, v in report["tiers"].items():
         for name, s in [(tier, v), *((f"  {a}", c) for a, c in v["classes"].items())]:
             m, g = s["mpjpe_mm"], s["gain_percent"]
@@ -157,14 +184,16 @@ def table(report: dict) -> str:
                 f"{best['0.4']:8.1f} {best['1.0']:8.1f}  {g['0.4']['gain']:6.1f} {g['1.0']['gain']:6.1f}"
             )
     loss = report["missing_40pct_loss_percent"]
-    lines.append(f"new subject, 40 % of joint-frames missing: error larger by {loss['0.4']} % at 0.4 s, {loss['1.0']} % at 1.0 s")
+    lines.append(
+        f"new subject, 40 % of joint-frames missing: error larger by {loss['0.4']} % at 0.4 s, {loss['1.0']} % at 1.0 s"
+    )
     return "\n".join(lines)
 
 
 def main(
     model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz"),
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
-    json_path: Annotated[Optional[Path], typer.Option("--json", help="report; default: beside the artefact")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="default: beside the artefact")] = None,
 ) -> None:
     """Judge an artefact against all baselines on held-out people and motions."""
     try:

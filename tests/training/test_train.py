@@ -1,0 +1,194 @@
+"""The training loop: it learns, resumes to the bit, and its export agrees with torch."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training tests need torch (extra 'training')")
+
+from aux_motion_core import artefact  # noqa: E402
+from aux_motion_core.normalise import REST_POSE  # noqa: E402
+from training import export, train  # noqa: E402
+from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
+from training.data import Clip  # noqa: E402
+from training.model import ModelConfig  # noqa: E402
+from training.sampler import SamplerConfig, WindowSampler  # noqa: E402
+
+
+def clip(seed: int, seconds: float = 4.0) -> Clip:
+    """Somebody who walks along and swings the limbs, 60 Hz."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(0.0, seconds, 1 / 60)[:, None, None]
+    x = REST_POSE + 0.1 * rng.normal(size=(1, 20, 3)) * np.sin(2 * np.pi * t * rng.uniform(0.5, 1.5))
+    x = x + np.concatenate([t, 0.2 * t, np.full_like(t, 0.95)], -1)
+    return Clip(
+        name=f"made/{seed}",
+        group=f"made/{seed}",
+        action="walk",
+        rate_hz=60.0,
+        stamps_s=t[:, 0, 0],
+        positions=x.astype(np.float32),
+        mask=np.ones(x.shape[:2], bool),
+        licence="",
+        source="",
+    )
+
+
+CLIPS = [clip(k) for k in range(4)]
+
+
+def config(**changes) -> train.TrainConfig:
+    model = ModelConfig(width=16, heads=2, layers=2, dropout=0.1)
+    return train.TrainConfig(name="tiny", steps=6, batch=12, validate_every=3, warmup_steps=2, model=model, **changes)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    was = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(was)
+
+
+def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, monkeypatch):
+    whole = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "whole")
+
+    make_batch = train.make_batch
+
+    def killed(sampler, c, step):
+        if step == 5:
+            raise KeyboardInterrupt
+        return make_batch(sampler, c, step)
+
+    monkeypatch.setattr(train, "make_batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "cut")
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"] == 3
+    resumed = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "cut")
+
+    a, b = (torch.load(p, weights_only=True) for p in (whole, resumed))
+    assert a["step"] == b["step"] == 6
+    for part in ("model", "average"):
+        assert all(torch.equal(a[part][k], b[part][k]) for k in a[part])
+    assert a["history"] == b["history"]
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    state = torch.load(path, weights_only=True)
+    train.save_atomically({**state, "version": 99}, path)
+    with pytest.raises(SystemExit, match="expected checkpoint version 1, got 99"):
+        train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    make_batch = train.make_batch
+
+    def spoiled(sampler, c, step):
+        batch = make_batch(sampler, c, step)
+        if step == 4:
+            batch["clean"][:] = np.nan
+        return batch
+
+    monkeypatch.setattr(train, "make_batch", spoiled)
+    with pytest.raises(SystemExit, match="step 4: the loss is nan"):
+        train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+def test_training_lowers_the_loss():
+    c = config()
+    c.batch = 48
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    torch.manual_seed(0)
+    model = train.AuxMotionModel(c.model).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
+    totals = []
+    for _ in range(100):
+        loss = train.losses(model, batch)
+        total = loss["predict"] + loss["mask"] + loss["denoise"]
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.75 * totals[0]
+
+
+def test_the_three_tasks_are_scored_on_what_they_are_about():
+    c = config()
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
+    model = train.AuxMotionModel(c.model).train()
+    third = len(batch["past"]) // 3
+    assert batch["observed"][:third].all(), "prediction sees clean, whole input"
+    assert not batch["observed"][third : 2 * third].all(), "masking lacks some"
+    noise = (batch["past"] - batch["clean"][:, :10])[2 * third :] * batch["observed"][2 * third :, ..., None]
+    assert noise.abs().max() > 1e-3, "denoising carries noise"
+    assert torch.allclose(batch["past"][:third], batch["clean"][:third, :10])
+    loss = train.losses(model, batch)
+    assert set(loss) >= {"predict", "mask", "denoise"} and all(torch.isfinite(v) for v in loss.values())
+    loss["mask"].backward()
+    assert model.recover_head[1].weight.grad.abs().sum() > 0
+    assert model.denoise_head[1].weight.grad is None or model.denoise_head[1].weight.grad.abs().sum() == 0
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    c = config()
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    a, b, other = (train.make_batch(sampler, c, s) for s in (7, 7, 8))
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+    assert not np.array_equal(a["past"], other["past"])
+
+
+def test_windows_never_cross_a_fault_of_the_recording():
+    bad = clip(9, 8.0)
+    bad.positions[240:] += 50.0
+    sampler = WindowSampler([bad], 10, 25, 0.04, SamplerConfig(drift_share=0.0, mixed_share=0.0))
+    w = sampler.draw(np.random.default_rng(0), 200)
+    assert np.linalg.norm(np.diff(w, axis=1), axis=-1).max() < 1.0
+
+
+def test_clips_that_are_too_short_are_said():
+    with pytest.raises(ValueError, match="longer than 1.36 s"):
+        WindowSampler([clip(0, 1.0)], 10, 25, 0.04, SamplerConfig())
+
+
+def test_corruption_leaves_something_to_see():
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(300, 10, 20, 3))
+    for corrupt in (corrupt_masked, corrupt_noised):
+        values, seen = corrupt(rng, windows, CorruptionConfig())
+        assert np.isfinite(values).all() and seen.any((1, 2)).all()
+    _, seen = corrupt_masked(rng, windows, CorruptionConfig(structured_share=0.0))
+    assert 0.18 < seen.mean((1, 2)).min() and seen.mean((1, 2)).max() < 0.82
+
+
+def test_an_export_agrees_with_torch_and_loads(tmp_path):
+    checkpoint = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "run")
+    worst = export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3")
+    assert worst <= export.PARITY_M
+    loaded = artefact.load(tmp_path / "model")
+    assert (loaded.name, loaded.version, loaded.training["steps"]) == ("tiny", "1.2.3", 6)
+    assert str(tmp_path).encode() not in (tmp_path / "model" / "model.onnx").read_bytes()
+
+
+def test_an_export_that_disagrees_is_refused(tmp_path, monkeypatch):
+    checkpoint = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "run")
+    infer = export.OnnxBackend.infer
+    monkeypatch.setattr(export.OnnxBackend, "infer", lambda s, v, m: tuple(y + 1e-3 for y in infer(s, v, m)))
+    with pytest.raises(SystemExit, match="differ by 1.0.e-03 m"):
+        export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3")
+    with pytest.raises(artefact.ArtefactError):
+        artefact.load(tmp_path / "model")
+
+
+def test_metrics_are_written_beside_the_checkpoint(tmp_path):
+    train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    rows = json.loads((tmp_path / "metrics.json").read_text())
+    assert [r["step"] for r in rows] == [3, 6] and rows[0]["clean@1.0"] > 0
+    assert list(tmp_path.glob("events.*")), "tensorboard"
