@@ -6,12 +6,11 @@ import json
 import shutil
 
 import pytest
+from core_helpers import MODEL
 
 from aux_motion_core import artefact
 from aux_motion_core.artefact import ArtefactError
 from aux_motion_core.backends.onnx import OnnxBackend
-
-from core_helpers import MODEL
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from core_helpers import MODEL, motion
 
 from aux_motion_core.backends import make_backend
 from aux_motion_core.config import PredictorConfig
@@ -11,22 +12,25 @@ from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import Reason, SkeletonFrame, TrackState
 
-from core_helpers import MODEL, motion
-
 NS = 1_000_000_000
 T0 = 1_700_000_000 * NS
-COCO = ["head", *(f"{s}_{j}" for s in ("left", "right") for j in "shoulder elbow wrist hip knee ankle".split())]
+COCO = [
+    "head",
+    *(f"{s}_{j}" for s in ("left", "right") for j in "shoulder elbow wrist hip knee ankle".split()),
+]
 
 
 def frame(t: float, people=("a",), missing=(), positions=None, frame_id="map") -> SkeletonFrame:
     """All people in the pose of `motion` at t seconds, a metre apart."""
     n = len(people)
-    x = motion([t])[0] + np.arange(n)[:, None, None] * np.array([0.0, 1.0, 0.0]) if positions is None else positions
+    x = (
+        motion([t])[0] + np.arange(n)[:, None, None] * np.array([0.0, 1.0, 0.0])
+        if positions is None
+        else positions
+    )
     status = np.full((n, 20), JointStatus.OBSERVED, np.uint8)
     status[:, list(missing)] = JointStatus.MISSING
-    return SkeletonFrame(
-        T0 + round(t * NS), frame_id, tuple(people), x, status, np.ones((n, 20), np.float32)
-    )
+    return SkeletonFrame(T0 + round(t * NS), frame_id, tuple(people), x, status, np.ones((n, 20), np.float32))
 
 
 def make(name="damped_pose", **config) -> Predictor:
@@ -91,7 +95,11 @@ def test_an_empty_frame_says_nobody_and_forgets_nobody():
     p = make()
     assert p.predict(now(0.0)).people == ()
     feed(p)
-    p.add(SkeletonFrame(now(0.65), "map", (), np.zeros((0, 20, 3)), np.zeros((0, 20), np.uint8), np.zeros((0, 20))))
+    p.add(
+        SkeletonFrame(
+            now(0.65), "map", (), np.zeros((0, 20, 3)), np.zeros((0, 20), np.uint8), np.zeros((0, 20))
+        )
+    )
     assert only(p, 0.66).state is TrackState.TRACKING
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from core_helpers import MODEL, motion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +12,6 @@ from aux_motion_core.backends import make_backend
 from aux_motion_core.baselines import BASELINES
 from aux_motion_core.normalise import denormalise, normalise
 from aux_motion_core.resample import resample
-
-from core_helpers import MODEL, motion
 
 STEPS, DT = 10, 0.04
 GRID = DT * np.arange(-STEPS + 1, 1)
@@ -92,7 +91,11 @@ def test_fully_masked_parts_give_finite_output(name, what):
     assert np.abs(future[1:] - untouched).max() < 1e-4
 
 
-@given(seed=st.integers(0, 1000), rates=st.tuples(st.floats(25, 120), st.floats(25, 120)), phase=st.floats(0, 0.03))
+@given(
+    seed=st.integers(0, 1000),
+    rates=st.tuples(st.floats(25, 120), st.floats(25, 120)),
+    phase=st.floats(0, 0.03),
+)
 @settings(max_examples=30, deadline=None)
 def test_two_input_rates_of_one_motion_give_the_same_window(seed, rates, phase):
     windows = []
