@@ -187,6 +187,24 @@ def test_arguments_win_over_the_file_and_the_node_predicts(built_workspace, list
 
 @needs_launch
 @pytest.mark.timeout(400)
+def test_without_arguments_the_shipped_model_runs(built_workspace, listener, root: Path, tmp_path: Path) -> None:
+    from aux_motion_msgs.msg import PredictionArray
+
+    if not (root / "models" / "body20_25hz" / "model.onnx").is_file():
+        pytest.skip("no shipped model here")
+    heard: list[PredictionArray] = []
+    listener.create_subscription(PredictionArray, "/predictions", heard.append, 1)
+    launched = Launched(built_workspace, tmp_path)
+    try:
+        spin_until(listener, lambda: len(heard) > 2, launched)
+    finally:
+        status = launched.stop()
+    assert (heard[-1].header.frame_id, heard[-1].model_name) == ("map", "body20_25hz")
+    assert status == 0, launched.output()
+
+
+@needs_launch
+@pytest.mark.timeout(400)
 def test_without_autostart_the_node_waits(built_workspace, listener, tmp_path: Path) -> None:
     from lifecycle_msgs.msg import State
     from lifecycle_msgs.srv import GetState
