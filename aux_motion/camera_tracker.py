@@ -60,7 +60,7 @@ class Picture:
     Attributes:
         image: (height, width, 3) uint8 BGR.
         time_s: since the start of the video, or of the capture.
-        captured_ns: system clock at capture, for a camera; None for a file.
+        captured_ns: system clock at capture, in real time; None for a file that is read as fast as it goes.
     """
 
     image: np.ndarray
@@ -73,15 +73,22 @@ class Video:
 
     Args:
         source: a file, or the number of a camera ("0").
+        paced: give a file's pictures out at their own times, as a camera would; those that nobody took in time
+            are skipped.
+
+    Attributes:
+        live: it is a camera.
+        real_time: pictures come at their times, from a camera or paced.
 
     Raises:
         TrackerError: no such file, no video, no such camera.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, paced: bool = False) -> None:
         cv2 = _opencv()
         self.source = source
         self.live = source.isdigit() and not Path(source).exists()
+        self.real_time = self.live or paced
         if not self.live:
             path = Path(source)
             if not path.is_file():
@@ -114,25 +121,31 @@ class Video:
         """
         cv2 = _opencv()
         period = 1.0 / self.fps if np.isfinite(self.fps) and 1.0 <= self.fps <= 1000.0 else 1.0 / 30.0
-        index, last_s, start_ns = 0, -np.inf, None
+        index, last_s, start_ns = 0, -np.inf, 0
         while self._capture.grab():
-            captured_ns = time.time_ns() if self.live else None
-            own_s = 1e-3 * float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
-            ok, image = self._capture.retrieve()
-            if not ok or image is None:
-                continue
-            if image.ndim == 2:
-                image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-            if captured_ns is not None:
-                start_ns = captured_ns if start_ns is None else start_ns
-                time_s = (captured_ns - start_ns) * 1e-9
+            now_ns = time.time_ns()
+            if self.live:
+                start_ns = start_ns or now_ns
+                time_s = (now_ns - start_ns) * 1e-9
             else:
+                own_s = 1e-3 * float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
                 time_s = own_s if np.isfinite(own_s) and (own_s > 0.0 or index == 0) else index * period
             if time_s <= last_s:
                 time_s = last_s + period
             last_s = time_s
             index += 1
-            yield Picture(image, time_s, captured_ns)
+            if self.real_time and not self.live:
+                start_ns = start_ns or now_ns - round(time_s * 1e9)
+                late_s = (now_ns - start_ns) * 1e-9 - time_s
+                if late_s > period:
+                    continue
+                time.sleep(max(0.0, -late_s))
+            ok, image = self._capture.retrieve()
+            if not ok or image is None:
+                continue
+            if image.ndim == 2:
+                image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+            yield Picture(image, time_s, start_ns + round(time_s * 1e9) if self.real_time else None)
         if index == 0:
             raise TrackerError(f"no picture can be read from {self.source}: damaged, or a codec OpenCV lacks?")
 
@@ -374,7 +387,8 @@ class PeopleTracker:
                 self._names += 1
                 person.person_id = f"person_{self._names}"
             pose, scale, deviation = solved
-            points = detection.world * scale @ pose.rotation.T + pose.translation
+            world = np.where(np.isfinite(detection.world), detection.world, np.nan)
+            points = world * scale @ pose.rotation.T + pose.translation
             joints, kind = map_joints("mediapipe33", points, detection.visibility >= s.min_visibility)
             sure = map_confidence(
                 "mediapipe33", np.where(detection.visibility >= s.min_visibility, detection.visibility, 0.0)
@@ -477,7 +491,7 @@ def estimate_level(
     return LevelFrame.from_up(up, height_m, "; ".join(said))
 
 
-#: Pictures that the level frame is estimated from: of a file (all, up to a minute) and of a camera.
+#: Pictures that the level frame is estimated from: of a file (all, up to a minute) and in real time.
 WARM_UP_FILE, WARM_UP_LIVE = 1800, 60
 
 
@@ -489,14 +503,14 @@ def track(
     up: np.ndarray | None = None,
     height_m: float | None = None,
     start_ns: int = 1_000_000_000,
+    seconds: float | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_level: Callable[[LevelFrame], None] = lambda level: None,
-    progress: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[Picture, SkeletonFrame]]:
     """Skeletons of a video or camera, picture by picture.
 
     Where tilt or height are not given they are estimated first: from a file's first minute, which is then given
-    out like the rest, or from a camera's first two seconds, which are not.
+    out like the rest, or in real time from the first two seconds with people, which are not.
 
     Args:
         video: what to read.
@@ -506,9 +520,9 @@ def track(
         up: direction of up in the camera frame, (3,); None: estimate.
         height_m: of the camera above the floor; None: estimate.
         start_ns: added to a file's own times. Not 0: a stamp of 0 means "not set" in ROS.
+        seconds: of the video at most; None: all of it.
         say: told what was assumed, estimated and left out, line by line.
         on_level: told the level frame.
-        progress: told the number of pictures looked at.
 
     Yields:
         (picture without its image for those of the warm-up of a file, frame).
@@ -526,7 +540,7 @@ def track(
     tracker: PeopleTracker | None = None
     warm_up: list[tuple[Picture, list[Detection]]] = []
     estimate = up is None or height_m is None
-    limit = (WARM_UP_LIVE if video.live else WARM_UP_FILE) if estimate else 0
+    limit = (WARM_UP_LIVE if video.real_time else WARM_UP_FILE) if estimate else 0
     count = found = 0
 
     def begin() -> PeopleTracker:
@@ -541,19 +555,20 @@ def track(
 
     with MediaPipe(people) as mediapipe:
         for picture in video.pictures():
+            if seconds is not None and picture.time_s > seconds:
+                break
             detections = mediapipe.detect(picture.image)
             count += 1
             found += bool(detections)
-            progress(count)
             if tracker is None and len(warm_up) < limit:
-                if detections or not video.live:
+                if detections or not video.real_time:
                     warm_up.append((Picture(empty, picture.time_s, picture.captured_ns), detections))
                 else:  # wait for somebody, and say that nobody is there
                     yield picture, nobody(stamp(picture), settings.frame_id)
                 continue
             if tracker is None:
                 tracker = begin()
-                if not video.live:
+                if not video.real_time:
                     for old, seen in warm_up:
                         yield old, tracker.update(seen, old.time_s, stamp(old))
                 warm_up = []
@@ -562,7 +577,7 @@ def track(
         raise TrackerError(f"no person found in {count} pictures of {video.source}")
     if tracker is None:
         tracker = begin()
-        if not video.live:
+        if not video.real_time:
             for old, seen in warm_up:
                 yield old, tracker.update(seen, old.time_s, stamp(old))
     left_out = ", ".join(f"{k} {v}" for k, v in sorted(tracker.counters.items()) if v)

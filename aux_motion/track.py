@@ -20,7 +20,6 @@ from aux_motion_core.types import SkeletonFrame
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 TOPIC = "skeletons"
-_QUEUE = 10
 
 
 def camera_record(camera: Camera, level: LevelFrame, settings: Settings, video: Video, start_ns: int) -> dict:
@@ -49,7 +48,7 @@ def camera_record(camera: Camera, level: LevelFrame, settings: Settings, video: 
 
 
 @contextmanager
-def _topic_sink(topic: str, source_live: bool) -> Iterator[Callable[[SkeletonFrame], None]]:
+def _topic_sink(topic: str) -> Iterator[Callable[[SkeletonFrame], None]]:
     try:
         import rclpy
         from rclpy.qos import qos_profile_sensor_data
@@ -63,9 +62,14 @@ def _topic_sink(topic: str, source_live: bool) -> Iterator[Callable[[SkeletonFra
     node = rclpy.create_node("aux_motion_tracker")
     publisher = node.create_publisher(SkeletonArray, topic, qos_profile_sensor_data)
     try:
-        yield lambda frame: publisher.publish(skeleton_message(frame))
-        if not source_live:
-            time.sleep(0.2)  # the last message leaves before the publisher does
+
+        def send(frame: SkeletonFrame) -> None:
+            if not rclpy.ok():
+                raise KeyboardInterrupt
+            publisher.publish(skeleton_message(frame))
+
+        yield send
+        time.sleep(0.2)  # the last message leaves before the publisher does
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
@@ -102,6 +106,7 @@ def run(
     roll_deg: float = 0.0,
     camera_height_m: float | None = None,
     frame_id: str = "camera_floor",
+    seconds: float | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> int:
     """Track a video or camera; see the options of `aux-motion track`.
@@ -121,31 +126,28 @@ def run(
         say(f"body height {settings.person_height_m:g} m assumed (no --person-height-m): distances follow it")
     else:
         settings.person_height_m, settings.height_known = person_height_m, True
-    video = Video(source)
+    video = Video(source, paced=out is None)
     try:
         camera = _camera(video, intrinsics, fov_deg, say)
         up = None if pitch_deg is None else LevelFrame.from_tilt(pitch_deg, roll_deg).rotation[2]
         levels: list[LevelFrame] = []
-        start_ns = 1_000_000_000 if out is not None else 0
-        sink = _topic_sink(topic, video.live) if out is None else _bag_sink(out, topic)
+        start_ns = 1_000_000_000
+        sink = _topic_sink(topic) if out is None else _bag_sink(out, topic)
         frames = camera_tracker.track(
-            video, camera, settings, people, up, camera_height_m, start_ns, say, levels.append
+            video, camera, settings, people, up, camera_height_m, start_ns, seconds, say, levels.append
         )
         count = people_seen = 0
         with sink as send:
-            base_ns = None
-            for _, frame in frames:
-                if out is None and not video.live:  # a file on a topic: at its own pace, stamped with the present
-                    base_ns = time.time_ns() - frame.stamp_ns if base_ns is None else base_ns
-                    stamp_ns = base_ns + frame.stamp_ns
-                    time.sleep(max(0.0, (stamp_ns - time.time_ns()) * 1e-9))
-                    frame = SkeletonFrame(**{**frame.__dict__, "stamp_ns": stamp_ns})
-                send(frame)
-                count += 1
-                people_seen += bool(frame.person_ids)
+            try:
+                for _, frame in frames:
+                    send(frame)
+                    count += 1
+                    people_seen += bool(frame.person_ids)
+            except KeyboardInterrupt:  # the end of a camera; a bag keeps what is in it
+                say("stopped")
             if not people_seen:
                 raise TrackerError(f"no person could be followed in {count} pictures of {source}")
-        if out is not None:
+        if out is not None and levels:
             record = camera_record(camera, levels[-1], settings, video, start_ns)
             beside = out.with_suffix(".camera.json")
             beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -180,7 +182,10 @@ def track(
     camera_height_m: Annotated[
         float | None, typer.Option(help="Camera above the floor; estimated from feet otherwise.")
     ] = None,
-    frame_id: Annotated[str, typer.Option(help="Frame of the output: z up, below the camera.")] = "camera_floor",
+    frame_id: Annotated[
+        str, typer.Option(help="Frame of the output: z up, origin below the camera.")
+    ] = "camera_floor",
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so much of the video.")] = None,
 ) -> None:
     """Track people in a video or camera with MediaPipe: skeletons on a topic, or in a bag with --out."""
     run(
@@ -195,6 +200,7 @@ def track(
         roll_deg,
         camera_height_m,
         frame_id,
+        seconds,
         say=lambda line: typer.echo(f"aux-motion track: {line}", err=True),
     )
 
@@ -206,9 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code.
     """
     try:
-        return typer.main.get_command(app).main(arguments, "aux-motion track", standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        return 130
+        app(args=arguments, prog_name="aux-motion track")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -24,6 +25,7 @@ from aux_motion_core.camera import (
     up_direction,
 )
 
+needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
 CAMERA = Camera(1280, 720, 900.0, 900.0, 640.0, 360.0)
 
 
@@ -49,6 +51,7 @@ def seen(world: np.ndarray, rotation: np.ndarray, moved: np.ndarray, camera: Cam
     return Detection(camera.project(world @ rotation.T + moved), world, np.ones(33))
 
 
+@needs_opencv
 @pytest.mark.parametrize("where", [(0.0, 0.0, 3.0), (1.2, -0.3, 4.0), (-2.0, 0.5, 9.0)])
 @pytest.mark.parametrize("turn_deg", [0.0, 8.0])
 def test_pnp_recovers_the_root(where: tuple[float, float, float], turn_deg: float) -> None:
@@ -61,6 +64,7 @@ def test_pnp_recovers_the_root(where: tuple[float, float, float], turn_deg: floa
     assert pose.rms_px < 0.05
 
 
+@needs_opencv
 def test_pnp_through_distortion() -> None:
     camera = Camera(1280, 720, 900.0, 900.0, 640.0, 360.0, distortion=(-0.2, 0.05, 1e-3, -5e-4))
     moved = np.array([0.6, 0.2, 3.5])
@@ -70,6 +74,7 @@ def test_pnp_through_distortion() -> None:
     assert np.linalg.norm(blind.translation - moved) > 0.02  # the distortion matters, so it was undone
 
 
+@needs_opencv
 @pytest.mark.parametrize("factor", [0.7, 1.15])
 def test_distance_is_in_proportion_to_the_body(factor: float) -> None:
     moved = np.array([0.8, 0.1, 5.0])
@@ -77,6 +82,7 @@ def test_distance_is_in_proportion_to_the_body(factor: float) -> None:
     np.testing.assert_allclose(pose.translation, factor * moved, atol=5e-3)
 
 
+@needs_opencv
 def test_noisy_landmarks_keep_the_root_within_a_few_percent() -> None:
     rng = np.random.default_rng(0)
     moved = np.array([0.5, 0.2, 4.0])
@@ -94,6 +100,7 @@ def test_noisy_landmarks_keep_the_root_within_a_few_percent() -> None:
     assert np.abs(errors[:, 2]).max() < 0.3  # along it
 
 
+@needs_opencv
 def test_wild_rotations_fall_back_to_the_ray() -> None:
     moved = np.array([0.0, 0.0, 4.0])
     turned = Rotation.from_euler("y", 80.0, degrees=True).as_matrix()
@@ -103,6 +110,7 @@ def test_wild_rotations_fall_back_to_the_ray() -> None:
     assert np.isfinite(pose.translation).all()
 
 
+@needs_opencv
 def test_too_few_landmarks_give_nothing() -> None:
     moved = np.array([0.0, 0.0, 4.0])
     perfect = seen(standing(), np.eye(3), moved)
@@ -132,6 +140,7 @@ def test_stature_of_the_standing_body() -> None:
     assert stature(0.5 * standing()) == pytest.approx(0.85, abs=0.005)
 
 
+@needs_opencv
 def test_up_from_a_standing_body() -> None:
     tilt = Rotation.from_euler("x", 12.0, degrees=True).as_matrix()
     detection = seen(standing(), tilt, np.array([0.0, 0.0, 4.0]))
