@@ -183,10 +183,60 @@ def picture(recording: Recording, summary: dict, path: Path, title: str) -> bool
     except ImportError:
         return False
     said = {key: person.mean for key, (_, person) in first_predictions(recording).items()}
-    history = plots.main_person([f for _, f in recording.frames], said, recording.batches[0][1].dt_s)
+    people = plots.main_people([f for _, f in recording.frames], said, recording.batches[0][1].dt_s)
     verdict = judge.Verdict(summary["mpjpe_mm"], summary["samples"])
-    plots.prediction_picture(path, history, verdict, title)
+    plots.prediction_picture(path, people, verdict, title)
     return True
+
+
+def overlay(recording: Recording, bag: Path, topic: str | None, video: Path | None, path: Path) -> str:
+    """Draw present and predicted skeletons on pictures of the bag's video.
+
+    Args:
+        recording: of the bag.
+        bag: whose camera is described beside it.
+        topic: skeleton topic, where the bag has several.
+        video: its video; None: where `make sample` leaves it.
+        path: `.png` to write.
+
+    Returns:
+        A line on what was done, or why not.
+
+    Raises:
+        ValueError: the video that was named does not fit.
+    """
+    from aux_motion_core.overlay import Moment, Scene, picture
+
+    scene = Scene.beside(bag)
+    if scene is None:
+        return f"no overlay: no {bag.stem}.camera.json beside the bag"
+    found = video or _ROOT / "build" / "sample" / scene.video_name
+    if not video and not found.is_file():
+        return f"no overlay: the video {scene.video_name} is not here (make sample brings it, --video names it)"
+    said = {key: person.mean for key, (_, person) in first_predictions(recording).items()}
+    first = recording.frames[0][1]
+    # the player moved the stamps: the frame with the same content tells by how much
+    moved_ns = next(
+        first.stamp_ns - f.stamp_ns
+        for _, f in bags.read_skeletons(bag, topic, on_bad=lambda error: None)
+        if f.person_ids == first.person_ids and np.array_equal(f.positions, first.positions, equal_nan=True)
+    )
+    frames = [f for _, f in recording.frames if any((i, f.stamp_ns) in said for i in f.person_ids)]
+    moments = []
+    for frame in (frames[k] for k in np.linspace(0, len(frames) - 1, 8).astype(int)[1:-1]):
+        present = {
+            i: np.where(s[:, None] > 0, p, np.nan)
+            for i, p, s in zip(frame.person_ids, frame.positions, frame.status, strict=True)
+        }
+        future = {i: said[i, frame.stamp_ns] for i in frame.person_ids if (i, frame.stamp_ns) in said}
+        moments.append(Moment(frame.stamp_ns - moved_ns, present, future))
+    try:
+        picture(path, found, scene, moments)
+    except ValueError as error:
+        if video:
+            raise
+        return f"no overlay: {error}"
+    return f"written: {path}"
 
 
 def demo(
@@ -195,6 +245,7 @@ def demo(
     topic: Annotated[str | None, typer.Option(help="Skeleton topic, where the bag has several.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
     backend: Annotated[str, typer.Option(help="onnx (the model) or a baseline.")] = "onnx",
+    video: Annotated[Path | None, typer.Option(help="Video of the bag, for an overlay.")] = None,
 ) -> None:
     """Play a recorded person to the live node and judge its predictions by what was seen later."""
     domain = live.private_domain()
@@ -218,6 +269,7 @@ def demo(
         typer.echo(f"written: {path}")
     else:
         typer.echo("no picture: matplotlib is not installed (pip install 'aux_motion[plots]')")
+    typer.echo(overlay(recording, bag, topic, video, out / "overlay.png"))
 
 
 def main() -> None:

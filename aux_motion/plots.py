@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,14 @@ class PersonHistory:
     """One person over time, N frames, S predicted steps.
 
     Attributes:
+        person_id: whose.
         time_s: (N,) from the start.
         positions: (N, 20, 3) metres, NaN where missing.
         predicted: (N, S, 20, 3) metres, NaN where nothing was predicted from that frame.
         dt_s: seconds from step to step.
     """
 
+    person_id: str
     time_s: np.ndarray
     positions: np.ndarray
     predicted: np.ndarray
@@ -85,7 +88,12 @@ def _moments(history: PersonHistory, count: int) -> list[int]:
     """Frames with a prediction whose end was seen, evenly over the time, the liveliest of each part."""
     ahead_s = history.predicted.shape[1] * history.dt_s
     ok = np.isfinite(history.predicted[:, 0, 0, 0]) & (history.time_s + ahead_s < history.time_s[-1])
-    candidates = np.flatnonzero(ok)
+    seen = np.isfinite(history.positions).all(axis=-1).sum(axis=1)
+    whole = seen >= 0.8 * np.median(seen)
+    for frame in np.flatnonzero(ok):
+        later = _truth(history, history.time_s[frame] + ahead_s)
+        whole[frame] &= later is not None and np.isfinite(later).all(axis=-1).sum() >= 0.8 * np.median(seen)
+    candidates = np.flatnonzero(ok & whole) if (ok & whole).any() else np.flatnonzero(ok)
     chosen = []
     for part in np.array_split(candidates, count):
         if len(part):
@@ -95,18 +103,18 @@ def _moments(history: PersonHistory, count: int) -> list[int]:
     return chosen
 
 
-def _draw_moments(figure: plt.Figure, grid: object, history: PersonHistory, side: np.ndarray) -> None:
-    frames = _moments(history, 5)
-    cells = grid.subgridspec(1, max(len(frames), 1), wspace=0.04)
+def _draw_moments(figure: plt.Figure, grid: object, history: PersonHistory, count: int) -> None:
+    side = _side(history)
+    frames = _moments(history, count)
+    cells = grid.subgridspec(1, max(len(frames), 1), wspace=0.03)
     steps = history.predicted.shape[1]
-    floor = np.nanpercentile(history.positions[..., 2], 1)
-    top = np.nanpercentile(history.positions[..., 2], 99.5)
     soon, later = (min(round(s / history.dt_s) - 1, steps - 1) for s in (0.4, steps * history.dt_s))
+    heights = history.predicted[np.isfinite(history.predicted[:, 0, 0, 0]), 0, :, 2]
+    height_m = np.median(np.ptp(heights, axis=1))
     for column, frame in enumerate(frames):
         axes = figure.add_subplot(cells[0, column])
         present, predicted = history.positions[frame], history.predicted[frame]
-        end_s = history.time_s[frame] + steps * history.dt_s
-        seen = _truth(history, end_s)
+        seen = _truth(history, history.time_s[frame] + steps * history.dt_s)
         if seen is not None:
             _skeleton(axes, seen, side, colors=_SEEN, linewidths=6.5, zorder=1)
         for share in np.linspace(0.15, 0.85, 5):  # in between, fading
@@ -115,23 +123,32 @@ def _draw_moments(figure: plt.Figure, grid: object, history: PersonHistory, side
         _skeleton(axes, predicted[soon], side, colors=_SOON, linewidths=1.9, zorder=3)
         _skeleton(axes, predicted[later], side, colors=_LATER, linewidths=2.2, zorder=4)
         _skeleton(axes, present, side, colors=_INK, linewidths=2.2, zorder=5)
-        middle = np.nanmean(np.concatenate([present, predicted[later]]) @ side)
-        half = 0.68 * (top - floor)
-        axes.axhline(floor, color=_GRID, linewidth=1.2, zorder=0)
-        axes.set(xlim=(middle - half, middle + half), ylim=(floor - 0.08, top + 0.12), aspect="equal")
-        axes.set_title(f"t = {history.time_s[frame]:.1f} s", fontsize=10, color=_MUTED)
+        shown = [present, predicted[later], *([seen] if seen is not None else [])]
+        places = [np.nanmean(p, axis=0) for p in shown if np.isfinite(p).any()]
+        x, z = np.array([p @ side for p in places]), np.array([p[2] for p in places])
+        half_z = 0.62 * height_m + 0.5 * float(np.ptp(z))
+        half_x = max(0.62 * height_m, 0.35 * height_m + 0.5 * float(np.ptp(x)))
+        middle_x, middle_z = (x.min() + x.max()) / 2, (z.min() + z.max()) / 2
+        axes.set(xlim=(middle_x - half_x, middle_x + half_x), ylim=(middle_z - half_z, middle_z + half_z))
+        axes.set_aspect("equal")
+        name = f"{history.person_id}, " if column == 0 else ""
+        axes.set_title(f"{name}t = {history.time_s[frame]:.1f} s", fontsize=10, color=_MUTED)
         axes.axis("off")
+
+
+def _legend(figure: plt.Figure, horizon_s: float, y: float) -> None:
     handles = [
         Line2D([], [], color=_INK, lw=2.2, label="now, as tracked"),
         Line2D([], [], color=_SOON, lw=2, label="predicted for 0.4 s later"),
-        Line2D([], [], color=_LATER, lw=2.2, label=f"predicted for {steps * history.dt_s:.1f} s later"),
-        Line2D([], [], color=_SEEN, lw=6.5, label=f"seen {steps * history.dt_s:.1f} s later"),
+        Line2D([], [], color=_LATER, lw=2.2, label=f"predicted for {horizon_s:.1f} s later"),
+        Line2D([], [], color=_SEEN, lw=6.5, label=f"seen {horizon_s:.1f} s later"),
     ]
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.945), ncols=4, frameon=False)
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.045, y), ncols=4, frameon=False)
 
 
-def _draw_track(axes: plt.Axes, history: PersonHistory, side: np.ndarray) -> None:
-    """The liveliest joint's place along `side`, and fans of what was predicted for it."""
+def _draw_track(axes: plt.Axes, history: PersonHistory) -> None:
+    """The liveliest joint's place along the way, and fans of what was predicted for it."""
+    side = _side(history)
     along = history.positions @ side
     names = ["left_hand", "right_hand", "left_wrist", "right_wrist", "left_ankle", "right_ankle", "pelvis"]
     seen = {n: np.isfinite(along[:, INDEX[n]]).mean() for n in names}
@@ -151,7 +168,7 @@ def _draw_track(axes: plt.Axes, history: PersonHistory, side: np.ndarray) -> Non
         axes.add_collection(LineCollection(pieces, colors=_LATER, alpha=fade, linewidths=1.3, zorder=2))
     axes.plot(history.time_s, along[:, column], color=_INK, lw=2, zorder=3)
     axes.set(xlabel="time, s", ylabel="metres", xlim=(history.time_s[0], history.time_s[-1]))
-    name = joint.replace("_", " ")
+    name = f"{history.person_id}, {joint.replace('_', ' ')}"
     axes.set_title(f"{name}: as tracked, and as predicted for the next second", loc="left", fontsize=11)
 
 
@@ -171,30 +188,33 @@ def _draw_errors(axes: plt.Axes, verdict: Verdict) -> None:
     usual = max((v for row in rows for k, v in row.items() if k in ("model", "zero_velocity")), default=worst)
     axes.set_ylim(0, 1.08 * min(worst, 1.5 * usual))  # a baseline that runs away does not flatten the rest
     axes.set_title("error against what was seen later", loc="left", fontsize=11)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(framealpha=0.85, edgecolor="none", fontsize=9)
 
 
-def prediction_picture(path: Path, history: PersonHistory, verdict: Verdict, title: str) -> None:
-    """Write a picture: skeletons at five moments, one joint over time, errors over the horizon.
+def prediction_picture(path: Path, people: Sequence[PersonHistory], verdict: Verdict, title: str) -> None:
+    """Write a picture: people's skeletons at five moments each, one joint over time, errors over the horizon.
 
     Args:
         path: `.png`.
-        history: person to show.
+        people: at least one; a row of skeletons for each, the joint of the best seen one.
         verdict: errors to show.
         title: heading.
     """
     colours = {"axes.edgecolor": _MUTED, "axes.labelcolor": _INK, "text.color": _INK}
     with plt.rc_context({"font.size": 10, **colours}):
-        figure = plt.figure(figsize=(14, 7.9), dpi=120, facecolor="white")
-        rows = figure.add_gridspec(
-            2, 2, height_ratios=(1, 1.05), width_ratios=(1.75, 1), hspace=0.15, wspace=0.14,
-            left=0.055, right=0.985, top=0.875, bottom=0.075,
+        rows = len(people)
+        height = 4.9 + 3.0 * rows
+        figure = plt.figure(figsize=(14, height), dpi=120, facecolor="white")
+        grid = figure.add_gridspec(
+            rows + 1, 2, height_ratios=(*([1.0] * rows), 1.25), width_ratios=(1.75, 1), hspace=0.16, wspace=0.14,
+            left=0.055, right=0.985, top=1 - 1.1 / height, bottom=0.6 / height,
         )  # fmt: skip
-        figure.suptitle(title, x=0.055, y=0.985, ha="left", fontsize=15, fontweight="bold")
-        side = _side(history)
-        _draw_moments(figure, rows[0, :], history, side)
-        track, errors = figure.add_subplot(rows[1, 0]), figure.add_subplot(rows[1, 1])
-        _draw_track(track, history, side)
+        figure.suptitle(title, x=0.055, y=1 - 0.12 / height, ha="left", fontsize=15, fontweight="bold")
+        _legend(figure, people[0].predicted.shape[1] * people[0].dt_s, 1 - 0.42 / height)
+        for row, history in enumerate(people):
+            _draw_moments(figure, grid[row, :], history, 5)
+        track, errors = figure.add_subplot(grid[rows, 0]), figure.add_subplot(grid[rows, 1])
+        _draw_track(track, max(people, key=lambda h: np.isfinite(h.positions).mean()))
         _draw_errors(errors, verdict)
         for axes in (track, errors):
             axes.grid(color=_GRID, lw=0.8)
@@ -205,31 +225,31 @@ def prediction_picture(path: Path, history: PersonHistory, verdict: Verdict, tit
         plt.close(figure)
 
 
-def main_person(
-    frames: Sequence[SkeletonFrame], predictions: dict[tuple[str, int], np.ndarray], dt_s: float
-) -> PersonHistory | None:
-    """The history of the person with most predictions.
+def main_people(
+    frames: Sequence[SkeletonFrame], predictions: dict[tuple[str, int], np.ndarray], dt_s: float, most: int = 2
+) -> list[PersonHistory]:
+    """The histories of the people with most predictions.
 
     Args:
         frames: in order.
         predictions: (person id, stamp_ns) -> (S, 20, 3) metres.
         dt_s: seconds from step to step.
-
-    Returns:
-        None when nothing was predicted.
+        most: at most so many people, and nobody with less than a quarter of the first one's predictions.
     """
-    if not predictions:
-        return None
-    ids = [person_id for person_id, _ in predictions]
-    person_id = max(sorted(set(ids)), key=ids.count)
-    steps = next(iter(predictions.values())).shape[0]
-    rows = [(f, f.person_ids.index(person_id)) for f in frames if person_id in f.person_ids]
-    rows.sort(key=lambda item: item[0].stamp_ns)
-    stamps = np.array([f.stamp_ns for f, _ in rows])
-    positions, status = derive_joints(
-        np.stack([f.positions[i] for f, i in rows]), np.stack([f.status[i] for f, i in rows])
-    )
-    positions = np.where(status[..., None] > 0, positions, np.nan)
-    nothing = np.full((steps, positions.shape[1], 3), np.nan)
-    predicted = np.stack([predictions.get((person_id, int(s)), nothing) for s in stamps])
-    return PersonHistory((stamps - frames[0].stamp_ns) * 1e-9, positions, predicted, dt_s)
+    count = Counter(person_id for person_id, _ in predictions)
+    ranked = sorted(count, key=lambda i: (-count[i], i))[:most]
+    people = []
+    for person_id in [i for i in ranked if count[i] >= 0.25 * count[ranked[0]]]:
+        steps = next(iter(predictions.values())).shape[0]
+        rows = [(f, f.person_ids.index(person_id)) for f in frames if person_id in f.person_ids]
+        rows.sort(key=lambda item: item[0].stamp_ns)
+        stamps = np.array([f.stamp_ns for f, _ in rows])
+        positions, status = derive_joints(
+            np.stack([f.positions[i] for f, i in rows]), np.stack([f.status[i] for f, i in rows])
+        )
+        positions = np.where(status[..., None] > 0, positions, np.nan)
+        nothing = np.full((steps, positions.shape[1], 3), np.nan)
+        predicted = np.stack([predictions.get((person_id, int(s)), nothing) for s in stamps])
+        time_s = (stamps - frames[0].stamp_ns) * 1e-9
+        people.append(PersonHistory(person_id, time_s, positions, predicted, dt_s))
+    return people
