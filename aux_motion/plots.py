@@ -188,7 +188,7 @@ def _draw_errors(axes: plt.Axes, verdict: Verdict) -> None:
     usual = max((v for row in rows for k, v in row.items() if k in ("model", "zero_velocity")), default=worst)
     axes.set_ylim(0, 1.08 * min(worst, 1.5 * usual))  # a baseline that runs away does not flatten the rest
     axes.set_title("error against what was seen later", loc="left", fontsize=11)
-    axes.legend(framealpha=0.85, edgecolor="none", fontsize=9)
+    axes.legend(loc="upper left", framealpha=0.85, edgecolor="none", fontsize=9)
 
 
 def prediction_picture(path: Path, people: Sequence[PersonHistory], verdict: Verdict, title: str) -> None:
