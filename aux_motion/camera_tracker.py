@@ -274,7 +274,7 @@ class PeopleTracker:
     SETTLE = 5  # pictures in a row with one distance before a new person is believed
     SETTLED = 0.05  # relative spread of these distances
     SETTLE_AT_MOST = 20  # pictures
-    PAUSE_S = 0.12  # not seen for longer: the landmarks start anew
+    PAUSE_S = 0.12  # missed for longer: the landmarks start anew
     FORGET_S = 0.5  # an id is not used again after
     GOOD_FIT = 0.025  # reprojection error in parts of the body's height in the picture
     MAX_STEP = 0.35  # of the body's height in the picture, plus SPEED
@@ -286,6 +286,7 @@ class PeopleTracker:
         self.counters: Counter[str] = Counter()
         self._people: list[_Person] = []
         self._names = 0
+        self._picture_s = -np.inf  # time of the last picture
 
     def _assign(self, detections: list[Detection], time_s: float) -> list[tuple[_Person, Detection]]:
         self._people = [p for p in self._people if time_s - p.last_s <= self.FORGET_S]
@@ -317,8 +318,10 @@ class PeopleTracker:
             out.append((person, detection))
         return out
 
-    def _pose(self, person: _Person, detection: Detection, gap_s: float) -> tuple[BodyPose, float, float] | None:
-        """Filtered pose, scale, and relative deviation of the distance."""
+    def _pose(
+        self, person: _Person, detection: Detection, gap_s: float, missed: bool
+    ) -> tuple[BodyPose, float, float] | None:
+        """Filtered pose, scale, and relative deviation of the distance; None while it is not sure."""
         size = stature(detection.world)
         if not 0.8 <= size <= 2.5:
             self.counters["implausible_body"] += 1
@@ -340,7 +343,7 @@ class PeopleTracker:
                 share * (person.turn.inv() * turn).as_rotvec()
             )
         distance = float(np.linalg.norm(pose.translation))
-        if gap_s > self.PAUSE_S:
+        if missed and gap_s > self.PAUSE_S:
             person.depth, person.settling = None, []
         if person.depth is None:
             person.settling.append(distance)
@@ -380,7 +383,8 @@ class PeopleTracker:
         last = {id(p): p.last_s for p in self._people}
         ids, positions, status, confidence, covariance = [], [], [], [], []
         for person, detection in self._assign(good, time_s):
-            solved = self._pose(person, detection, time_s - last.get(id(person), time_s))
+            before_s = last.get(id(person), time_s)
+            solved = self._pose(person, detection, time_s - before_s, before_s < self._picture_s)
             if solved is None:
                 continue
             if not person.person_id:
@@ -408,6 +412,7 @@ class PeopleTracker:
             status.append(kind)
             confidence.append(sure)
             covariance.append(ray_covariance(joints, along, across, self.level.rotation))
+        self._picture_s = time_s
         people = len(ids)
         return SkeletonFrame(
             stamp_ns=stamp_ns,

@@ -119,6 +119,16 @@ def test_a_pause_keeps_the_id_and_a_leap_does_not() -> None:
 
 
 @needs_opencv
+@pytest.mark.parametrize("rate_hz", [5.0, 60.0])
+def test_a_slow_and_a_fast_camera(rate_hz: float) -> None:
+    pictures = [[seen_at((4.0, 1.0 - 1.2 * k / rate_hz, 0.87))] for k in range(round(2.0 * rate_hz))]
+    tracker = PeopleTracker(CAMERA, LEVEL)
+    frames = run(tracker, pictures, rate_hz)
+    assert {f.person_ids for f in frames[5:]} == {("person_1",)}
+    assert tracker.counters["settling"] == 4
+
+
+@needs_opencv
 def test_hidden_joints_are_missing_or_guessed() -> None:
     person = seen_at((4.0, 0.0, 0.87))
     visibility = person.visibility.copy()
