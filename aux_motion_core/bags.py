@@ -244,7 +244,7 @@ class BagWriter:
         """Append a message; a topic carries one type.
 
         Args:
-            topic: for instance `/skeletons`.
+            topic: for instance `/skeletons`; a relative name is taken from the root.
             message: a frame (written as SkeletonArray) or a batch (PredictionArray).
             log_time_ns: when it was received, nanoseconds.
         """
@@ -254,6 +254,7 @@ class BagWriter:
             msgtype, fields = SKELETONS, frame_fields(message)
         else:
             msgtype, fields = PREDICTIONS, prediction_fields(message)
+        topic = "/" + topic.lstrip("/")  # recorded names are absolute
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._writer.add_connection(topic, msgtype, typestore=typestore())

@@ -72,7 +72,9 @@ def test_predictions_are_written_and_read_beside_skeletons(tmp_path, frames):
     batch = PredictionBatch(7, "map", "m", "1", 0.04, 25, JOINTS)
     with bags.BagWriter(tmp_path / "sub" / "p.mcap") as writer:
         writer.write("/skeletons", frames[0], 1)
-        writer.write("/predictions", batch, 2)
+        writer.write("predictions", batch, 2)
+    ((item,),) = [list(bags.read_messages(tmp_path / "sub" / "p.mcap", bags.PREDICTIONS))]
+    assert item.topic == "/predictions"  # as ros2 bag records it
     ((log_ns, got),) = bags.read_predictions(tmp_path / "sub" / "p.mcap")
     assert log_ns == 2 and got == batch
 
