@@ -17,8 +17,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-build-isolation -c constraints.txt
 REQUIREMENTS := setup.py constraints.txt
-# MediaPipe has no wheel for Python 3.13: its tests are skipped there.
-TRACKER = $(shell $(PY) -c 'import sys; print("" if sys.version_info >= (3, 13) else ",tracker")')
+# MediaPipe, which brings an OpenCV of its own, has no wheel for Python 3.13: its tests are skipped there.
+CAMERA = $(shell $(PY) -c 'import sys; print("video" if sys.version_info >= (3, 13) else "tracker")')
 
 help:
 	@echo "make demo   play the recorded sample through the node, see build/demo"
@@ -68,5 +68,5 @@ $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 
 $(VENV)/.test-installed: $(VENV)/.demo-installed
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) -e '.[training,test$(TRACKER)]'
+	@$(PIP) -e '.[training,test,$(CAMERA)]'
 	@touch $@
