@@ -110,9 +110,7 @@ class Process:
         self.stop()
 
 
-def predictor_process(
-    fixed_frame: str, log: Path, model: Path | None, backend: str, threads: int = 1
-) -> Process:
+def predictor_process(fixed_frame: str, log: Path, model: Path | None, backend: str, threads: int = 1) -> Process:
     """Start the node in a process of its own, with autostart."""
     arguments = ["run", "--fixed-frame", fixed_frame, "--backend", backend, "--threads", str(threads)]
     arguments += ["--input-topic", "skeletons"]

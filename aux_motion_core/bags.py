@@ -138,9 +138,7 @@ def read_messages(path: str | Path, msgtype: str, topic: str | None = None) -> I
             raise BagError(f"bag {path} has no {what}; it has: {', '.join(listed)}")
         topics = sorted({c.topic for c in wanted})
         if len(topics) > 1:
-            raise BagError(
-                f"bag {path} has several {msgtype}: {', '.join(topics)}; name one (--topic)"
-            )
+            raise BagError(f"bag {path} has several {msgtype}: {', '.join(topics)}; name one (--topic)")
         count = 0
         messages = iter(reader.messages(connections=wanted))
         while True:

@@ -11,9 +11,7 @@ _THIGH_M, _SHANK_M, _FOOT_M = 0.43, 0.42, 0.15
 _UPPER_ARM_M, _FOREARM_M, _HAND_M = 0.30, 0.26, 0.09
 
 
-def walker(
-    time_s: np.ndarray, phase: float = 0.0, speed_mps: float = 1.1, radius_m: float = 2.0
-) -> np.ndarray:
+def walker(time_s: np.ndarray, phase: float = 0.0, speed_mps: float = 1.1, radius_m: float = 2.0) -> np.ndarray:
     """Poses of somebody who walks in a circle.
 
     Args:
@@ -53,9 +51,7 @@ def walker(
         put(f"{side}_hand", *hang(wrist, -0.35 * swing + 0.45, _HAND_M))
     heading = turn + np.pi / 2.0
     cos, sin = np.cos(heading)[..., None], np.sin(heading)[..., None]
-    root = np.stack(
-        [radius_m * np.cos(turn), radius_m * np.sin(turn), 0.93 + 0.02 * np.cos(2.0 * gait)], axis=-1
-    )
+    root = np.stack([radius_m * np.cos(turn), radius_m * np.sin(turn), 0.93 + 0.02 * np.cos(2.0 * gait)], axis=-1)
     x, y = local[..., 0], local[..., 1]
     turned = np.stack([cos * x - sin * y, sin * x + cos * y, local[..., 2]], axis=-1)
     return turned + root[..., None, :]

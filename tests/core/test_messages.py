@@ -158,9 +158,7 @@ def batch(steps=5):
         )
 
     people = (person("a", TrackState.TRACKING, False, True), person("b", TrackState.ABSENT, True, False))
-    return PredictionBatch(
-        1_700_000_000_200_000_000, "map", "body20_25hz", "1.0", 0.04, steps, JOINTS, people, 0.002
-    )
+    return PredictionBatch(1_700_000_000_200_000_000, "map", "body20_25hz", "1.0", 0.04, steps, JOINTS, people, 0.002)
 
 
 def test_a_batch_survives_the_wire():

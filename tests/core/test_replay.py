@@ -110,3 +110,22 @@ def test_log_times_count_as_arrival_only_on_the_stamps_clock():
     assert arrival_ns(1_050_000_000, 1_000_000_000) == 1_050_000_000
     assert arrival_ns(1_700_000_000_000_000_000, 1_000_000_000) == 1_000_000_000
     assert arrival_ns(900_000_000, 1_000_000_000) == 1_000_000_000
+
+
+def test_the_sample_is_replayed_whole_and_the_same_each_time(root, tmp_path):
+    (sample,) = (root / "samples").glob("*.mcap")
+    (_, first) = next(bags.read_skeletons(sample))
+
+    def run():
+        names = ("damped_pose", "zero_velocity")
+        judged = {n: Predictor(baselines.make(n), PredictorConfig(), first.frame_id) for n in names}
+        return predict_bag(sample, judged, out=tmp_path / "p.mcap")
+
+    report = run()
+    assert report.frames == bags.count_messages(sample, bags.SKELETONS) > 100
+    assert report.rejected == {} and report.predictions > 0.7 * report.frames
+    assert list(report.verdict.mpjpe_mm) == ["0.2", "0.4", "0.6", "0.8", "1.0"]
+    assert min(report.verdict.samples.values()) > 100
+    assert run().verdict == report.verdict
+    for _, batch in bags.read_predictions(tmp_path / "p.mcap"):
+        assert all(np.isfinite(p.mean).all() for p in batch.people)
