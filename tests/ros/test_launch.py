@@ -139,16 +139,29 @@ def listener(ros_domain_id: int):
     rclpy.shutdown()
 
 
+def call(node, launched: Launched, kind, name: str, request):
+    """Answer of a service. Asked again each second: an answer can be lost while both sides get to know each other."""
+    client = node.create_client(kind, name)
+    spin_until(node, client.service_is_ready, launched)
+    futures = []
+
+    def answered() -> bool:
+        if not futures or time.monotonic() - futures[-1][0] > 1.0:
+            futures.append((time.monotonic(), client.call_async(request)))
+        return any(future.done() for _, future in futures)
+
+    spin_until(node, answered, launched)
+    return next(future.result() for _, future in futures if future.done())
+
+
 def parameters_of(node, launched: Launched, target: str, names: list[str]) -> list[object]:
     """Values of another node's parameters."""
     from rcl_interfaces.srv import GetParameters
     from rclpy.parameter import parameter_value_to_python
 
-    client = node.create_client(GetParameters, f"{target}/get_parameters")
-    spin_until(node, client.service_is_ready, launched)
-    future = client.call_async(GetParameters.Request(names=names))
-    spin_until(node, future.done, launched)
-    return [parameter_value_to_python(value) for value in future.result().values]
+    request = GetParameters.Request(names=names)
+    answer = call(node, launched, GetParameters, f"{target}/get_parameters", request)
+    return [parameter_value_to_python(value) for value in answer.values]
 
 
 @needs_launch
@@ -213,14 +226,11 @@ def test_without_autostart_the_node_waits(built_workspace, listener, tmp_path: P
     try:
         names = ["autostart", "use_sim_time"]
         values = parameters_of(listener, launched, "/aux_motion_predictor", names)
-        client = listener.create_client(GetState, "/aux_motion_predictor/get_state")
-        spin_until(listener, client.service_is_ready, launched)
-        future = client.call_async(GetState.Request())
-        spin_until(listener, future.done, launched)
+        answer = call(listener, launched, GetState, "/aux_motion_predictor/get_state", GetState.Request())
     finally:
         launched.stop()
     assert values == [False, True]
-    assert future.result().current_state.id == State.PRIMARY_STATE_UNCONFIGURED
+    assert answer.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
 
 
 @needs_launch
