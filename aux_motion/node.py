@@ -372,9 +372,14 @@ def spin(
     Returns:
         Exit status: 0 after a signal, 1 when the node could not start.
     """
-    node = None
     try:
         rclpy.init(args=arguments)
+    except Exception as error:  # wrong ROS arguments or parameter file
+        line = " ".join(str(error).split()) or type(error).__name__
+        print(f"{NODE_NAME}: {line}", file=sys.stderr)
+        return 1
+    node = None
+    try:
         try:
             node = PredictorNode(overrides)
         except ParameterError as error:

@@ -344,6 +344,14 @@ def test_a_parameter_out_of_range_ends_the_start_in_one_line(start):
     assert "threads" in node.output() and "Traceback" not in node.output()
 
 
+def test_wrong_ros_arguments_end_the_start_in_one_line(start, tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text("/**:\n  ros__parameters: [1, 2\n")
+    node = start(command=command("--params", params))
+    assert node.wait() == 1
+    assert "params.yaml" in node.output() and "Traceback" not in node.output()
+
+
 def test_simulation_time_paused_and_looped(start, probe):
     node = start(fixed_frame="world", backend="damped_pose", autostart=True, use_sim_time=True)
     clock = probe.node.create_publisher(Clock, "/clock", 10)
