@@ -44,6 +44,8 @@ class ModelConfig:
     feed_forward: int = 2  # times width
     velocity_steps: int = 5  # newest steps that the velocity is fitted to
     dropout: float = 0.0
+    still_shrink: float = 0.0  # share of a still person's predicted displacement taken back at the horizon
+    still_speed_mps: float = 0.2  # root speed up to which a person counts as still
     rest_pose: list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0]] * N_JOINTS)
 
     def __post_init__(self) -> None:
@@ -227,7 +229,8 @@ class AuxMotionModel(nn.Module):
             observed: (batch, history, joints) 0/1.
 
         Returns:
-            `future` (layers, batch, steps, joints, 3), `recovered` and `denoised` (batch, history, joints, 3).
+            `future` (layers, batch, steps, joints, 3), `recovered` and `denoised` (batch, history, joints, 3),
+            `present` (batch, joints, 3) and `root_velocity` (batch, 1, 3) of the base motion.
         """
         c = self.config
         m = observed
@@ -266,6 +269,8 @@ class AuxMotionModel(nn.Module):
                 )
         return {
             "future": torch.stack(futures),
+            "present": present,
+            "root_velocity": root,
             "recovered": filled + self._unpatch(self.recover_head(tokens[:, :h])),
             "denoised": filled + self._unpatch(self.denoise_head(tokens[:, :h])) if self.training else filled,
         }
@@ -276,7 +281,17 @@ class AuxMotionModel(nn.Module):
         return y.reshape(b, s, j, p, 3).permute(0, 1, 3, 2, 4).reshape(b, s * p, j, 3)
 
     def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """The exported function: last prediction head, and the history with its gaps recovered."""
+        """The exported function: last prediction head, and the history with its gaps recovered.
+
+        Of people who stand, part of the predicted displacement is taken back, more the farther ahead: the share is
+        fitted on held-out clips (`training.shrink`), where the network trusts itself too much.
+        """
         out = self.forward_all(positions, observed)
         known = torch.where(observed[..., None] > 0, positions, out["recovered"])
-        return out["future"][-1], known
+        future, present = out["future"][-1], out["present"][:, None]
+        c = self.config
+        if c.still_shrink:
+            still = torch.exp(-out["root_velocity"].square().sum(-1, keepdim=True) / c.still_speed_mps**2)
+            ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
+            future = present + (future - present) * (1.0 - c.still_shrink * ahead * still[:, None])
+        return future, known

@@ -101,6 +101,21 @@ def test_base_motion_of_constant_velocity_goes_on(model):
     assert torch.allclose(filled[0, :, 5, 0], x[0, :, 5, 0], atol=0.01)
 
 
+def test_of_still_people_a_share_of_the_displacement_is_taken_back(model):
+    x, seen = torch.zeros(2, 10, 20, 3), torch.ones(2, 10, 20)
+    x[:, :, 6, 2] = torch.arange(10) * 0.01  # a hand goes up
+    x[1, ..., 0] += (torch.arange(10) * 0.04 * 1.5)[:, None]  # the second person walks
+    free = model(x, seen)[0]
+    model.config.still_shrink, model.config.still_speed_mps = 0.5, 0.2
+    held = model(x, seen)[0]
+    model.config.still_shrink = 0.0
+    present = x[:, -1]
+    assert torch.allclose(held[0, -1] - present[0], 0.5 * (free[0, -1] - present[0]), atol=1e-3)
+    assert torch.allclose(held[1], free[1], atol=1e-4)
+    near, far = ((held - free)[0, k].norm() / (free[0, k] - present[0]).norm() for k in (0, -1))
+    assert near < 0.1 * far
+
+
 def test_wrong_sizes_are_refused():
     with pytest.raises(ValueError, match="multiple of patch"):
         ModelConfig(history_steps=11)
