@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,10 +21,27 @@ from typing import Any
 STARTUP_TIMEOUT_S = 40.0
 
 
+def _spoken_on(domain: int) -> bool:
+    """Whether a DDS participant on this machine uses the domain, by its UDP ports (DDSI-RTPS 2.5, clause 9.6.2)."""
+    for participant in range(8):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain + 2 * participant))
+            except OSError:
+                return True
+    return False
+
+
+def free_domain() -> int:
+    """A random ROS domain from 1 to 101 that nobody on this machine uses."""
+    domains = random.SystemRandom().sample(range(1, 102), 101)
+    return next((domain for domain in domains if not _spoken_on(domain)), domains[0])
+
+
 def private_domain() -> int:
     """Move this process and its children to a private ROS domain on this machine; before rclpy starts.
 
-    AUX_MOTION_DOMAIN_ID in the environment names the domain, otherwise it is random.
+    AUX_MOTION_DOMAIN_ID in the environment names the domain, otherwise it is a random one that is free.
 
     Returns:
         The domain.
@@ -34,7 +52,7 @@ def private_domain() -> int:
     given = os.environ.get("AUX_MOTION_DOMAIN_ID")
     if given is not None and not (given.isdigit() and 1 <= int(given) <= 101):
         raise ValueError(f"AUX_MOTION_DOMAIN_ID is {given!r}: expected a whole number from 1 to 101")
-    domain = int(given) if given else random.SystemRandom().randint(1, 101)
+    domain = int(given) if given else free_domain()
     os.environ["ROS_DOMAIN_ID"] = str(domain)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.pop("ROS_STATIC_PEERS", None)

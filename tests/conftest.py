@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -12,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from aux_motion.live import private_domain
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.
-PRIVATE_DOMAIN = str(random.SystemRandom().randint(1, 101))
-os.environ["ROS_DOMAIN_ID"] = os.environ.get("AUX_MOTION_DOMAIN_ID") or PRIVATE_DOMAIN
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-if os.environ.get("ROS_DISTRO") == "humble":
-    os.environ["ROS_LOCALHOST_ONLY"] = "1"
+private_domain()
 
 
 @pytest.fixture(scope="session")

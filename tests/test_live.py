@@ -1,6 +1,7 @@
 """Nothing that the demo or the benchmark starts may be heard by a robot."""
 
 import os
+import socket
 import sys
 
 import pytest
@@ -23,6 +24,16 @@ def test_the_robots_domain_is_left():
     assert int(os.environ["ROS_DOMAIN_ID"]) in domains
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert "ROS_STATIC_PEERS" not in os.environ
+
+
+def test_a_domain_in_use_is_not_taken(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
+        domain = live.free_domain()
+        somebody.bind(("127.0.0.1", 7410 + 250 * domain + 2))
+        others = [d for d in range(1, 102) if d != domain]
+        monkeypatch.setattr(live.random.SystemRandom, "sample", lambda *_: [domain, *others])
+        assert live.free_domain() != domain
+    assert live.free_domain() == domain
 
 
 def test_a_domain_can_be_chosen(environment):

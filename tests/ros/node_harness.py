@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from aux_motion.live import free_domain
 from aux_motion_core.skeleton import JOINTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +41,8 @@ STANDING = np.array(
 
 
 def private_domain() -> int:
-    """A domain that nobody else here is likely to use."""
-    return random.SystemRandom().randint(1, 101)
+    """A domain that nobody else here uses."""
+    return free_domain()
 
 
 def environment(domain: int) -> dict[str, str]:
