@@ -28,6 +28,7 @@ ROS_WHEELS = [
 ]
 # What builds the messages; these wheels do not name all that they need.
 ROS_BUILD = [
+    "cmake>=3.22,<4",  # a fresh machine has a compiler and make
     "colcon-common-extensions",
     "setuptools<80",
     "ros-ament-cmake",
@@ -75,24 +76,24 @@ setup(
     ],
     python_requires=">=3.10",
     install_requires=[
-        "numpy>=1.21",
-        "scipy>=1.8",
-        "onnxruntime>=1.17",
-        "pydantic>=2.4",
-        "pyyaml",
-        "rosbags>=0.10",
-        "typer>=0.12",
-        "tqdm",
+        "numpy>=1.21,<3",
+        "scipy>=1.8,<2",
+        "onnxruntime>=1.17,<2",
+        "pydantic>=2.4,<3",
+        "pyyaml>=5.4,<7",
+        "rosbags>=0.11,<0.12",
+        "typer>=0.12,<1",
+        "tqdm>=4.60,<5",
     ],
     extras_require={
         # ROS 2 Kilted from wheels (x86-64): for machines without a ROS installation only.
         "ros": ROS_WHEELS,
         "ros-build": ROS_BUILD,
-        "video": ["opencv-python"],
+        "video": ["opencv-python>=4.6,<5"],
         "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
-        "plots": ["matplotlib"],
-        "training": ["torch", "onnx", "onnxscript", "safetensors", "roma", "tensorboard"],
-        "test": ["pytest", "pytest-timeout", "pytest-benchmark", "hypothesis", "ruff"],
+        "plots": ["matplotlib>=3.5,<4"],
+        "training": ["torch>=2.6,<3", "onnx>=1.16,<2", "onnxscript>=0.3,<1", "tensorboard>=2.12,<3"],
+        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff"],
     },
     zip_safe=False,
     entry_points={

@@ -101,12 +101,12 @@ def main() -> int:
         wanted = digest()
     except metadata.PackageNotFoundError as error:
         raise SystemExit(
-            f"{error.name} is not installed here: run `make messages`, or pip install -e '.[ros]'"
+            f"{error.name} is not installed here: run `make msgs`, or pip install -e '.[ros]'"
         ) from None
     if "--force" not in sys.argv[1:] and up_to_date(wanted):
         return 0
     for tool in ("cmake", "make", "c++"):
-        if shutil.which(tool) is None:
+        if shutil.which(tool, path=clean_environment()["PATH"]) is None:
             raise SystemExit(
                 f"{tool} is not installed; building the messages needs it: apt install cmake make g++"
             )
