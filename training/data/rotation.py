@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 
 def from_rotation_vectors(v: np.ndarray) -> np.ndarray:
@@ -29,3 +30,8 @@ def from_xyz_degrees(angles: np.ndarray) -> np.ndarray:
         [-sy, cy * sx, cy * cx],
     ]
     return np.stack([np.stack(r, -1) for r in rows], -2)
+
+
+def to_rotation_vectors(matrices: np.ndarray) -> np.ndarray:
+    """(n, 3, 3) -> (n, 3) exponential maps in radians."""
+    return Rotation.from_matrix(matrices).as_rotvec()
