@@ -11,7 +11,7 @@ class PredictorConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_gap_s: float = Field(
-        0.12,
+        0.25,  # the slowest trackers come at 5 Hz
         ge=0.0,
         le=1.0,
         description="Two samples of a joint farther apart leave the time between missing.",
@@ -23,10 +23,13 @@ class PredictorConfig(BaseModel):
         description="Taken off every stamp: delay of a tracker that stamps at publication.",
     )
     min_history_s: float = Field(
-        0.2, ge=0.04, le=1.0, description="Observed span before a person is predicted; before: bound only."
+        0.2,
+        ge=0.04,
+        le=1.0,
+        description="Observed span before a person is predicted, at most the model's window; before: bound only.",
     )
     stale_after_s: float = Field(
-        0.2, ge=0.02, le=10.0, description="Age of the last observation that is STALE."
+        0.3, ge=0.02, le=10.0, description="Age of the last observation that is STALE."
     )
     lost_after_s: float = Field(
         1.0, ge=0.05, le=60.0, description="Age of the last observation that is ABSENT."

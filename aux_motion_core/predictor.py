@@ -28,6 +28,8 @@ _UPSIDE_DOWN_NS = _NS // 2
 _FARTHEST_M = 1e4
 #: How long a reason that comes from one message stays.
 _RECENT_NS = _NS
+#: Two poses of one limb are no farther apart than this: twice the length of an arm; metres.
+_LIMB_SPAN_M = 1.5
 #: Fewest samples of each joint that the model was trained to start from.
 _MIN_STEPS = 2
 
@@ -164,7 +166,7 @@ class Predictor:
                 self.counters["not_z_up"] += 1
                 if person.upside_down_since_ns is None:
                     person.upside_down_since_ns = stamp_ns
-            else:
+            elif head and feet:
                 person.upside_down_since_ns = None
 
     # Output
@@ -181,9 +183,7 @@ class Predictor:
         start = time.perf_counter()
         self._forget(now_ns)
         # the newest input is never in the future of its own prediction
-        due = [
-            p for p in self._people.values() if p.done_version != p.track.version and self._fresh(p, now_ns)
-        ]
+        due = [p for p in self._people.values() if p.done_version != p.track.version]
         if due:
             self._infer(due)
         else:
@@ -206,10 +206,9 @@ class Predictor:
         ahead_ns = int(self.config.reset_jump_s * _NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self._people.items()}
         for person_id in [i for i, age_ns in ages_ns.items() if not -ahead_ns <= age_ns <= keep_ns]:
-            del self._people[person_id]
-
-    def _fresh(self, person: _Person, now_ns: int) -> bool:
-        return now_ns - person.track.newest_ns <= self.config.stale_after_s * _NS or person.pose is None
+            if self._people.pop(person_id).result is None:
+                # never predicted: the tracker's clock is not ours
+                self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
 
     def _infer(self, people: list[_Person]) -> None:
         """Windows of all these people through the backend in one batch; results are kept with each person."""
@@ -232,6 +231,7 @@ class Predictor:
             last_observed(windows, mask)[0],
             denormalise(np.broadcast_to(REST_POSE, pose.shape), heading),
         )
+        min_span = min(round(c.min_history_s / b.dt_s), b.history_steps - 1)
         for i, person in enumerate(people):
             reasons, state = Reason.UNCALIBRATED, TrackState.TRACKING
             if not seen_ever[i].all():
@@ -243,10 +243,8 @@ class Predictor:
             if not rows[i, first:].all():
                 reasons |= Reason.INPUT_GAP
                 state = TrackState.DEGRADED
-            stamps = person.track.stamps_ns
-            window_ns = int(b.dt_s * (b.history_steps - 1) * _NS)
-            oldest = stamps[np.searchsorted(stamps, person.track.newest_ns - window_ns)]
-            if (person.track.newest_ns - oldest) < c.min_history_s * _NS - 1000 or rows[i].sum() < _MIN_STEPS:
+            span = b.history_steps - 1 - first
+            if span < min_span or rows[i].sum() < _MIN_STEPS:
                 reasons |= Reason.SHORT_HISTORY
                 state = TrackState.WARMING_UP
             if not finite[i]:
@@ -295,12 +293,14 @@ class Predictor:
         # what nobody sees is bounded from now on, not from when it was last seen
         unseen = state in (TrackState.STALE, TrackState.ABSENT)
         origin_ns = max(now_ns, newest_ns) if unseen else newest_ns
+        # a joint hidden for longer may be farther from where it is shown, but not farther than limbs are long
+        hidden = c.reach_speed_mps * 1e-9 * (newest_ns - person.track.seen_ns)
         reach = c.reach_speed_mps * ((origin_ns - newest_ns) * 1e-9 + self._reach_steps)
         return replace(
             common,
             stamp_ns=origin_ns,
             valid_until_ns=origin_ns + horizon_ns,
             mean=np.broadcast_to(result.recovered, result.mean.shape),
-            radius=np.repeat(reach[:, None], N_JOINTS, 1),
+            radius=reach[:, None] + np.minimum(hidden, _LIMB_SPAN_M),
             radius_basis=f"reach:{c.reach_speed_mps:.1f}mps",
         )

@@ -34,6 +34,8 @@ class Track:
         self._status = np.zeros((2 * capacity, N_JOINTS), np.uint8)
         self._n = 0
         self.version = 0  # changes with every accepted observation
+        #: (20,) int64: the stamp at which each joint was last seen (a tracker's own guess is no sight); 0: never.
+        self.seen_ns = np.zeros(N_JOINTS, np.int64)
 
     def __len__(self) -> int:
         return self._n
@@ -68,13 +70,17 @@ class Track:
             reset_jump_ns: a stamp older than the newest by more than this starts the history anew.
         """
         self.version += 1
+        jumped_back = self._n > 0 and stamp_ns < self.newest_ns - reset_jump_ns
+        if jumped_back:
+            self._n, self.seen_ns[:] = 0, 0
+        sight = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
+        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=sight)
+        if jumped_back:
+            self._append(stamp_ns, positions, status)
+            return Added.RESET
         if self._n == 0 or stamp_ns > self.newest_ns:
             self._append(stamp_ns, positions, status)
             return Added.NEWEST
-        if stamp_ns < self.newest_ns - reset_jump_ns:
-            self._n = 0
-            self._append(stamp_ns, positions, status)
-            return Added.RESET
         at = int(np.searchsorted(self.stamps_ns, stamp_ns))
         if self._stamps[at] == stamp_ns:
             fill = (self._status[at] == JointStatus.MISSING) & (status != JointStatus.MISSING)

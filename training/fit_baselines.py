@@ -21,7 +21,7 @@ from training.windows import cut, mean_error, predict
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "damped_velocity": {"tau_s": (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0, 4.0)},
     "damped_pose": {
-        "tau_pose_s": (0.05, 0.08, 0.12, 0.16, 0.2, 0.3, 0.4),
+        "tau_pose_s": (0.02, 0.03, 0.05, 0.08, 0.12, 0.16, 0.2, 0.3, 0.4),
         "tau_root_s": (0.5, 1.0, 2.0, 4.0, 8.0, 1e6),
     },
     "kalman_constant_acceleration": {"jerk_sigma": (1.0, 3.0, 10.0, 30.0, 100.0)},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aux_motion_core import baselines
+from aux_motion_core.normalise import REST_POSE
 
 T = 0.04 * np.arange(-9, 1)
 AHEAD = 0.04 * np.arange(1, 26)
@@ -61,3 +62,18 @@ def test_a_joint_last_seen_earlier_is_carried_on(name):
 def test_unknown_baseline_names_the_choices():
     with pytest.raises(ValueError, match="choose zero_velocity"):
         baselines.make("perfect")
+
+
+def test_damped_pose_takes_a_lost_joint_along_with_the_trunk():
+    mask = SEEN.copy()
+    mask[:, 1:, 6] = False  # seen once: no velocity of its own
+    future = _future("damped_pose", _linear(), mask, tau_root_s=1e6)
+    assert np.allclose(future[:, 6, 0], 1.2 * AHEAD, atol=0.01)
+
+
+def test_a_joint_never_seen_is_where_it_is_in_the_rest_pose():
+    mask = SEEN.copy()
+    mask[:, :, 6] = False
+    x = np.zeros((1, 10, 20, 3))
+    for name in baselines.BASELINES:
+        assert np.allclose(_future(name, x, mask)[:, 6], REST_POSE[6], atol=1e-6), name

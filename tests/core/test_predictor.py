@@ -209,6 +209,70 @@ def test_a_jump_back_in_time_starts_the_track_anew():
     assert only(p, 0.6).state is TrackState.TRACKING
 
 
+def test_a_late_delivery_moves_the_held_pose_with_its_bound():
+    """What arrives late, and newer than what was predicted, is what the bound counts from."""
+    p = make()
+    feed(p)
+    p.predict(now(0.6))
+    p.add(frame(0.9))
+    person = only(p, 1.5)  # 0.6 s old when it is first looked at
+    assert person.state is TrackState.STALE and person.last_observed_ns == now(0.9)
+    away = np.linalg.norm(person.recovered - motion([0.9])[0], axis=-1)
+    assert away.max() < 1e-4
+    assert person.radius[0, 0] == pytest.approx(2.0 * (0.6 + 0.04))
+
+
+@pytest.mark.parametrize(("ahead_s", "counter"), [(30.0, "stamp_in_the_future"), (-30.0, "stamp_too_old")])
+def test_a_tracker_whose_clock_is_not_ours_is_counted(ahead_s, counter):
+    p = make()
+    for k in range(20):
+        p.add(frame(ahead_s + k / 30))
+        p.predict(now(k / 30))
+    assert p.predict(now(0.7)).people == ()
+    assert p.counters[counter] == 20
+
+
+def test_stamps_a_little_ahead_are_not_forgotten():
+    p = make()
+    feed(p)
+    assert only(p, -0.3).last_observed_ns == now(0.6)
+    assert p.predict(now(-0.5)).people == ()
+
+
+def test_the_bound_of_a_hidden_joint_counts_from_its_own_last_sight():
+    p = make(reach_speed_mps=2.0)
+    hand, foot = INDEX["left_hand"], INDEX["left_foot"]
+    for k in range(31):
+        f = frame(k / 30, missing=[hand] if k > 15 else [])
+        f.status[0, foot] = JointStatus.TRACKER_PREDICTED  # a guess is no sight
+        p.add(f)
+    person = only(p, 1.5)
+    assert person.radius[0, 0] == pytest.approx(2.0 * (0.5 + 0.04))
+    assert person.radius[0, hand] == pytest.approx(2.0 * (0.5 + 0.5 + 0.04))
+    assert person.radius[0, foot] == pytest.approx(1.5 + 2.0 * (0.5 + 0.04))  # as far as limbs are long
+
+
+@pytest.mark.parametrize(
+    ("rate", "jitter"), [(5, 0.0), (5, 0.01), (6, 0.005), (8, 0.01), (10, 0.015), (120, 0.001)]
+)
+def test_slow_and_fast_trackers_are_tracked(rate, jitter):
+    p = make("onnx")
+    rng = np.random.default_rng(0)
+    states = []
+    for k in range(4 * rate):
+        t = k / rate + float(np.clip(rng.normal(0.0, jitter), -2 * jitter, 2 * jitter))
+        p.add(frame(t))
+        if t > 1.0:
+            states.append(only(p, t + 0.05).state)
+    assert set(states) == {TrackState.TRACKING}
+
+
+def test_history_longer_than_the_window_is_not_waited_for():
+    p = make(min_history_s=1.0)
+    feed(p)
+    assert only(p, 0.6).state is TrackState.TRACKING
+
+
 def test_two_skeletons_of_one_id_are_said():
     p = make()
     feed(p)
@@ -231,6 +295,17 @@ def test_z_pointing_down_is_never_predicted_surely():
     assert p.counters["not_z_up"] == 40
 
 
+def test_upside_down_is_said_after_half_a_second_and_not_forgotten_with_the_feet():
+    p, flip = make(), np.array([1.0, -1.0, -1.0])
+    feet = [INDEX[f"{s}_{j}"] for s in ("left", "right") for j in ("ankle", "foot")]
+    for k in range(20):
+        p.add(frame(k / 30, positions=motion([k / 30]) * flip, missing=feet if k % 3 else ()))
+        said = Reason.NOT_Z_UP in only(p, k / 30).reasons
+        assert said == (k / 30 >= 0.5)
+    p.add(frame(20 / 30))
+    assert Reason.NOT_Z_UP not in only(p, 20 / 30).reasons
+
+
 def test_a_frame_of_another_coordinate_frame_is_refused():
     with pytest.raises(ValueError, match="expected positions in 'map', got 'camera'"):
         make().add(frame(0.0, frame_id="camera"))
@@ -238,7 +313,7 @@ def test_a_frame_of_another_coordinate_frame_is_refused():
 
 def test_a_gap_in_the_window_is_said():
     p = make()
-    for k in [*range(0, 12), *range(18, 20)]:
+    for k in [*range(0, 10), *range(18, 20)]:
         p.add(frame(k / 30))
     person = only(p, 19 / 30)
     assert person.state is TrackState.DEGRADED and Reason.INPUT_GAP in person.reasons
