@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aux_motion_core.skeleton import INDEX, N_JOINTS
@@ -46,13 +47,27 @@ class ModelConfig:
     dropout: float = 0.0
     still_shrink: float = 0.0  # share of a still person's predicted displacement taken back at the horizon
     still_speed_mps: float = 0.2  # root speed up to which a person counts as still
-    rest_pose: list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0]] * N_JOINTS)
+    joints: int = N_JOINTS
+    trunk: list[int] = field(default_factory=lambda: list(TRUNK))  # joints whose velocity is the root's
+    rest_pose: list[list[float]] = field(default_factory=list)  # (joints, 3); where a joint never seen is; none: 0
 
     def __post_init__(self) -> None:
+        if not self.rest_pose:
+            self.rest_pose = [[0.0, 0.0, 0.0]] * self.joints
+        if len(self.rest_pose) != self.joints or not all(0 <= j < self.joints for j in self.trunk):
+            raise ValueError(f"expected a rest pose of {self.joints} joints, and trunk joints among them")
         if self.history_steps % self.patch:
             raise ValueError(f"history_steps {self.history_steps} is no multiple of patch {self.patch}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+    """Attention over the last axis but one, `added` to the scores; written out for ONNX, which takes 4 axes only."""
+    if not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=added)
+    score = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+    return (score if added is None else score + added).softmax(-1) @ v
 
 
 class Attention(nn.Module):
@@ -84,13 +99,12 @@ class Attention(nn.Module):
             q, k, v = qkv.permute(3, 0, 2, 4, 1, 5).unbind(0)
         else:
             q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
-        score = (q @ k.transpose(-1, -2)) * (w // self.heads) ** -0.5
         if observed is None:
-            y = score.softmax(-1) @ v
+            y = attend(q, k, v, None)
         else:
             keys = observed.transpose(1, 2) if self.axis == "time" else observed
-            keys = keys[:, :, None, None, :]
-            y = (score + (1.0 - keys) * MASKED_SCORE).softmax(-1) @ v
+            keys = keys[:, :, None, None, :].to(q.dtype)
+            y = attend(q, k, v, (1.0 - keys) * MASKED_SCORE)
             y = y * keys.amax(-1, keepdim=True)
         y = y.permute(0, 3, 1, 2, 4) if self.axis == "time" else y.permute(0, 1, 3, 2, 4)
         x = x + self.out(y.reshape(b, s, j, w))
@@ -148,7 +162,7 @@ class AuxMotionModel(nn.Module):
         slots = self.history_slots + c.future_slots
         # a patch: positions, observed differences, which steps are observed, and the fitted velocities
         self.encode = nn.Linear(c.patch * 7 + 6, c.width)
-        self.joint_embedding = nn.Parameter(0.02 * torch.randn(N_JOINTS, c.width))
+        self.joint_embedding = nn.Parameter(0.02 * torch.randn(c.joints, c.width))
         self.time_embedding = nn.Parameter(0.02 * torch.randn(slots, c.width))
         self.masked_token = nn.Parameter(0.02 * torch.randn(c.width))
         self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
@@ -167,8 +181,8 @@ class AuxMotionModel(nn.Module):
         const("recent", (np.arange(steps) >= steps - c.velocity_steps).astype(np.float32))
         const("ahead", np.arange(1, c.future_steps + 1) * c.dt_s)
         const("basis", cosine_basis(c.future_steps, c.coefficients * c.future_slots))
-        trunk = np.zeros(N_JOINTS)
-        trunk[list(TRUNK)] = 1.0
+        trunk = np.zeros(c.joints)
+        trunk[c.trunk] = 1.0
         const("trunk", trunk)
         self.register_buffer("rest", torch.tensor(c.rest_pose, dtype=torch.float32))
 
