@@ -92,7 +92,13 @@ setup(
         "video": ["opencv-python>=4.6,<5"],
         "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
         "plots": ["matplotlib>=3.5,<4"],
-        "training": ["torch>=2.7,<3", "onnx>=1.16,<2", "onnxscript>=0.3,<1", "tensorboard>=2.12,<3"],
+        "training": [
+            "torch>=2.7,<3",
+            "onnx>=1.16,<2",
+            "onnxscript>=0.3,<1",
+            "safetensors>=0.4,<1",
+            "tensorboard>=2.12,<3",
+        ],
         "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff"],
     },
     zip_safe=False,

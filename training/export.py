@@ -10,12 +10,14 @@ import json
 import logging
 import subprocess
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from safetensors.torch import save_file
 
 from aux_motion_core import artefact
 from aux_motion_core.backends.onnx import OnnxBackend
@@ -94,7 +96,7 @@ def git_commit() -> str:
 
 
 def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
-    """Write `model.onnx` and `model.json` to `out`; returns the largest difference to torch in metres.
+    """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`; returns the largest difference to torch in metres.
 
     Raises:
         SystemExit: ONNX and torch differ by more than `PARITY_M`.
@@ -129,11 +131,14 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
             "batch": config.batch,
             "seed": config.seed,
             "parameters": sum(p.numel() for p in model.parameters()),
+            "model_config": asdict(c),
         },
         "metrics": {"split": "validation", "unit": "mm", **(run["history"][-1] if run["history"] else {})},
         "onnx_sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
         "git_commit": git_commit(),
     }
+    # for training further: what the ONNX file holds has no auxiliary heads
+    save_file({n: p.detach().contiguous() for n, p in model.state_dict().items()}, out / "weights.safetensors")
     (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
     values, mask = real_windows(clips, model)
     backend = OnnxBackend(artefact.load(out))
