@@ -96,7 +96,10 @@ def git_commit() -> str:
 
 
 def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
-    """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`; returns the largest difference to torch in metres.
+    """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`.
+
+    Returns:
+        The largest difference between ONNX and torch in metres.
 
     Raises:
         SystemExit: ONNX and torch differ by more than `PARITY_M`.
