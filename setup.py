@@ -89,7 +89,7 @@ setup(
         # ROS 2 Kilted from wheels (x86-64): for machines without a ROS installation only.
         "ros": ROS_WHEELS,
         "ros-build": ROS_BUILD,
-        "video": ["opencv-python>=4.6,<5"],
+        "video": ["opencv-python>=4.6,<6"],
         "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
         "plots": ["matplotlib>=3.5,<4"],
         "training": [
