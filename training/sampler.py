@@ -12,11 +12,8 @@ import numpy as np
 
 from aux_motion_core.normalise import into_frame, normalise
 from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
+from training.primitives import ARMS, work
 
-_ARMS = tuple(
-    (INDEX[f"{side}_shoulder"], [INDEX[f"{side}_{part}"] for part in ("elbow", "wrist", "hand")])
-    for side in ("left", "right")
-)
 _LOWER = np.array(
     [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")]
 )
@@ -30,6 +27,7 @@ class SamplerConfig:
     stop_share: float = 0.08
     start_share: float = 0.07
     standing_share: float = 0.3
+    work_share: float = 0.5  # of those who stand (a fifth of it of others): reach, bend, crouch
     mixed_share: float = 0.3  # of each arm: it moves as in another clip
     speed_low: float = 0.8
     speed_high: float = 1.2
@@ -112,7 +110,8 @@ class WindowSampler:
         ones = np.ones((n, 1, N_JOINTS), bool)
         w = into_frame(w, normalise(w[:, present], ones)[1])
         # arms of one motion on the trunk of another: what a limb does is not told by the rest of the body
-        for shoulder, arm in _ARMS:
+        for shoulder, elbow, hand in ARMS:
+            arm = [elbow, *hand]
             other = rng.permutation(n)
             swap = np.flatnonzero(rng.random(n) < c.mixed_share)
             offset = w[other][:, :, arm] - w[other][:, :, [shoulder]]
@@ -121,6 +120,9 @@ class WindowSampler:
         fixed = w - w[:, :, :1] + w[:, present, :1]
         fixed[:, :, _LOWER] = w[:, present][:, :, _LOWER]
         w = np.where(stand[:, None, None, None], fixed, w)
+        at_work = np.flatnonzero(rng.random(n) < c.work_share * np.where(stand, 1.0, 0.2))
+        if len(at_work):
+            w[at_work] = work(rng, w[at_work], self.time)
 
         flip = rng.random(n) < 0.5
         mirrored = w[:, :, MIRROR] * np.array([1.0, -1.0, 1.0], np.float32)
