@@ -1,8 +1,13 @@
-"""Fit how much a still person's predicted displacement is taken back, on the validation split:
+"""Fit how much of a still person's predicted displacement is taken back:
 
-    python -m training.shrink --checkpoint build/training/body20_25hz/checkpoint.pt
+    python -m training.train --config training/configs/left_out.yaml
+    python -m training.shrink --checkpoint build/training/body20_25hz/checkpoint.pt \\
+        --left-out build/training/left_out/checkpoint.pt
 
-Two numbers, by a grid, for the least mean over clips of the log error; written into the checkpoint's configuration.
+A network trusts itself too much with motions that it never saw, and clips of motions that it was trained on cannot show
+that. So the two numbers are fitted with a model from whose training some motion classes were left out: on all clips of
+these classes and on the validation clips of the others, by a grid, for the least mean over clips of the log error. They are
+written into the configuration of the checkpoint that is to be exported.
 """
 
 from __future__ import annotations
@@ -18,17 +23,17 @@ from tqdm import tqdm
 
 from training.data import load_split
 from training.export import load_model
+from training.model import AuxMotionModel
 from training.train import save_atomically, torch_infer
 from training.windows import cut, mean_error, predict
 
-SHRINK = tuple(np.arange(0.0, 0.81, 0.1).round(2).tolist())
-SPEED_MPS = (0.1, 0.15, 0.2, 0.3, 0.4)
+SHRINK = tuple(np.arange(0.0, 1.01, 0.1).round(2).tolist())
+SPEED_MPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def fit(checkpoint: Path, clips: list) -> tuple[float, float, float, float]:
+def fit(model: AuxMotionModel, clips: list) -> tuple[float, float, float, float]:
     """The best (shrink, speed in m/s), and the mean log error without and with it."""
-    model, _, _ = load_model(checkpoint)
     c = model.config
     steps = [round(h / c.dt_s) - 1 for h in HORIZONS_S]
     cuts = [cut(clip, c.history_steps, c.future_steps, c.dt_s) for clip in clips]
@@ -46,15 +51,20 @@ def fit(checkpoint: Path, clips: list) -> tuple[float, float, float, float]:
 
 
 def main(
-    checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of training.train")],
+    checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt that the result is written into")],
+    left_out: Annotated[Path, typer.Option(help="checkpoint.pt of a model trained with leave_out")],
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
 ) -> None:
     """Fit and write into the checkpoint."""
     try:
-        shrink, speed, before, after = fit(checkpoint, load_split(data, "validation"))
+        model, config, _ = load_model(left_out)
+        if not config.leave_out:
+            raise ValueError(f"{left_out}: expected a model trained with leave_out, it saw all classes")
+        new = [c for c in load_split(data, "train") if c.action in config.leave_out]
+        shrink, speed, before, after = fit(model, new + load_split(data, "validation"))
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.shrink: {e}") from None
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state["config"]["model"].update(still_shrink=shrink, still_speed_mps=speed)
     save_atomically(state, checkpoint)
     gain = 100 * (1 - np.exp(after - before))

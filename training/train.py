@@ -44,6 +44,7 @@ class TrainConfig(BaseModel):
     ema: float = 0.998
     validate_every: int = 500
     heading_sigma_rad: float = 0.35
+    leave_out: list[str] = Field([], description="motion classes not trained on: to learn how the model does on new ones")
     task_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # prediction, masking, denoising
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)
@@ -275,7 +276,8 @@ def main(
             settings.steps = steps
         if threads:
             torch.set_num_threads(threads)
-        training, validation = load_split(data, "train"), load_split(data, "validation")
+        training = [c for c in load_split(data, "train") if c.action not in settings.leave_out]
+        validation = [c for c in load_split(data, "validation") if c.action not in settings.leave_out]
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.train: {e}") from None
     train(settings, training, validation, out or Path("build/training") / settings.name, resume)
