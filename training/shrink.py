@@ -6,8 +6,8 @@
 
 A network trusts itself too much with motions that it never saw, and clips of motions that it was trained on cannot show
 that. So the two numbers are fitted with a model from whose training some motion classes were left out: on all clips of
-these classes and on the validation clips of the others, by a grid, for the least mean over clips of the log error. They are
-written into the configuration of the checkpoint that is to be exported.
+these classes and on the validation clips of the others, by a grid, for the least mean over clips of the log error. They
+are written into the configuration of the checkpoint that is to be exported.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class TrainConfig(BaseModel):
     ema: float = 0.998
     validate_every: int = 500
     heading_sigma_rad: float = 0.35
-    leave_out: list[str] = Field([], description="motion classes not trained on: to learn how the model does on new ones")
+    leave_out: list[str] = Field([], description="motion classes that are not trained on")
     task_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # prediction, masking, denoising
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)
