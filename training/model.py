@@ -46,7 +46,8 @@ class ModelConfig:
     velocity_steps: int = 5  # newest steps that the velocity is fitted to
     dropout: float = 0.0
     still_shrink: float = 0.0  # share of a still person's predicted displacement taken back at the horizon
-    still_speed_mps: float = 0.2  # root speed up to which a person counts as still
+    still_speed_mps: float = 0.2  # speed up to which a person counts as still
+    still_local: float = 0.0  # weight of the limbs' mean squared speed in it, beside the root's
     joints: int = N_JOINTS
     trunk: list[int] = field(default_factory=lambda: list(TRUNK))  # joints whose velocity is the root's
     rest_pose: list[list[float]] = field(default_factory=list)  # (joints, 3); where a joint never seen is; none: 0
@@ -186,6 +187,11 @@ class AuxMotionModel(nn.Module):
         const("trunk", trunk)
         self.register_buffer("rest", torch.tensor(c.rest_pose, dtype=torch.float32))
 
+    def glide(self, seconds: Tensor, part: int) -> Tensor:
+        """How far unit velocity carries within `seconds`, decaying; part 0 is the root's, 1 the local motion's."""
+        tau = self.log_tau[part].exp()
+        return tau * (1.0 - torch.exp(-seconds / tau))
+
     def base_motion(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What observed values alone say of each joint's present place and velocity.
 
@@ -207,16 +213,18 @@ class AuxMotionModel(nn.Module):
         t = self.time[:, None] - (w * self.time[:, None]).sum(1, keepdim=True) / n[:, None]
         t = t * w
         spread = (t * t).sum(1)
-        # two neighbouring samples give a spread of dt^2 / 2; the small addend shrinks short fits
-        velocity = torch.einsum("btj,btjc->bjc", t, x) / (spread + 0.25 * self.config.dt_s**2)[..., None]
-        fitted = (spread > 0).float()
-        some = (fitted * self.trunk).amax(1, keepdim=True)
-        use = fitted * torch.where(some > 0, self.trunk, torch.ones_like(self.trunk))
-        root = torch.einsum("bj,bjc->bc", use, velocity) / use.sum(1, keepdim=True).clamp(min=1.0)
+        velocity = torch.einsum("btj,btjc->bjc", t, x) / spread.clamp(min=1e-4)[..., None]
+        # the fewer samples, the less a joint's own velocity counts (two neighbouring ones have a spread of dt^2 / 2)
+        trust = spread / (spread + 0.25 * self.config.dt_s**2) * (spread > 1e-4)
+        some = (trust * self.trunk).amax(1, keepdim=True)
+        use = trust * torch.where(some > 0, self.trunk, torch.ones_like(self.trunk))
+        root = torch.einsum("bj,bjc->bc", use, velocity) / use.sum(1, keepdim=True).clamp(min=1e-3)
         root = root[:, None]
-        local = (velocity - root) * fitted[..., None]
+        local = (velocity - root) * trust[..., None]
 
-        present = torch.where(seen[..., None] > 0, last + root * age[..., None], self.rest)
+        # where it is by now, if it was last seen a while ago
+        root_by_now, local_by_now = (self.glide(age, k)[..., None] for k in (0, 1))
+        present = torch.where(seen[..., None] > 0, last + root * root_by_now + local * local_by_now, self.rest)
         held = present[:, None] + root[:, None] * self.time[None, :, None, None]
         filled = torch.where(m[..., None] > 0, x, held)
         return present, root, local, filled
@@ -244,7 +252,7 @@ class AuxMotionModel(nn.Module):
 
         Returns:
             `future` (layers, batch, steps, joints, 3), `recovered` and `denoised` (batch, history, joints, 3),
-            `present` (batch, joints, 3) and `root_velocity` (batch, 1, 3) of the base motion.
+            `present` (batch, joints, 3), `root_velocity` (batch, 1, 3) and `local_velocity` (as `present`) of the base.
         """
         c = self.config
         m = observed
@@ -256,10 +264,8 @@ class AuxMotionModel(nn.Module):
         history = history + place[:h]
         queries = (self.masked_token + place[h:]).expand(x.shape[0], -1, -1, -1)
 
-        tau = self.log_tau.exp()
-        glide = tau[:, None] * (1.0 - torch.exp(-self.ahead / tau[:, None]))  # (2, steps)
-        root_shift = glide[0][:, None, None] * root[:, None]  # (batch, steps, 1, 3)
-        local_shift = glide[1][:, None, None] * local[:, None]  # (batch, steps, joints, 3)
+        root_shift = self.glide(self.ahead, 0)[:, None, None] * root[:, None]  # (batch, steps, 1, 3)
+        local_shift = self.glide(self.ahead, 1)[:, None, None] * local[:, None]  # (batch, steps, joints, 3)
 
         futures = []
         tokens = history
@@ -285,6 +291,7 @@ class AuxMotionModel(nn.Module):
             "future": torch.stack(futures),
             "present": present,
             "root_velocity": root,
+            "local_velocity": local,
             "recovered": filled + self._unpatch(self.recover_head(tokens[:, :h])),
             "denoised": filled + self._unpatch(self.denoise_head(tokens[:, :h])) if self.training else filled,
         }
@@ -305,7 +312,9 @@ class AuxMotionModel(nn.Module):
         future, present = out["future"][-1], out["present"][:, None]
         c = self.config
         if c.still_shrink:
-            still = torch.exp(-out["root_velocity"].square().sum(-1, keepdim=True) / c.still_speed_mps**2)
+            speed2 = out["root_velocity"].square().sum(-1).mean(-1)
+            speed2 = speed2 + c.still_local * out["local_velocity"].square().sum(-1).mean(-1)
+            still = torch.exp(-speed2 / c.still_speed_mps**2)[:, None, None]
             ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
             future = present + (future - present) * (1.0 - c.still_shrink * ahead * still[:, None])
         return future, known
