@@ -301,20 +301,23 @@ class AuxMotionModel(nn.Module):
         p = self.config.patch
         return y.reshape(b, s, j, p, 3).permute(0, 1, 3, 2, 4).reshape(b, s * p, j, 3)
 
-    def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """The exported function: last prediction head, and the history with its gaps recovered.
+    def take_back(self, out: dict[str, Tensor]) -> Tensor:
+        """The last head's future (batch, steps, joints, 3), of still people with part of the displacement taken back.
 
-        Of people who stand, part of the predicted displacement is taken back, more the farther ahead: the share is
-        fitted on held-out clips (`training.shrink`), where the network trusts itself too much.
+        More the farther ahead. The share is fitted (`training.shrink`) on motions that the network never saw, where it
+        trusts itself too much.
         """
-        out = self.forward_all(positions, observed)
-        known = torch.where(observed[..., None] > 0, positions, out["recovered"])
-        future, present = out["future"][-1], out["present"][:, None]
         c = self.config
-        if c.still_shrink:
-            speed2 = out["root_velocity"].square().sum(-1).mean(-1)
-            speed2 = speed2 + c.still_local * out["local_velocity"].square().sum(-1).mean(-1)
-            still = torch.exp(-speed2 / c.still_speed_mps**2)[:, None, None]
-            ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
-            future = present + (future - present) * (1.0 - c.still_shrink * ahead * still[:, None])
-        return future, known
+        future, present = out["future"][-1], out["present"][:, None]
+        if not c.still_shrink:
+            return future
+        speed2 = out["root_velocity"].square().sum(-1).mean(-1)
+        speed2 = speed2 + c.still_local * out["local_velocity"].square().sum(-1).mean(-1)
+        still = torch.exp(-speed2 / c.still_speed_mps**2)[:, None, None, None]
+        ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
+        return present + (future - present) * (1.0 - c.still_shrink * ahead * still)
+
+    def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """The exported function: the prediction, and the history with its gaps recovered."""
+        out = self.forward_all(positions, observed)
+        return self.take_back(out), torch.where(observed[..., None] > 0, positions, out["recovered"])
