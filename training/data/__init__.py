@@ -2,6 +2,7 @@
 
 from training.data.archives import unpack
 from training.data.clip import Clip
+from training.data.shards import load_prepared
 from training.data.splits import SPLITS, load_clips, load_split, split_names
 
-__all__ = ["SPLITS", "Clip", "load_clips", "load_split", "split_names", "unpack"]
+__all__ = ["SPLITS", "Clip", "load_clips", "load_prepared", "load_split", "split_names", "unpack"]
