@@ -71,6 +71,8 @@ class CorruptionConfig:
     sigma_high_m: float = 0.1
     structured_share: float = 0.5  # of masked samples: what trackers do, not random joint-frames
     tracker_noise_share: float = 0.6  # of noised samples: what trackers do, not the paper's noise
+    masked_and_noised_share: float = 0.4  # of masked samples: they carry tracker noise as well
+    noised_and_masked_share: float = 0.4  # of noised samples: they also lack what trackers lack
 
 
 def random_joint_frames(
@@ -158,7 +160,7 @@ def corrupt_masked(
     observed = np.where(structured, structured_mask(rng, shape), ~random_joint_frames(rng, shape, ratio))
     empty = ~observed.any((1, 2))
     observed[empty, -1] = True
-    noisy = (rng.random(n) < 0.4)[:, None, None, None]
+    noisy = (rng.random(n) < c.masked_and_noised_share)[:, None, None, None]
     return np.where(noisy, tracker_noise(rng, windows), windows), observed
 
 
@@ -169,5 +171,5 @@ def corrupt_noised(
     n = len(windows)
     tracker = (rng.random(n) < c.tracker_noise_share)[:, None, None, None]
     noised = np.where(tracker, tracker_noise(rng, windows), paper_noise(rng, windows, c))
-    partial = (rng.random(n) < 0.4)[:, None, None]
+    partial = (rng.random(n) < c.noised_and_masked_share)[:, None, None]
     return noised, np.where(partial, structured_mask(rng, windows.shape[:3]), True)

@@ -46,7 +46,7 @@ class WindowSampler:
     """Windows (batch, history + future, joints, 3) in a canonical frame, from clips of any rate.
 
     Args:
-        clips: with `positions` (frames, joints, 3), `rate_hz`, `action`; fully observed.
+        clips: with `name`, `positions` (frames, joints, 3), `rate_hz`, `action`; fully observed.
         history: observed steps.
         future: predicted steps.
         dt_s: seconds from step to step.
@@ -69,6 +69,11 @@ class WindowSampler:
         total = {a: sum(s for s, b in zip(self.length_s, actions) if a == b) for a in set(actions)}
         weight = np.array([s * total[a] ** (config.balance - 1.0) for s, a in zip(self.length_s, actions)])
         self.weight = weight / weight.sum()
+        self.names = np.array([c.name for c in clips])
+
+    def choose(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Index of the clip of each window (n,); `draw` begins so: the same `rng` tells where it draws from."""
+        return rng.choice(len(self.weight), n, p=self.weight)
 
     def _warp(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Source seconds relative to the present for each grid time, (n, steps)."""
@@ -90,7 +95,7 @@ class WindowSampler:
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """(n, history + future, joints, 3) float32: present root at the origin, facing +x."""
         c = self.config
-        clip = rng.choice(len(self.weight), n, p=self.weight)
+        clip = self.choose(rng, n)
         source = self._warp(rng, n)
         reach = source[:, -1] - source[:, 0]
         source *= np.minimum(1.0, 0.99 * self.length_s[clip] / np.maximum(reach, 1e-9))[:, None]
@@ -138,6 +143,7 @@ class WindowSampler:
 
 @dataclass
 class _Part:
+    name: str
     positions: np.ndarray
     rate_hz: float
     action: str
@@ -147,4 +153,4 @@ def split_at_faults(clip, speed_mps: float) -> list[_Part]:
     """The stretches of a clip between frames where some joint moves faster than `speed_mps`."""
     step = np.linalg.norm(np.diff(clip.positions, axis=0), axis=-1).max(1) * clip.rate_hz
     cuts = np.flatnonzero(step > speed_mps) + 1
-    return [_Part(p, clip.rate_hz, clip.action) for p in np.split(clip.positions, cuts) if len(p) > 1]
+    return [_Part(clip.name, p, clip.rate_hz, clip.action) for p in np.split(clip.positions, cuts) if len(p) > 1]

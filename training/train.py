@@ -1,4 +1,8 @@
-"""Train the deployed model: `python -m training.train --config training/configs/body20_25hz.yaml`."""
+"""Train the deployed model: `python -m training.train --config training/configs/body20_25hz.yaml`.
+
+On several GPUs or machines: `torchrun --nproc_per_node N -m training.train ...`; each process draws its share of every
+step's batch, and all see the folder of checkpoints. Killed runs go on from the last checkpoint, on the CPU to the bit.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,19 @@ import json
 import math
 import os
 import time
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from pickle import UnpicklingError
+from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import typer
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
 from aux_motion_core.normalise import Heading, into_frame, normalise
@@ -26,6 +34,11 @@ from training.sampler import SamplerConfig, WindowSampler
 from training.windows import cut, mean_error, predict
 
 CHECKPOINT_VERSION = 1
+#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.study`).
+Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
+#: arm -> the equal parts of its batch, where these are not all three
+PARTS = {"clean": ("clean",), "mask": ("clean", "masked"), "denoise": ("clean", "noised")}
+ALL_PARTS = ("clean", "masked", "noised")
 
 
 class TrainConfig(BaseModel):
@@ -36,7 +49,14 @@ class TrainConfig(BaseModel):
     name: str = "body20_25hz"
     seed: int = 0
     steps: int = Field(10000, gt=0)
-    batch: int = Field(126, gt=0, description="samples per step, a third for each task")
+    batch: int = Field(126, gt=2, description="samples per step, a third for each task")
+    arm: Arm = Field("both", description="`both` is the model's own training; the others are arms of training.study")
+    chunks: int | None = Field(
+        None, gt=0, description="draws that a batch is made of; a multiple of the processes, by default their number"
+    )
+    loaders: int = Field(1, gt=0, description="threads that draw batches ahead")
+    bf16: bool = Field(True, description="forward in bfloat16; on CUDA only")
+    compile: bool = Field(False, description="torch.compile the forward pass")
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
@@ -51,31 +71,73 @@ class TrainConfig(BaseModel):
     corruption: CorruptionConfig = Field(default_factory=CorruptionConfig)
 
 
-def make_batch(sampler: WindowSampler, config: TrainConfig, step: int) -> dict[str, np.ndarray]:
-    """The batch of one step, a function of seed and step alone, so that a resumed run draws the same.
+def read_config(path: Path) -> TrainConfig:
+    """A configuration from YAML.
 
-    Returns:
-        `past` (B, history, joints, 3) as the model sees it, `observed` (B, history, joints), `clean` (B, history +
-        future, joints, 3), all in the frame normalised from what is observed. The first third of the batch is
-        clean (prediction), the second masked, the last noised.
+    Raises:
+        ValueError: it is no YAML, or not of `TrainConfig`; names the file and the field.
     """
-    rng = np.random.default_rng([config.seed, step])
-    h, third = config.model.history_steps, config.batch // 3
-    windows = sampler.draw(rng, 3 * third)
-    clean_part, masked_part, noised_part = np.split(windows[:, :h], 3)
-    masked, masked_seen = corrupt_masked(rng, masked_part, config.corruption)
-    noised, noised_seen = corrupt_noised(rng, noised_part, config.corruption)
-    past = np.concatenate([clean_part, masked, noised])
-    observed = np.concatenate([np.ones(clean_part.shape[:3], bool), masked_seen, noised_seen])
+    try:
+        return TrainConfig.model_validate(yaml.safe_load(path.read_text()) or {})
+    except yaml.YAMLError as e:
+        raise ValueError(f"{path}: expected YAML: {' '.join(str(e).split())}") from None
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise ValueError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from None
+
+
+def chunk_rng(config: TrainConfig, step: int, chunk: int) -> np.random.Generator:
+    """The random numbers of one chunk of one step's batch."""
+    return np.random.default_rng([config.seed, step, chunk] if chunk else [config.seed, step])
+
+
+def make_chunk(sampler: WindowSampler, config: TrainConfig, step: int, chunk: int, n: int) -> dict[str, np.ndarray]:
+    """`n` samples of each part; see `make_batch`. The leading axis is (parts, n)."""
+    rng = chunk_rng(config, step, chunk)
+    h, names = config.model.history_steps, PARTS.get(config.arm, ALL_PARTS)
+    windows = sampler.draw(rng, len(names) * n)
+    past, observed = [], []
+    for name, part in zip(names, np.split(windows[:, :h], len(names))):
+        if name == "masked":
+            part, seen = corrupt_masked(rng, part, config.corruption)
+        elif name == "noised":
+            part, seen = corrupt_noised(rng, part, config.corruption)
+        else:
+            seen = np.ones(part.shape[:3], bool)
+        past.append(part)
+        observed.append(seen)
+    past, observed = np.concatenate(past), np.concatenate(observed)
     heading = normalise(past, observed)[1]
     # a heading that is a little off must not matter
     turn = rng.normal(0.0, config.heading_sigma_rad, len(past)) * (rng.random(len(past)) < 0.5)
     heading = Heading(heading.origin, heading.yaw + turn)
-    return {
+    batch = {
         "past": (into_frame(past, heading) * observed[..., None]).astype(np.float32),
         "observed": observed.astype(np.float32),
         "clean": into_frame(windows, heading).astype(np.float32),
     }
+    return {k: v.reshape(len(names), n, *v.shape[1:]) for k, v in batch.items()}
+
+
+def make_batch(
+    sampler: WindowSampler, config: TrainConfig, step: int, rank: int = 0, processes: int = 1
+) -> dict[str, np.ndarray]:
+    """One process's share of the batch of one step.
+
+    A function of seed and step alone, so that a resumed run draws the same; and with the same `chunks` any number of
+    processes together draw what one draws.
+
+    Returns:
+        `past` (B, history, joints, 3) as the model sees it, `observed` (B, history, joints), `clean` (B, history +
+        future, joints, 3), all in the frame normalised from what is observed. The first third of the batch is
+        clean (prediction), the second masked, the last noised; arms of the study lack some (`PARTS`).
+    """
+    chunks = config.chunks or processes
+    n = config.batch // 3 // chunks
+    mine = [make_chunk(sampler, config, step, k, n) for k in range(rank, chunks, processes)]
+    joined = {k: np.concatenate([c[k] for c in mine], 1) for k in mine[0]}
+    return {k: v.reshape(-1, *v.shape[2:]) for k, v in joined.items()}
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -83,24 +145,75 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return ((a - b).square().sum(-1) + 1e-10).sqrt()
 
 
-def losses(model: AuxMotionModel, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Losses of the three tasks in metres, from one forward pass over the whole batch."""
+def losses(model: AuxMotionModel, batch: dict[str, torch.Tensor], arm: Arm = "both") -> dict[str, torch.Tensor]:
+    """Losses of the tasks in metres, from one forward pass over the whole batch.
+
+    Returns:
+        `predict`, and `mask` and `denoise` where the arm has them; for the log `recover_past`, `denoise_past`.
+    """
     h = model.config.history_steps
     out = model.forward_all(batch["past"], batch["observed"])
     clean, observed = batch["clean"], batch["observed"]
-    third = len(clean) // 3
-    p, m, d = slice(0, third), slice(third, 2 * third), slice(2 * third, None)
+    names = PARTS.get(arm, ALL_PARTS)
+    n = len(clean) // len(names)
+    part = {name: slice(k * n, (k + 1) * n) for k, name in enumerate(names)}
+    recovered, denoised = out["recovered"], out["denoised"]
+    if arm == "detached":  # what the heads add to is the trunk's, too: take its gradient out
+        filled = model.base_motion(batch["past"], observed)[3]
+        recovered, denoised = (x - filled + filled.detach() for x in (recovered, denoised))
     future = distance(out["future"], clean[:, h:]).mean((0, 2, 3))  # over layers, steps, joints
-    gap = 1.0 - observed[m]
-    recover = (distance(out["recovered"][m], clean[m, :h]) * gap).sum() / gap.sum().clamp(min=1.0)
-    denoise = distance(out["denoised"][d], clean[d, :h]).mean()
-    return {
-        "predict": future[p].mean(),
-        "mask": future[m].mean() + recover,
-        "denoise": future[d].mean() + denoise,
-        "recover_past": recover.detach(),
-        "denoise_past": denoise.detach(),
-    }
+    loss = {"predict": future[part["clean"]].mean()}
+    if "masked" in part:
+        m = part["masked"]
+        gap = 1.0 - observed[m]
+        count = gap.sum()
+        if dist.is_initialized():  # the mean over the gaps of all processes, so that theirs average to one process's
+            dist.all_reduce(count)
+            count = count / dist.get_world_size()
+        recover = (distance(recovered[m], clean[m, :h]) * gap).sum() / count.clamp(min=1.0)
+        loss |= {"mask": recover, "recover_past": recover.detach()}
+    if "noised" in part:
+        d = part["noised"]
+        denoise = distance(denoised[d], clean[d, :h]).mean()
+        loss |= {"denoise": denoise, "denoise_past": denoise.detach()}
+    for name, key in (("masked", "mask"), ("noised", "denoise")):
+        if key in loss and arm == "augment":
+            loss[key] = future[part[name]].mean()
+        elif key in loss and arm != "past_only":
+            loss[key] = loss[key] + future[part[name]].mean()
+    return loss
+
+
+class Tasks(torch.nn.Module):
+    """The model with the losses of its tasks as its forward pass: what is compiled and distributed."""
+
+    def __init__(self, model: AuxMotionModel, arm: Arm = "both", bf16_on: str | None = None) -> None:
+        """`bf16_on`: the type of the device whose forward pass is in bfloat16; None: in float32."""
+        super().__init__()
+        self.model, self.arm, self.bf16_on = model, arm, bf16_on
+        if bf16_on:  # positions in metres and velocities fitted to them need all their digits
+            model.base_motion = torch.autocast(bf16_on, enabled=False)(model.base_motion)
+        if arm == "detached":
+            for head in (model.recover_head, model.denoise_head):
+                head.register_forward_pre_hook(lambda _, tokens: (tokens[0].detach(),))
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        with torch.autocast(self.bf16_on or "cpu", torch.bfloat16, enabled=bool(self.bf16_on)):
+            return losses(self.model, batch, self.arm)
+
+
+@torch.no_grad()
+def blame(model: AuxMotionModel, batch: dict[str, torch.Tensor], names: np.ndarray) -> str:
+    """Which recordings give a loss that is no number; `names` (B,) are those that the samples come from."""
+    h = model.config.history_steps
+    out = model.forward_all(batch["past"], batch["observed"])
+    error = distance(out["future"], batch["clean"][:, h:]).mean((0, 2, 3))
+    for key in ("recovered", "denoised"):
+        error = error + distance(out[key], batch["clean"][:, :h]).mean((1, 2))
+    bad = ~torch.isfinite(error).cpu().numpy()
+    if bad.all():
+        return "of every sample: the weights have diverged, lower learning_rate"
+    return f"of samples from {', '.join(sorted(set(names[bad])))}: look for wild values there, or leave it out"
 
 
 class Validator:
@@ -152,11 +265,52 @@ def torch_infer(model: AuxMotionModel):
     return infer
 
 
-def save_atomically(state: dict, path: Path) -> None:
-    """Write beside, then rename: a kill or a full disk leaves the previous checkpoint whole."""
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write beside, then rename: a kill or a full disk leaves the previous file whole.
+
+    Raises:
+        SystemExit: it cannot be written.
+    """
     part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    try:
+        with open(part, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as e:  # torch tells a full disk as a RuntimeError
+        part.unlink(missing_ok=True)
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e).splitlines()[0]
+        raise SystemExit(
+            f"{path}: cannot be written: {reason}; the one saved before is whole. Make room there and start again: "
+            "the run goes on from it"
+        ) from None
+
+
+def save_atomically(state: dict, path: Path) -> None:
+    """A checkpoint by `write_atomically`."""
+    write_atomically(path, lambda f: torch.save(state, f))
+
+
+def load_checkpoint(path: Path, config: TrainConfig, device: torch.device) -> dict:
+    """The state that a run goes on from.
+
+    Raises:
+        SystemExit: it is no checkpoint, of another version, or of a run with other settings.
+    """
+    again = "start again with --no-resume, or give another --out"
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError, EOFError) as e:
+        raise SystemExit(f"{path}: expected a checkpoint, got {type(e).__name__}; {again}") from None
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != CHECKPOINT_VERSION:
+        raise SystemExit(f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, got {version}; {again}")
+    now, was = (c.model_dump(mode="json") for c in (config, TrainConfig.model_validate(state["config"])))
+    other = [k for k in now if k not in ("steps", "validate_every", "loaders") and now[k] != was[k]]
+    if other:
+        raise SystemExit(f"{path}: expected a run with the same settings, got other {', '.join(other)}; {again}")
+    return state
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -167,40 +321,81 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def train(config: TrainConfig, clips: list, validation: list, out: Path, resume: bool = True) -> Path:
-    """Train, validate and write `checkpoint.pt` and `metrics.json` under `out`; returns the checkpoint's path."""
+def processes() -> tuple[int, int, torch.device]:
+    """This process's rank, how many there are, and its device; joins those that torchrun started."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    cuda = torch.cuda.is_available()
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return rank, size, device
+
+
+def train(
+    config: TrainConfig,
+    clips: list,
+    validation: list,
+    out: Path,
+    resume: bool = True,
+    start: dict[str, torch.Tensor] | None = None,
+    at_validation: Callable[[int, AuxMotionModel], dict[str, float]] | None = None,
+) -> Path:
+    """Train, validate and write `checkpoint.pt` and `metrics.json` under `out`; returns the checkpoint's path.
+
+    Args:
+        validation: clips that are only looked at; none: `metrics.json` holds the losses alone.
+        start: weights to train on from.
+        at_validation: what else goes into `metrics.json`, of (steps done, model).
+
+    Raises:
+        SystemExit: a loss that is no number, a checkpoint that cannot be written or gone on from.
+        ValueError: the settings do not fit the number of processes, or the clips are too short.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
+    rank, size, device = processes()
+    chunks = config.chunks or size
+    if chunks % size or config.batch // 3 < chunks:
+        raise ValueError(
+            f"chunks: expected a multiple of the {size} processes, at most a third of the batch of {config.batch}, "
+            f"got {chunks}"
+        )
     torch.manual_seed(config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sampler = WindowSampler(
         clips, config.model.history_steps, config.model.future_steps, config.model.dt_s, config.sampler
     )
     if not np.any(config.model.rest_pose):
-        rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(
-            0
-        )
+        rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(0)
         config.model.rest_pose = rest.tolist()
     model = AuxMotionModel(config.model).to(device)
+    if start is not None:
+        model.load_state_dict(start)
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=device.type == "cuda",
     )
-    validator = Validator(validation, config)
+    validator = Validator(validation, config) if validation and rank == 0 else None
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, first, history, minutes = out / "checkpoint.pt", 0, [], 0.0
     if resume and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state.get("version") != CHECKPOINT_VERSION:
-            raise SystemExit(
-                f"{checkpoint}: expected checkpoint version {CHECKPOINT_VERSION}, got {state.get('version')}; "
-                "start again with --no-resume"
-            )
+        state = load_checkpoint(checkpoint, config, device)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         first, history, minutes = state["step"], state["history"], state["minutes"]
-    writer = SummaryWriter(out)
+    tasks = Tasks(model, config.arm, "cuda" if config.bf16 and device.type == "cuda" else None)
+    if config.compile:
+        tasks.compile()
+    if size > 1:
+        tasks = torch.nn.parallel.DistributedDataParallel(
+            tasks, find_unused_parameters=config.arm != "both", broadcast_buffers=False
+        )
+    writer = SummaryWriter(out) if rank == 0 else None
     started = time.monotonic()
 
     def save(step: int) -> None:
@@ -219,24 +414,43 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
             checkpoint,
         )
 
+    def load(step: int) -> dict[str, torch.Tensor]:
+        batch = {k: torch.as_tensor(v) for k, v in make_batch(sampler, config, step, rank, size).items()}
+        if device.type == "cuda":
+            batch = {k: v.pin_memory().to(device, non_blocking=True) for k, v in batch.items()}
+        return batch
+
+    def names(step: int) -> np.ndarray:
+        parts = len(PARTS.get(config.arm, ALL_PARTS))
+        n = config.batch // 3 // chunks
+        mine = [sampler.choose(chunk_rng(config, step, k), parts * n) for k in range(rank, chunks, size)]
+        return sampler.names[np.concatenate([c.reshape(parts, n) for c in mine], 1).ravel()]
+
     model.train()
-    names = ("predict", "mask", "denoise")
+    weights = dict(zip(("predict", "mask", "denoise"), config.task_weights))
     progress = tqdm(
-        range(first, config.steps), initial=first, total=config.steps, desc="train", mininterval=5.0
+        range(first, config.steps),
+        initial=first,
+        total=config.steps,
+        desc="train",
+        mininterval=5.0,
+        disable=rank > 0 or None,
     )
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(make_batch, sampler, config, first)
+    with ThreadPoolExecutor(config.loaders) as pool:
+        pending = deque(pool.submit(load, first + k) for k in range(config.loaders))
         for step in progress:
-            batch = {k: torch.as_tensor(v).to(device) for k, v in pending.result().items()}
-            pending = pool.submit(make_batch, sampler, config, step + 1)
+            batch = pending.popleft().result()
+            pending.append(pool.submit(load, step + config.loaders))
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(config, step)
-            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout of a resumed run is the same, too
-            loss = losses(model, batch)
-            total = sum(w * loss[n] for w, n in zip(config.task_weights, names))
+            # dropout of a resumed run is the same, too
+            torch.manual_seed(config.seed * 1_000_003 + step * size + rank)
+            loss = tasks(batch)
+            total = sum(w * loss[n] for n, w in weights.items() if n in loss)
             if not torch.isfinite(total):
                 raise SystemExit(
-                    f"step {step}: the loss is {total.item()}; the checkpoint before it is kept in {out}"
+                    f"step {step}: the loss is {total.item()} {blame(model, batch, names(step))}; "
+                    f"the checkpoint before it is kept in {out}"
                 )
             optimiser.zero_grad(set_to_none=True)
             total.backward()
@@ -245,19 +459,34 @@ def train(config: TrainConfig, clips: list, validation: list, out: Path, resume:
             with torch.no_grad():
                 decay = min(config.ema, (step + 1) / (step + 10))
                 torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1.0 - decay)
+            validate = (step + 1) % config.validate_every == 0 or step + 1 == config.steps
+            if size > 1 and (validate or step % 50 == 0):
+                values = torch.stack([v.detach() for v in loss.values()])
+                dist.all_reduce(values)
+                loss = dict(zip(loss, values / size))
+            if rank > 0:
+                continue
             if step % 50 == 0:
                 for n, v in loss.items():
                     writer.add_scalar(f"loss_mm/{n}", 1000 * v.item(), step)
-                progress.set_postfix({n: f"{1000 * loss[n].item():.1f}" for n in names})
-            if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
-                row = {"step": step + 1, **validator(torch_infer(average))}
+                progress.set_postfix({n: f"{1000 * loss[n].item():.1f}" for n in weights if n in loss})
+            if validate:
+                row = {"step": step + 1}
+                if validator:
+                    row |= validator(torch_infer(average))
+                else:
+                    row |= {f"loss_{n}": 1000 * v.item() for n, v in loss.items()}
+                row |= at_validation(step + 1, model) if at_validation else {}
                 history.append(row)
                 for n, v in row.items():
                     writer.add_scalar(f"validation_mm/{n}", v, step + 1)
                 tqdm.write(" ".join(f"{k} {v:.1f}" if k != "step" else f"step {v}" for k, v in row.items()))
                 save(step + 1)
-                (out / "metrics.json").write_text(json.dumps(history, indent=1))
-    writer.close()
+                write_atomically(out / "metrics.json", lambda f: f.write(json.dumps(history, indent=1).encode()))
+    if writer:
+        writer.close()
+    if size > 1:
+        dist.barrier()  # nobody leaves before the checkpoint is there
     return checkpoint
 
 
@@ -271,16 +500,19 @@ def main(
 ) -> None:
     """Train from the data folder's training split; validate on its validation split."""
     try:
-        settings = TrainConfig.model_validate(yaml.safe_load(config.read_text()) or {})
+        settings = read_config(config)
         if steps:
             settings.steps = steps
         if threads:
             torch.set_num_threads(threads)
         training = [c for c in load_split(data, "train") if c.action not in settings.leave_out]
         validation = [c for c in load_split(data, "validation") if c.action not in settings.leave_out]
+        train(settings, training, validation, out or Path("build/training") / settings.name, resume)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.train: {e}") from None
-    train(settings, training, validation, out or Path("build/training") / settings.name, resume)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +16,14 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from aux_motion_core import artefact  # noqa: E402
 from aux_motion_core.normalise import REST_POSE  # noqa: E402
+from aux_motion_core.skeleton import INDEX  # noqa: E402
 from training import export, train  # noqa: E402
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
 from training.data import Clip  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
 from training.sampler import SamplerConfig, WindowSampler  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def clip(seed: int, seconds: float = 4.0) -> Clip:
@@ -58,10 +66,10 @@ def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, monkeypatch):
 
     make_batch = train.make_batch
 
-    def killed(sampler, c, step):
+    def killed(sampler, c, step, *share):
         if step == 5:
             raise KeyboardInterrupt
-        return make_batch(sampler, c, step)
+        return make_batch(sampler, c, step, *share)
 
     monkeypatch.setattr(train, "make_batch", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -88,16 +96,190 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
     make_batch = train.make_batch
 
-    def spoiled(sampler, c, step):
-        batch = make_batch(sampler, c, step)
+    def spoiled(sampler, c, step, *share):
+        batch = make_batch(sampler, c, step, *share)
         if step == 4:
             batch["clean"][:] = np.nan
         return batch
 
     monkeypatch.setattr(train, "make_batch", spoiled)
-    with pytest.raises(SystemExit, match="step 4: the loss is nan"):
+    with pytest.raises(SystemExit, match="step 4: the loss is nan of every sample"):
         train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+def test_a_loss_that_is_no_number_names_the_recording(tmp_path):
+    wild = clip(7)
+    wild.positions[:, INDEX["head"]] = 1e25
+    c = config(sampler=SamplerConfig(definition_share=0.0, work_share=0.0))
+    with pytest.raises(SystemExit, match="the loss is (nan|inf) of samples from made/7: look for wild values"):
+        train.train(c, [CLIPS[0], wild, CLIPS[1]], CLIPS[3:], tmp_path)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    before = path.read_bytes()
+    (tmp_path / "checkpoint.part").symlink_to("/dev/full")  # writing fails with "no space left on device"
+    longer = config()
+    longer.steps = 9
+    with pytest.raises(SystemExit, match="checkpoint.pt: cannot be written: No space left .*Make room there") as e:
+        train.train(longer, CLIPS[:3], CLIPS[3:], tmp_path)
+    assert "\n" not in str(e.value)
+    assert path.read_bytes() == before and not (tmp_path / "checkpoint.part").exists()
+    assert train.train(longer, CLIPS[:3], CLIPS[3:], tmp_path) == path, "with room it goes on"
+    assert torch.load(path, weights_only=True)["step"] == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_checkpoint_that_cannot_be_read_is_said(tmp_path, content):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(SystemExit, match="expected a checkpoint, got .*--no-resume"):
+        train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+
+
+def test_a_run_with_other_settings_does_not_go_on_from_the_checkpoint(tmp_path):
+    train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    with pytest.raises(SystemExit, match="expected a run with the same settings, got other learning_rate, ema"):
+        train.train(config(ema=0.5, learning_rate=1e-4), CLIPS[:3], CLIPS[3:], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("steps: many", "steps: .*'many'"), ("stepz: 3", "stepz: Extra"), ("a: [", "expected YAML"), ("arm: x", "arm: ")],
+)
+def test_a_wrong_configuration_is_one_line(tmp_path, text, said):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=f"c.yaml: {said}") as e:
+        train.main(path)
+    assert "\n" not in str(e.value)
+
+
+#: a run in a process of its own: `python -c RUN OUT`
+RUN = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+import test_train as t
+c = t.config(chunks=2)
+c.steps, c.model.dropout, c.validate_every = 120, 0.0, 10
+t.train.train(c, t.CLIPS[:3], [], Path(sys.argv[1]))
+"""
+
+
+def start(arguments: list[str], out: Path) -> subprocess.Popen:
+    path = os.pathsep.join(map(str, (ROOT, Path(__file__).parent)))
+    return subprocess.Popen(
+        [sys.executable, *arguments, str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run in a process of its own, that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole")
+    finish(start(["-c", RUN], out))
+    return out
+
+
+def finish(run: subprocess.Popen) -> None:
+    error = run.communicate(timeout=100)[1]
+    assert run.returncode == 0, error
+
+
+def test_a_killed_process_goes_on_to_the_bit(tmp_path, whole):
+    run = start(["-c", RUN], tmp_path)
+    while not (tmp_path / "checkpoint.pt").exists():
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.01)
+    run.kill()
+    run.communicate()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] < 120, "killed on its way"
+    finish(start(["-c", RUN], tmp_path))
+    a, b = (torch.load(p / "checkpoint.pt", weights_only=True) for p in (whole, tmp_path))
+    assert a["step"] == b["step"] == 120 and a["history"] == b["history"]
+    for part in ("model", "average"):
+        assert all(torch.equal(a[part][k], b[part][k]) for k in a[part])
+
+
+def test_two_processes_train_as_one(tmp_path, whole):
+    code = tmp_path / "run.py"
+    code.write_text(RUN)
+    finish(start(["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(code)], tmp_path))
+    one, two = (json.loads((p / "metrics.json").read_text()) for p in (whole, tmp_path))
+    assert [r["step"] for r in one] == [r["step"] for r in two] == list(range(10, 121, 10))
+    for a, b in zip(one, two):
+        assert a == pytest.approx(b, rel=1e-3)
+    assert one[0]["loss_predict"] > 0
+
+
+def test_a_share_of_a_batch_that_does_not_divide_is_said(tmp_path):
+    with pytest.raises(ValueError, match="chunks: expected a multiple of the 1 processes, at most a third"):
+        train.train(config(chunks=5), CLIPS[:3], [], tmp_path)
+
+
+def test_shares_of_a_batch_make_the_whole():
+    c = config(chunks=2)
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    whole = train.make_batch(sampler, c, 3)
+    shares = [train.make_batch(sampler, c, 3, k, 2) for k in (0, 1)]
+    for key, value in whole.items():
+        parts = [s[key].reshape(3, 2, *value.shape[1:]) for s in shares]
+        assert np.array_equal(value, np.concatenate(parts, 1).reshape(value.shape))
+
+
+def gradients(c: train.TrainConfig, sampler) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    model = train.AuxMotionModel(c.model).train()
+    linear = [h.linear for h in model.predict_heads] + [model.recover_head[1], model.denoise_head[1]]
+    for layer in linear:  # zero at the start: no gradient would pass
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
+    loss = train.Tasks(model, c.arm)(batch)
+    sum(loss[n] for n in ("predict", "mask", "denoise") if n in loss).backward()
+    return {k: v.grad for k, v in model.named_parameters() if v.grad is not None and v.grad.abs().sum() > 0}
+
+
+def test_the_arms_train_what_they_say():
+    made = {}
+    for arm in train.Arm.__args__:
+        c = config(arm=arm)
+        c.model.dropout = 0.0
+        made[arm] = gradients(c, WindowSampler(CLIPS, 10, 25, 0.04, c.sampler))
+    heads = {a: {k.split(".")[0] for k in g if k.startswith(("recover", "denoise"))} for a, g in made.items()}
+    both = {"recover_head", "denoise_head"}
+    assert heads == {
+        "both": both, "clean": set(), "augment": set(), "mask": {"recover_head"}, "denoise": {"denoise_head"},
+        "past_only": both, "detached": both,
+    }  # fmt: skip
+    trunk = {a: {k: v for k, v in g.items() if not k.startswith(("recover", "denoise"))} for a, g in made.items()}
+    for key, value in trunk["augment"].items():  # detached: the trunk learns as if there were no such heads
+        assert torch.allclose(value, trunk["detached"][key], rtol=1e-3, atol=1e-6), key
+    assert not torch.allclose(trunk["both"]["encode.weight"], trunk["augment"]["encode.weight"], rtol=1e-2)
+    assert not torch.allclose(trunk["both"]["encode.weight"], trunk["past_only"]["encode.weight"], rtol=1e-2)
+
+
+def test_bfloat16_leaves_positions_and_velocities_alone():
+    c = config()
+    c.model.dropout = 0.0
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
+    model = train.AuxMotionModel(c.model).train()
+    exact = train.Tasks(model)(batch)
+    base = model.base_motion(batch["past"], batch["observed"])
+    tasks = train.Tasks(model, bf16_on="cpu")
+    rounded = tasks(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(base, model.base_motion(batch["past"], batch["observed"])))
+    for key in exact:
+        assert rounded[key].dtype == torch.float32
+        assert rounded[key].item() == pytest.approx(exact[key].item(), rel=0.02)
 
 
 def test_training_lowers_the_loss():
