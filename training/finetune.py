@@ -3,8 +3,8 @@
     python -m training.finetune --model models/body20_25hz --bags DIR --out models/mine
 
 Each person's recording is cut in time: the first part is trained on, the second chooses how far to go from the old
-weights to the new ones (Wortsman et al., CVPR 2022), the last is held out and gives the table. docs/own_data.md leads
-through it.
+weights to the new ones (Wortsman et al., CVPR 2022), the last is held out and gives the table. Shorter recordings have
+fewer parts, and take turns. docs/own_data.md leads through it.
 """
 
 from __future__ import annotations
@@ -78,6 +78,29 @@ def part_of(clip: Clip, from_share: float, to_share: float, gap_s: float = 0.0) 
     end = to_share * clip.duration_s
     rows = (t >= from_share * clip.duration_s) & ((t < end - gap_s) | (to_share >= 1.0))
     return replace(clip, stamps_s=clip.stamps_s[rows], positions=clip.positions[rows], mask=clip.mask[rows])
+
+
+def split(clips: list[Clip], config: ModelConfig) -> dict[str, list[Clip]]:
+    """Parts of the clips to "train" on, to "choose" the mix by, and "held_out"; a history's time lies between them.
+
+    A clip whose last quarter holds no window is held out, chosen by, or trained on as a whole.
+    """
+    gap_s, window_s = config.history_steps * config.dt_s, (config.history_steps + config.future_steps) * config.dt_s
+    out: dict[str, list[Clip]] = {"train": [], "choose": [], "held_out": []}
+    medium, short = 0, 0
+    for clip in clips:
+        if (1.0 - HELD_OUT_FROM) * clip.duration_s < window_s:
+            out[("train", "choose", "train", "held_out")[short % 4]].append(clip)
+            short += 1
+            continue
+        out["held_out"].append(part_of(clip, HELD_OUT_FROM, 1.0))
+        if (HELD_OUT_FROM - TUNE_FROM) * clip.duration_s > window_s + gap_s:
+            out["train"].append(part_of(clip, 0.0, TUNE_FROM, gap_s))
+            out["choose"].append(part_of(clip, TUNE_FROM, HELD_OUT_FROM, gap_s))
+        else:
+            out[("train", "choose", "train")[medium % 3]].append(part_of(clip, 0.0, HELD_OUT_FROM, gap_s))
+            medium += 1
+    return out
 
 
 class OwnWindows:
@@ -310,23 +333,22 @@ def finetune(
     c = old.config
     own = dataset("folder")
     clips = [clip for s in own.find(bags, Options(topic=topic)) for clip in own.load(s)]
-    gap_s = c.history_steps * c.dt_s
-    held_out = windows_of([part_of(x, HELD_OUT_FROM, 1.0) for x in clips], c)
+    parts = split(clips, c)
+    held_out, choose = windows_of(parts["held_out"], c), windows_of(parts["choose"], c)
     if not held_out:
         need_s = (c.history_steps + c.future_steps) * c.dt_s / (1.0 - HELD_OUT_FROM)
         raise ValueError(
-            f"{bags}: the last quarter of no recording holds {c.dt_s * (c.history_steps + c.future_steps):.1f} s of one "
-            f"person on end to judge by; expected {need_s:.1f} s and more of somebody, the longest is "
-            f"{max(x.duration_s for x in clips):.1f} s: record longer, better some minutes"
+            f"{bags}: nothing can be held out to judge by: expected somebody for {need_s:.1f} s on end, or four shorter "
+            f"recordings, got {len(clips)}, the longest of {max(x.duration_s for x in clips):.1f} s: record some minutes"
         )
-    source = OwnWindows([part_of(x, 0.0, TUNE_FROM, gap_s) for x in clips], c)
+    source = OwnWindows(parts["train"], c)
     other = validation = None
     if data is not None:
         other = WindowSampler(load_split(data, "train"), c.history_steps, c.future_steps, c.dt_s, SamplerConfig())
         validation = windows_of(load_split(data, "validation"), c)
     started = time.monotonic()
     new = tune(old, source, other, tuning)
-    share, scores = choose_mix(old, new, windows_of([part_of(x, TUNE_FROM, HELD_OUT_FROM, gap_s) for x in clips], c))
+    share, scores = choose_mix(old, new, choose)
     minutes = (time.monotonic() - started) / 60
 
     settings = TrainConfig(
@@ -345,10 +367,10 @@ def finetune(
 
     backends = {n: baselines.make(n) for n in baselines.BASELINES}
     backends |= {"before": OnnxBackend(loaded), "after": OnnxBackend(artefact.load(out))}
-    parts = {"held-out parts, mm after": held_out}
+    judged = {"held-out parts, mm after": held_out}
     if validation:
-        parts["first data's validation split, mm after"] = validation
-    by_clip = {t: {n: errors_mm(b.infer, w, c.dt_s) for n, b in backends.items()} for t, w in parts.items()}
+        judged["first data's validation split, mm after"] = validation
+    by_clip = {t: {n: errors_mm(b.infer, w, c.dt_s) for n, b in backends.items()} for t, w in judged.items()}
     means = {t: {n: mean_over_clips(e) for n, e in rows.items()} for t, rows in by_clip.items()}
     first, clip_errors = next(iter(means.values())), next(iter(by_clip.values()))
     gain = 100.0 * (1.0 - first["after"] / first["before"])
@@ -356,8 +378,12 @@ def finetune(
         "schema_version": 1,
         "model": {"name": loaded.name, "version": loaded.version, "onnx_sha256": loaded.onnx_sha256},
         "recordings": {x.name: round(x.duration_s, 2) for x in clips},
-        "parts": {"train": [0.0, TUNE_FROM], "choose": [TUNE_FROM, HELD_OUT_FROM], "held_out": [HELD_OUT_FROM, 1.0]},
-        "windows": {"train": len(source.starts), "held_out": sum(len(w.past) for w in held_out.values())},
+        "parts": {name: [x.name for x in part] for name, part in parts.items()},
+        "windows": {
+            "train": len(source.starts),
+            "choose": sum(len(w.past) for w in choose.values()),
+            "held_out": sum(len(w.past) for w in held_out.values()),
+        },
         "mix": share,
         "mix_scores_mm": scores,
         "horizons_s": HORIZONS_S,
@@ -370,7 +396,7 @@ def finetune(
     card["training"] |= {
         "data": f"{before.get('data', 'unknown')}; then {len(clips)} own recordings",
         "licence": f"{before.get('licence', 'unknown')}; own recordings: {terms}",
-        "split": f"first {TUNE_FROM:.0%} of each own recording; before: {before.get('split', 'unknown')}",
+        "split": f"{before.get('split', 'unknown')}; then all but the last {1 - HELD_OUT_FROM:.0%} of own recordings",
         "finetuned_from": report["model"],
         "mix": share,
     }

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from aux_motion_core.skeleton import INDEX, N_JOINTS
-from training.data.clip import Clip, make_clip, z_up
+from training.data.clip import Clip, make_clip
 from training.data.cmu import UNIT_M, load_table
-from training.data.sources import Options, Source, body_length, check_body, existing, some
+from training.data.sources import Options, Source, body_length, existing, some
 
 SOURCE = "BVH files of the user"
 LICENCE = "as of the user's files"
@@ -114,12 +114,12 @@ def load_bvh(path: Path) -> tuple[np.ndarray, float]:
     positions = np.full((len(nodes), N_JOINTS, 3), np.nan)
     for joint, node in at.items():
         positions[:, INDEX[joint]] = nodes[:, node]
-    up = motion.up_axis
-    if up.index == 1:
-        positions = z_up(positions)
-    elif up.index == 0:
-        positions = np.roll(positions, -1, axis=-1)  # (x up, y, z) -> (y, z, x)
-    if up.sign < 0:
+    # the vertical axis is that on which people have the neck above the ankles, most of the time
+    ankles = positions[:, [INDEX["left_ankle"], INDEX["right_ankle"]]].mean(1)
+    rise = np.median(positions[:, INDEX["neck"]] - ankles, 0)
+    axis = int(np.abs(rise).argmax())
+    positions = np.roll(positions, 2 - axis, axis=-1)  # right-handed stays right-handed
+    if rise[axis] < 0:
         positions = positions * np.array([1.0, -1.0, -1.0])
     length = body_length(positions)
     unit = [u for u in UNITS_M if _ADULT_M[0] < u * length < _ADULT_M[1]]
@@ -134,7 +134,6 @@ def load_bvh(path: Path) -> tuple[np.ndarray, float]:
 def load(source: Source) -> list[Clip]:
     """One file as a clip."""
     positions, rate = load_bvh(source.path)
-    check_body(str(source.path), positions)
     parts = source.name.split("/")
     action = re.sub(r"[_\-\d]+$", "", parts[-1]).lower() or "motion"
     return [make_clip(f"bvh/{source.name}", "/".join(parts[:-1]) or "bvh", action, rate, positions, LICENCE, SOURCE)]

@@ -67,12 +67,14 @@ def load_bag(path: Path, name: str, topic: str | None = None) -> list[Clip]:
     """
     rows: dict[str, list[tuple[int, np.ndarray]]] = {}
     frames: set[str] = set()
-    for _, frame in read_skeletons(path, topic, on_bad=lambda error: None):
+    bad: list[ValueError] = []
+    for _, frame in read_skeletons(path, topic, on_bad=bad.append):
         frames.add(frame.frame_id)
         seen = np.isin(frame.status, _SEEN)
         for k, person in enumerate(frame.person_ids):
             pose = np.where(seen[k][:, None], np.asarray(frame.positions[k], np.float64), np.nan)
-            rows.setdefault(person, []).append((frame.stamp_ns, pose))
+            if np.isfinite(pose).all(-1).any():
+                rows.setdefault(person, []).append((frame.stamp_ns, pose))
     if len(frames) > 1:
         raise ValueError(f"{path}: expected one frame for all positions, got {', '.join(sorted(frames))}")
     clips = []
@@ -87,7 +89,7 @@ def load_bag(path: Path, name: str, topic: str | None = None) -> list[Clip]:
     if not clips:
         raise ValueError(
             f"{path}: nobody is seen for {MIN_CLIP_S} s in it ({len(rows)} people): record longer, with the tracker's "
-            "ids kept"
+            f"ids kept{f'; {len(bad)} messages cannot be used, the first: {bad[0]}' if bad else ''}"
         )
     for clip in clips:
         check_body(f"{path}, {clip.name}", np.where(clip.mask[..., None], clip.positions, np.nan))
