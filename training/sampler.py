@@ -14,9 +14,7 @@ from aux_motion_core.normalise import into_frame, normalise
 from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
 from training.primitives import ARMS, work
 
-_LOWER = np.array(
-    [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")]
-)
+_LOWER = np.array([INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")])
 
 
 @dataclass
@@ -46,7 +44,8 @@ class WindowSampler:
     """Windows (batch, history + future, joints, 3) in a canonical frame, from clips of any rate.
 
     Args:
-        clips: with `name`, `positions` (frames, joints, 3), `rate_hz`, `action`; fully observed.
+        clips: with `name`, `positions` (frames, joints, 3), `rate_hz`, `action` and `mask` (frames, joints):
+            stretches where some joint is missing are left out.
         history: observed steps.
         future: predicted steps.
         dt_s: seconds from step to step.
@@ -104,9 +103,7 @@ class WindowSampler:
         backwards = rng.random(n) < c.reversed_share
         at = np.where(backwards[:, None], self.length_s[clip][:, None] - at, at)
         at = np.clip(at, 0.0, self.length_s[clip][:, None]) * self.rate[clip][:, None]
-        i = np.minimum(
-            at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1
-        )
+        i = np.minimum(at.astype(np.int64), (self.length_s * self.rate).round().astype(np.int64)[clip, None] - 1)
         f = (at - i).astype(np.float32)[..., None, None]
         i = i + self.start[clip][:, None]
         w = self.positions[i] * (1.0 - f) + self.positions[i + 1] * f
@@ -150,7 +147,8 @@ class _Part:
 
 
 def split_at_faults(clip, speed_mps: float) -> list[_Part]:
-    """The stretches of a clip between frames where some joint moves faster than `speed_mps`."""
-    step = np.linalg.norm(np.diff(clip.positions, axis=0), axis=-1).max(1) * clip.rate_hz
-    cuts = np.flatnonzero(step > speed_mps) + 1
+    """The stretches of a clip where no joint is missing and none moves faster than `speed_mps`."""
+    fault = np.linalg.norm(np.diff(clip.positions, axis=0), axis=-1).max(1) * clip.rate_hz > speed_mps
+    whole = clip.mask.all(1)
+    cuts = np.flatnonzero(fault | ~whole[1:] | ~whole[:-1]) + 1
     return [_Part(clip.name, p, clip.rate_hz, clip.action) for p in np.split(clip.positions, cuts) if len(p) > 1]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -28,12 +28,14 @@ from tqdm import tqdm
 
 from aux_motion_core.normalise import Heading, into_frame, normalise
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised, random_joint_frames
-from training.data import load_split
+from training.data import Clip, load_split
+from training.data.shards import load_prepared
 from training.model import AuxMotionModel, ModelConfig
 from training.sampler import SamplerConfig, WindowSampler
 from training.windows import cut, mean_error, predict
 
 CHECKPOINT_VERSION = 1
+Settings = TypeVar("Settings", bound=BaseModel)
 #: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.study`).
 Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
 #: arm -> the equal parts of its batch, where these are not all three
@@ -71,14 +73,14 @@ class TrainConfig(BaseModel):
     corruption: CorruptionConfig = Field(default_factory=CorruptionConfig)
 
 
-def read_config(path: Path) -> TrainConfig:
+def read_config(path: Path, kind: type[Settings] = TrainConfig) -> Settings:
     """A configuration from YAML.
 
     Raises:
-        ValueError: it is no YAML, or not of `TrainConfig`; names the file and the field.
+        ValueError: it is no YAML, or not of this `kind`; names the file and the field.
     """
     try:
-        return TrainConfig.model_validate(yaml.safe_load(path.read_text()) or {})
+        return kind.model_validate(yaml.safe_load(path.read_text()) or {})
     except yaml.YAMLError as e:
         raise ValueError(f"{path}: expected YAML: {' '.join(str(e).split())}") from None
     except ValidationError as e:
@@ -333,20 +335,31 @@ def processes() -> tuple[int, int, torch.device]:
     return rank, size, device
 
 
+def held_out(clips: list[Clip], share: float = 0.1) -> tuple[list[Clip], list[Clip]]:
+    """Training and validation clips of a data set without a split of its own: whole recording groups are held out.
+
+    Raises:
+        ValueError: there is one group only.
+    """
+    groups = sorted({c.group for c in clips})
+    if len(groups) < 2:
+        raise ValueError(f"expected two recording groups or more, to validate on one, got {groups}: prepare more of it")
+    chosen = np.random.default_rng(0).permutation(groups)[: max(1, round(share * len(groups)))]
+    return [c for c in clips if c.group not in chosen], [c for c in clips if c.group in chosen]
+
+
 def train(
     config: TrainConfig,
     clips: list,
     validation: list,
     out: Path,
     resume: bool = True,
-    start: dict[str, torch.Tensor] | None = None,
     at_validation: Callable[[int, AuxMotionModel], dict[str, float]] | None = None,
 ) -> Path:
     """Train, validate and write `checkpoint.pt` and `metrics.json` under `out`; returns the checkpoint's path.
 
     Args:
         validation: clips that are only looked at; none: `metrics.json` holds the losses alone.
-        start: weights to train on from.
         at_validation: what else goes into `metrics.json`, of (steps done, model).
 
     Raises:
@@ -370,8 +383,6 @@ def train(
         rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(0)
         config.model.rest_pose = rest.tolist()
     model = AuxMotionModel(config.model).to(device)
-    if start is not None:
-        model.load_state_dict(start)
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
         model.parameters(),
@@ -493,20 +504,28 @@ def train(
 def main(
     config: Annotated[Path, typer.Option(help="YAML with the fields of TrainConfig")],
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
+    prepared: Annotated[
+        Path | None, typer.Option(help="train on this folder of training.prepare, a tenth of its groups held out")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,
     steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
-    """Train from the data folder's training split; validate on its validation split."""
+    """Train from the data folder's training split, or a prepared data set; validate on what is held out."""
     try:
         settings = read_config(config)
         if steps:
             settings.steps = steps
         if threads:
             torch.set_num_threads(threads)
-        training = [c for c in load_split(data, "train") if c.action not in settings.leave_out]
-        validation = [c for c in load_split(data, "validation") if c.action not in settings.leave_out]
+        if prepared:
+            training, validation = held_out(load_prepared(prepared))
+        else:
+            training, validation = load_split(data, "train"), load_split(data, "validation")
+        training, validation = (
+            [c for c in clips if c.action not in settings.leave_out] for clips in (training, validation)
+        )
         train(settings, training, validation, out or Path("build/training") / settings.name, resume)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.train: {e}") from None

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 from aux_motion_core import artefact  # noqa: E402
 from aux_motion_core.normalise import REST_POSE  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
-from training import export, train  # noqa: E402
+from training import bench_loop, export, train  # noqa: E402
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
 from training.data import Clip  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
@@ -333,6 +334,53 @@ def test_windows_never_cross_a_fault_of_the_recording():
     sampler = WindowSampler([bad], 10, 25, 0.04, SamplerConfig(drift_share=0.0, mixed_share=0.0))
     w = sampler.draw(np.random.default_rng(0), 200)
     assert np.linalg.norm(np.diff(w, axis=1), axis=-1).max() < 1.0
+
+
+def test_windows_never_show_a_missing_joint():
+    gap = clip(9, 8.0)
+    gap.mask[200:210, 3] = False
+    gap.positions[200:210, 3] = 0.0
+    sampler = WindowSampler([gap], 10, 25, 0.04, SamplerConfig())
+    assert len(sampler.names) == 2 and sampler.length_s.sum() == pytest.approx((199 + 269) / 60)
+
+
+def test_a_data_set_without_a_split_is_cut_by_groups():
+    clips = [replace(clip(k), group=f"g{k % 4}") for k in range(12)]
+    training, validation = train.held_out(clips)
+    assert len(training) == 9 and len(validation) == 3
+    assert not {c.group for c in training} & {c.group for c in validation}
+    with pytest.raises(ValueError, match="expected two recording groups or more"):
+        train.held_out([clip(0)])
+
+
+def test_training_on_a_prepared_folder(tmp_path):
+    from training.data.shards import SCHEMA_VERSION, write_json, write_shard
+
+    shards = []
+    for k in range(3):
+        content = write_shard(tmp_path / f"shard-{k}", [clip(k)], {})
+        shards.append({"folder": f"shard-{k}", "frames": content["clips"][0]["frames"], "files": content["files"]})
+    write_json(tmp_path / "manifest.json", {"schema_version": SCHEMA_VERSION, "shards": shards})
+    path = tmp_path / "c.yaml"
+    path.write_text("steps: 2\nbatch: 6\nmodel: {width: 16, heads: 2, layers: 1}\n")
+    train.main(path, prepared=tmp_path, out=tmp_path / "run")
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 2
+    with pytest.raises(SystemExit, match="training.train: .*nothing"):
+        train.main(path, prepared=tmp_path / "nothing", out=tmp_path / "run")
+
+
+def test_the_loop_and_the_straightforward_one_have_the_same_losses():
+    c = config()
+    c.model.dropout = 0.0
+    sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
+    one, three = (k(sampler, c, torch.device("cpu")) for k in (bench_loop.OnePass, bench_loop.ThreePasses))
+    for loop in (one, three):
+        loop.turn(3)
+    for (name, a), b in zip(one.model.named_parameters(), three.model.parameters()):
+        assert torch.allclose(a, b, atol=2e-4), name
+    report = bench_loop.bench(c, CLIPS, 1, 1)
+    assert set(report["samples_per_s"]) == {"one_pass", "three_passes"}
+    assert all(v > 0 for v in report["samples_per_s"].values())
 
 
 def test_clips_that_are_too_short_are_said():
