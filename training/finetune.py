@@ -338,8 +338,9 @@ def finetune(
     if not held_out:
         need_s = (c.history_steps + c.future_steps) * c.dt_s / (1.0 - HELD_OUT_FROM)
         raise ValueError(
-            f"{bags}: nothing can be held out to judge by: expected somebody for {need_s:.1f} s on end, or four shorter "
-            f"recordings, got {len(clips)}, the longest of {max(x.duration_s for x in clips):.1f} s: record some minutes"
+            f"{bags}: nothing can be held out to judge by: expected somebody for {need_s:.1f} s on end, or four "
+            f"shorter recordings, got {len(clips)}, the longest of {max(x.duration_s for x in clips):.1f} s: record "
+            "some minutes"
         )
     source = OwnWindows(parts["train"], c)
     other = validation = None
