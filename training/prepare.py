@@ -98,8 +98,12 @@ def prepare(
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     todo = {f: group for f, group in shards.items() if not (out / f / "shard.json").is_file()}
     done = sum(len(g) for f, g in shards.items() if f not in todo)
+    tqdm.monitor_interval = 0  # its thread would be copied into the workers
     bar = tqdm(total=len(sources), initial=done, desc=f"prepare {name}", unit=" files", disable=not progress)
-    with bar, ProcessPoolExecutor(max(1, min(workers, len(todo))), initializer=end_with_parent) as pool:
+    processes = ProcessPoolExecutor(
+        max(1, min(workers, len(todo))), multiprocessing.get_context("fork"), initializer=end_with_parent
+    )
+    with bar, processes as pool:
         running = {pool.submit(convert, name, group, out / f): len(group) for f, group in todo.items()}
         try:
             for future in as_completed(running):

@@ -480,6 +480,17 @@ def test_own_bags(tmp_path):
     assert np.allclose(anna.positions[20, 0], [1.0, 0, 0.95]) and not anna.positions[:, hidden].any()
 
 
+def test_the_sample_bag(root):
+    """A camera tracker's recording: no spine, guessed joints masked, one stretch of each person."""
+    clips = load_all("folder", root / "samples")
+    assert sorted(clips) == ["own/sports2d_demo/person_1", "own/sports2d_demo/person_2"]
+    for clip in clips.values():
+        assert clip.rate_hz == pytest.approx(30.0, abs=0.1) and clip.duration_s > 4.0
+        assert not clip.mask[:, INDEX["spine"]].any() and clip.mask[:, INDEX["neck"]].mean() > 0.9
+    assert clips["own/sports2d_demo/person_2"].mask[:, INDEX["left_wrist"]].mean() > 0.9
+    assert clips["own/sports2d_demo/person_2"].mask[:, INDEX["right_wrist"]].mean() < 0.5, "hidden behind her"
+
+
 def test_own_bags_bad_input(tmp_path):
     up = REST_POSE + [0, 0, 0.95]
     with pytest.raises(ValueError, match="holds nothing of the kind; expected bags"):

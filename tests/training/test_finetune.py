@@ -204,6 +204,7 @@ def test_first_data_are_mixed_in(tmp_path, base, monkeypatch):
     assert list(report["errors_mm"]) == ["held-out parts, mm after", "first data's validation split, mm after"]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_loss_that_is_no_number_names_the_recording(base):
     old, _ = load_weights(base)
     own = OwnWindows([clip(0, 6.0), clip(1, 6.0)], old.config)
