@@ -283,11 +283,12 @@ def test_amass(tmp_path):
     clip = clips["amass/CMU/07/07_01_poses"]
     assert (clip.group, clip.rate_hz, len(clip.positions)) == ("CMU/07", 120.0, 40) and stands(clip)
     size = {}
-    for gender in ("male", "female"):
-        write_amass(tmp_path / "amass" / "CMU" / "07" / "07_01_poses.npz", gender=np.array(gender))
+    for gender, stored in (("male", "male"), ("female", b"female"), ("neutral", np.array({"any": "object"}))):
+        write_amass(tmp_path / "amass" / "CMU" / "07" / "07_01_poses.npz", gender=np.array(stored))
         p = next(iter(load_all("amass", tmp_path / "amass", body_model=tmp_path / "smplh").values())).positions[0]
         size[gender] = np.linalg.norm(p[INDEX["left_hip"]] - p[INDEX["left_knee"]])
     assert size["male"] / size["female"] == pytest.approx(1.1, rel=1e-5)
+    assert size["neutral"] / size["female"] == pytest.approx(1.05, rel=1e-5)
 
 
 def test_body_model_kinematics(tmp_path):

@@ -95,6 +95,14 @@ def find(folder: Path, options: Options) -> list[Source]:
     )
 
 
+def _gender(file: np.lib.npyio.NpzFile) -> str:
+    """male, female or neutral; some releases hold bytes, some nothing that is read without pickle."""
+    try:
+        return str(file["gender"].astype(str))
+    except (KeyError, ValueError):
+        return "neutral"
+
+
 def load(source: Source) -> list[Clip]:
     """One motion as a clip; AMASS has z up."""
     path = source.path
@@ -102,7 +110,7 @@ def load(source: Source) -> list[Clip]:
         with np.load(path, allow_pickle=False) as f:
             rate = float(f["mocap_framerate"] if "mocap_framerate" in f.files else f["mocap_frame_rate"])
             poses, trans, betas = (np.asarray(f[k], np.float64) for k in ("poses", "trans", "betas"))
-            gender = str(f["gender"]) if "gender" in f.files and f["gender"].dtype.kind in "US" else "neutral"
+            gender = _gender(f)
     except (OSError, KeyError, ValueError) as e:
         raise ValueError(f"{path}: expected poses, trans, betas and mocap_framerate of AMASS ({e})") from None
     named = [m for m in source.needs if re.search(rf"(^|[^a-z]){gender}", "/".join(m.parts[-2:]).lower())]
