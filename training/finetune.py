@@ -282,6 +282,23 @@ def mean_over_clips(errors: dict[str, list[float]]) -> np.ndarray:
     return np.nanmean(np.array(list(errors.values())), 0)
 
 
+def gains(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Horizon -> gain in percent, with the 95 % bootstrap interval over clips; no interval of one clip."""
+    b, a = np.array(list(before.values())), np.array(list(after.values()))
+    rng, out = np.random.default_rng(0), {}
+    for k, horizon in enumerate(HORIZONS_S):
+        both = np.flatnonzero(np.isfinite(b[:, k]) & np.isfinite(a[:, k]))
+        if not len(both):
+            continue
+        draws = both[rng.integers(len(both), size=(2000, len(both)))]
+        spread = 100.0 * (1.0 - a[draws, k].sum(1) / b[draws, k].sum(1))
+        low, high = np.percentile(spread, [2.5, 97.5]) if len(both) > 1 else (np.nan, np.nan)
+        gain = 100.0 * (1.0 - a[both, k].sum() / b[both, k].sum())
+        out[str(horizon)] = {n: round(float(x), 2) for n, x in (("gain", gain), ("low", low), ("high", high))
+                             if np.isfinite(x)}  # fmt: skip
+    return out
+
+
 def choose_mix(old: AuxMotionModel, new: AuxMotionModel, windows: dict[str, Windows]) -> tuple[float, dict[str, float]]:
     """The best mix on windows that were not trained on, and the mean error in mm of each; no windows: `BLIND_MIX`."""
     if not windows:
@@ -301,8 +318,10 @@ def table(report: dict[str, Any]) -> str:
         lines.append("  ".join([title.ljust(width), *(f"{h:5.1f} s" for h in HORIZONS_S)]))
         lines += ["  ".join([n.ljust(width), *(f"{v:7.1f}" for v in row)]) for n, row in rows.items()]
         lines.append("")
-    gains = report["gain_percent"]
-    lines.append("after against before: " + ", ".join(f"{g:+.1f} % at {h} s" for h, g in gains.items()))
+    lines.append("after against before, on the held-out parts, with the 95 % interval over recordings:")
+    for horizon, g in report["gain_percent"].items():
+        interval = f" ({g['low']:+.1f} to {g['high']:+.1f})" if "low" in g else " (one recording: no interval)"
+        lines.append(f"  {horizon} s: {g['gain']:+.1f} %{interval}")
     return "\n".join(lines)
 
 
@@ -374,7 +393,6 @@ def finetune(
     by_clip = {t: {n: errors_mm(b.infer, w, c.dt_s) for n, b in backends.items()} for t, w in judged.items()}
     means = {t: {n: mean_over_clips(e) for n, e in rows.items()} for t, rows in by_clip.items()}
     first, clip_errors = next(iter(means.values())), next(iter(by_clip.values()))
-    gain = 100.0 * (1.0 - first["after"] / first["before"])
     report = {
         "schema_version": 1,
         "model": {"name": loaded.name, "version": loaded.version, "onnx_sha256": loaded.onnx_sha256},
@@ -389,7 +407,7 @@ def finetune(
         "mix_scores_mm": scores,
         "horizons_s": HORIZONS_S,
         "errors_mm": {t: {n: np.round(e, 2).tolist() for n, e in rows.items()} for t, rows in means.items()},
-        "gain_percent": {str(h): round(float(g), 2) for h, g in zip(HORIZONS_S, gain)},
+        "gain_percent": gains(clip_errors["before"], clip_errors["after"]),
         "clips_mm": {n: {k: np.round(v, 2).tolist() for k, v in clip_errors[n].items()} for n in ("before", "after")},
     }  # fmt: skip
     card = json.loads((out / "model.json").read_text())
@@ -433,8 +451,8 @@ def main(
         print(f"no recording was long enough to choose by: {BLIND_MIX:.0%} of the way to the new weights was taken")
     elif report["mix"] == 0.0:
         print("the recordings taught nothing that holds beyond them: the weights are the old ones")
-    if min(report["gain_percent"].values()) < 0.0:
-        print("worse somewhere on the held-out parts: keep the old model, or record more")
+    if any(g.get("low", g["gain"]) < 0.0 for g in report["gain_percent"].values()):
+        print("not better for certain at every horizon: keep the old model, or record more")
     print(f"written: {out} (model.onnx, model.json, weights.safetensors, finetune.json)")
 
 
