@@ -34,8 +34,10 @@ def trained(tmp_path_factory, judge):
     out = tmp_path_factory.mktemp("study")
     (out / "study.json").write_text(SETTINGS.model_dump_json())
     made = {}
-    for cell in [Cell(a, 0) for a in ("clean", "augment", "both", "mask")] + [Cell("clean", 1), Cell("both", 1)]:
-        made[cell] = study.run_cell(cell, SETTINGS, CLIPS, dict.fromkeys(study.JUDGED, judge), out)
+    for cell in [Cell(a, 0) for a in ("clean", "augment", "both")] + [Cell("clean", 1), Cell("both", 1)]:
+        made[cell] = study.run_cell(cell, SETTINGS, CLIPS, {study.JUDGED[0]: judge}, out)
+        for judged in (made[cell]["judged"], made[cell]["interpolated"]):
+            judged.update(dict.fromkeys(study.JUDGED, judged.get(study.JUDGED[0], {})))
         (out / f"{cell.name}.json").write_text(json.dumps(made[cell]))
     return out, made
 
@@ -148,7 +150,7 @@ def test_a_cell_holds_what_the_tables_need(trained):
     _, made = trained
     both, clean = made[Cell("both", 0)], made[Cell("clean", 0)]
     assert both["forward_passes"] == 6 and clean["forward_passes"] == 2
-    assert clean["interpolated"] and not both["interpolated"]
+    assert clean["interpolated"][study.JUDGED[0]]["leg missing"] and not both["interpolated"][study.JUDGED[0]]
     row = both["judged"]["new_subject"]
     assert len(row["clean"]["all"]) == len(CLIPS) and len(row["clean"]["layers"]) == 2
     assert row["missing 40 %"]["recovered"][0][0] > 0 and row["noise 20 mm on 50 %"]["denoised"][0][0] > 0
