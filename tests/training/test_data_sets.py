@@ -413,13 +413,14 @@ def test_bvh_names(name, plain):
         ("Frame Time", "Frame", "expected a BVH file with CHANNELS and Frame Time"),
         ("LeftUpLeg", "Tail", "no joint named like left_hip; it has: Hips, Spine, "),
         ("OFFSET", "OFSET", "expected a BVH file"),
+        ("CHANNELS 3 Z", "CHANNELS 6 Xposition Yposition Zposition Z", "columns, got"),
     ],
 )
 def test_bvh_bad_files(tmp_path, old, new, says):
     pytest.importorskip("pybvh")
     path = tmp_path / "x.bvh"
     path.write_text(bvh_text(Y_UP, 100.0).replace(old, new))
-    with pytest.raises(ValueError, match=rf"x\.bvh: .*{says}"):
+    with pytest.raises(ValueError, match=rf"x\.bvh.*{says}"):
         load_bvh(path)
 
 
@@ -431,6 +432,10 @@ def test_bvh_names_the_line_and_the_size(tmp_path):
         path.write_text("\n".join([*lines[:-2], lines[-2].replace("90.000000", cell), lines[-1]]))
         with pytest.raises(ValueError, match=rf"x\.bvh, line {len(lines) - 1}: .*{says}"):
             load_bvh(path)
+    path.rename(tmp_path / "x.BVH")
+    with pytest.raises(ValueError, match=r"x\.BVH: expected the ending .bvh in lower case: rename it"):
+        load_all("bvh", tmp_path)
+    (tmp_path / "x.BVH").unlink()
     path.write_text(bvh_text(Y_UP, 7.0))
     with pytest.raises(ValueError, match=r"x\.bvh: no unit .* makes it an adult"):
         load_bvh(path)

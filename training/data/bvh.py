@@ -66,6 +66,9 @@ def find(folder: Path, options: Options) -> list[Source]:
     """All BVH files."""
     root = existing(folder, LAYOUT)
     files = [p for p in root.rglob("*") if p.suffix.lower() == ".bvh"]
+    other = [p for p in files if p.suffix != ".bvh"]
+    if other:
+        raise ValueError(f"{other[0]}: expected the ending .bvh in lower case: rename it")
     return some([Source(p.relative_to(root).with_suffix("").as_posix(), p) for p in files], folder, LAYOUT)
 
 
