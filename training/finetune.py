@@ -83,12 +83,15 @@ def part_of(clip: Clip, from_share: float, to_share: float, gap_s: float = 0.0) 
 def split(clips: list[Clip], config: ModelConfig) -> dict[str, list[Clip]]:
     """Parts of the clips to "train" on, to "choose" the mix by, and "held_out"; a history's time lies between them.
 
-    A clip whose last quarter holds no window is held out, chosen by, or trained on as a whole.
+    A clip whose last quarter holds no window is held out, chosen by, or trained on as a whole; one that holds no window
+    at all is left out.
     """
     gap_s, window_s = config.history_steps * config.dt_s, (config.history_steps + config.future_steps) * config.dt_s
     out: dict[str, list[Clip]] = {"train": [], "choose": [], "held_out": []}
     medium, short = 0, 0
     for clip in clips:
+        if clip.duration_s < window_s:
+            continue
         if (1.0 - HELD_OUT_FROM) * clip.duration_s < window_s:
             out[("train", "choose", "train", "held_out")[short % 4]].append(clip)
             short += 1
@@ -278,8 +281,15 @@ def errors_mm(infer, windows: dict[str, Windows], dt_s: float) -> dict[str, list
 
 
 def mean_over_clips(errors: dict[str, list[float]]) -> np.ndarray:
-    """(horizons,) mm; a horizon at which a clip has no observed joint is averaged over the others."""
-    return np.nanmean(np.array(list(errors.values())), 0)
+    """(horizons,) mm; a horizon at which a clip has no observed joint is averaged over the others, NaN without any."""
+    e = np.array(list(errors.values()))
+    count = np.isfinite(e).sum(0)
+    return np.where(count > 0, np.nansum(e, 0) / np.maximum(count, 1), np.nan)
+
+
+def plain(values) -> list[float | None]:
+    """Rounded for JSON, which has no NaN."""
+    return [round(float(v), 2) if np.isfinite(v) else None for v in values]
 
 
 def gains(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, dict[str, float]]:
@@ -300,11 +310,14 @@ def gains(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict
 
 
 def choose_mix(old: AuxMotionModel, new: AuxMotionModel, windows: dict[str, Windows]) -> tuple[float, dict[str, float]]:
-    """The best mix on windows that were not trained on, and the mean error in mm of each; no windows: `BLIND_MIX`."""
+    """The best mix on windows that were not trained on, and each one's errors in mm, summed over `HORIZONS_S`.
+
+    Without such windows it is `BLIND_MIX`.
+    """
     if not windows:
         return BLIND_MIX, {}
     scores = {
-        m: float(np.nanmean(mean_over_clips(errors_mm(torch_infer(mixed(old, new, m)), windows, old.config.dt_s))))
+        m: float(np.nansum(mean_over_clips(errors_mm(torch_infer(mixed(old, new, m)), windows, old.config.dt_s))))
         for m in MIXES
     }
     return min(scores, key=scores.__getitem__), {str(m): round(s, 3) for m, s in scores.items()}
@@ -316,7 +329,10 @@ def table(report: dict[str, Any]) -> str:
     for title, rows in report["errors_mm"].items():
         width = max(len(title), *(len(n) for n in rows))
         lines.append("  ".join([title.ljust(width), *(f"{h:5.1f} s" for h in HORIZONS_S)]))
-        lines += ["  ".join([n.ljust(width), *(f"{v:7.1f}" for v in row)]) for n, row in rows.items()]
+        lines += [
+            "  ".join([n.ljust(width), *("      -" if v is None else f"{v:7.1f}" for v in row)])
+            for n, row in rows.items()
+        ]
         lines.append("")
     lines.append("after against before, on the held-out parts, with the 95 % interval over recordings:")
     for horizon, g in report["gain_percent"].items():
@@ -406,9 +422,9 @@ def finetune(
         "mix": share,
         "mix_scores_mm": scores,
         "horizons_s": HORIZONS_S,
-        "errors_mm": {t: {n: np.round(e, 2).tolist() for n, e in rows.items()} for t, rows in means.items()},
+        "errors_mm": {t: {n: plain(e) for n, e in rows.items()} for t, rows in means.items()},
         "gain_percent": gains(clip_errors["before"], clip_errors["after"]),
-        "clips_mm": {n: {k: np.round(v, 2).tolist() for k, v in clip_errors[n].items()} for n in ("before", "after")},
+        "clips_mm": {n: {k: plain(v) for k, v in clip_errors[n].items()} for n in ("before", "after")},
     }  # fmt: skip
     card = json.loads((out / "model.json").read_text())
     before, terms = loaded.training, "; ".join(sorted({x.licence for x in clips}))
@@ -420,7 +436,7 @@ def finetune(
         "mix": share,
     }
     card["metrics"] = {"split": f"last {1 - HELD_OUT_FROM:.0%} of each own recording", "unit": "mm", **{
-        f"{n}@{h}": round(float(e), 2) for n in ("before", "after") for h, e in zip(HORIZONS_S, first[n])
+        f"{n}@{h}": e for n in ("before", "after") for h, e in zip(HORIZONS_S, plain(first[n]))
     }}  # fmt: skip
     (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
     (out / "finetune.json").write_text(json.dumps(report, indent=1) + "\n")

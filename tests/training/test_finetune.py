@@ -98,7 +98,7 @@ def run(*args: object) -> tuple[int, str]:
 @pytest.mark.parametrize("seconds", [4.0, 8.0, 30.0])
 def test_parts_share_no_frame(seconds):
     clips = [clip(k, seconds) for k in range(8)]
-    parts = split(clips, CONFIG)
+    parts = split([x for c in clips for x in (clip(99, 1.0), c)], CONFIG)  # one without a window takes no turn
     assert all(parts[p] for p in parts), "each part has recordings"
     for whole in clips:
         spans = sorted(
@@ -167,6 +167,13 @@ def test_gains_have_an_interval_over_recordings():
     assert g["0.2"] == {"gain": 10.0, "low": 10.0, "high": 10.0} and g["0.6"]["high"] == -10.0
     assert g["0.4"]["low"] < 0.0 == g["0.4"]["gain"] < g["0.4"]["high"]
     assert g["0.8"] == {"gain": 50.0} and "1.0" not in g
+
+
+def test_means_leave_out_what_nobody_saw():
+    mean = module.mean_over_clips({"a": [1.0, np.nan, np.nan], "b": [3.0, 5.0, np.nan]})
+    assert module.plain(mean) == [2.0, 5.0, None]
+    report = {"errors_mm": {"held": {"before": [1.0, None, 2.0, 3.0, 4.0]}}, "gain_percent": {"0.2": {"gain": 1.0}}}
+    assert "1.0        -" in module.table(report) and "+1.0 % (one recording: no interval)" in module.table(report)
 
 
 def test_mixes_lie_between_old_and_new(base):
