@@ -68,10 +68,11 @@ def card(model_dir: Path) -> str:
         )
         worse = f"**Worse than the best baseline by more than 5 %:** {listed}."
     t = m["training"]
+    before = t.get("steps_before", 0)
     note = (
-        f"{t['steps']} steps of {t['batch']} windows, seed {t['seed']}, on {t.get('device', 'cpu')}"
-        f" in {t.get('minutes', 0):.0f} minutes, with "
-        f"`python -m training.train --config training/configs/{m['name']}.yaml`."
+        f"{before + t['steps']} steps of {t['batch']} windows, seed {t['seed']}, on {t.get('device', 'cpu')}"
+        f" in {t.get('minutes', 0):.0f} minutes, with `training.train` and `training/configs/{m['name']}.yaml`"
+        + (f", the last {t['steps']} with `{m['name']}_gaps.yaml`." if before else ".")
     )
     robust = [
         f"| {r['what']} | "

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.resample import resample
 from aux_motion_core.skeleton import INDEX, N_JOINTS
+
+_DT_S = 0.04  # the grid of the deployed model; gaps are counted on it
 
 
 def _joints(*names: str) -> np.ndarray:
@@ -72,6 +76,8 @@ class CorruptionConfig:
     structured_share: float = 0.5  # of masked samples: what trackers do, not random joint-frames
     tracker_noise_share: float = 0.6  # of noised samples: what trackers do, not the paper's noise
     masked_and_noised_share: float = 0.4  # of masked samples: they carry tracker noise as well
+    newest_gone_share: float = 0.0  # of masked samples: every joint lacks its newest frames, few or none
+    interpolated_share: float = 0.0  # of masked samples: short gaps arrive interpolated, as from the node's resampling
     noised_and_masked_share: float = 0.4  # of noised samples: they also lack what trackers lack
 
 
@@ -103,6 +109,21 @@ def structured_mask(rng: np.random.Generator, shape: tuple[int, int, int]) -> np
     frames = np.where(rng.random((n, 1)) < 0.5, frames, late) & (pick[:, 2] < 0.5)[:, None]
     frames[:, -1] = False
     return observed & ~frames[..., None]
+
+
+def newest_gone(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
+    """Observed mask (batch, steps, joints): each joint was last seen none to some frames ago, on its own."""
+    n, steps, joints = shape
+    lost = rng.geometric(rng.uniform(0.3, 0.9, (n, 1)), (n, joints)) - 1
+    return np.arange(steps)[None, :, None] < steps - np.minimum(lost, steps - 1)[:, None]
+
+
+def interpolate(windows: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows and masks after the node's resampling: gaps up to its `max_gap_s` are filled."""
+    steps, gap_s = windows.shape[1], PredictorConfig().max_gap_s
+    stamps_s = _DT_S * np.arange(1 - steps, 1)
+    cuts = [resample(stamps_s, w, m, 0.0, _DT_S, steps, gap_s) for w, m in zip(windows, observed)]
+    return np.stack([w for w, _ in cuts]), np.stack([m for _, m in cuts])
 
 
 def tracker_noise(rng: np.random.Generator, windows: np.ndarray) -> np.ndarray:
@@ -158,10 +179,17 @@ def corrupt_masked(
     ratio = rng.uniform(c.mask_low, c.mask_high, n)
     structured = (rng.random(n) < c.structured_share)[:, None, None]
     observed = np.where(structured, structured_mask(rng, shape), ~random_joint_frames(rng, shape, ratio))
+    if c.newest_gone_share:
+        late = (rng.random(n) < c.newest_gone_share)[:, None, None]
+        observed &= newest_gone(rng, shape) | ~late
     empty = ~observed.any((1, 2))
     observed[empty, -1] = True
     noisy = (rng.random(n) < c.masked_and_noised_share)[:, None, None, None]
-    return np.where(noisy, tracker_noise(rng, windows), windows), observed
+    masked = np.where(noisy, tracker_noise(rng, windows), windows)
+    if c.interpolated_share:
+        filled = np.flatnonzero(rng.random(n) < c.interpolated_share)
+        masked[filled], observed[filled] = interpolate(masked[filled], observed[filled])
+    return masked, observed
 
 
 def corrupt_noised(

@@ -38,7 +38,9 @@ def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
     config = TrainConfig.model_validate(state["config"])
     model = AuxMotionModel(config.model)
     model.load_state_dict(state["average"])
-    return model.eval(), config, {k: state[k] for k in ("step", "history", "minutes", "device")}
+    run = {"steps_before": 0, "minutes_before": 0.0}
+    run |= {k: state[k] for k in ("step", "history", "minutes", "device", *run) if k in state}
+    return model.eval(), config, run
 
 
 def write_onnx(model: AuxMotionModel, path: Path) -> None:
@@ -129,7 +131,8 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
             "licence": "free for research and products; the data itself may not be resold",
             "split": "training/splits: train",
             "steps": run["step"],
-            "minutes": round(run["minutes"], 1),
+            "steps_before": run["steps_before"],
+            "minutes": round(run["minutes"] + run["minutes_before"], 1),
             "device": run["device"],
             "batch": config.batch,
             "seed": config.seed,

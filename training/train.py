@@ -294,8 +294,8 @@ def save_atomically(state: dict, path: Path) -> None:
     write_atomically(path, lambda f: torch.save(state, f))
 
 
-def load_checkpoint(path: Path, config: TrainConfig, device: torch.device) -> dict:
-    """The state that a run goes on from.
+def load_checkpoint(path: Path, config: TrainConfig | None, device: torch.device) -> dict:
+    """The state that a run goes on from; None for `config` takes any settings.
 
     Raises:
         SystemExit: it is no checkpoint, of another version, or of a run with other settings.
@@ -308,6 +308,8 @@ def load_checkpoint(path: Path, config: TrainConfig, device: torch.device) -> di
     version = state.get("version") if isinstance(state, dict) else None
     if version != CHECKPOINT_VERSION:
         raise SystemExit(f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, got {version}; {again}")
+    if config is None:
+        return state
     now, was = (c.model_dump(mode="json") for c in (config, TrainConfig.model_validate(state["config"])))
     other = [k for k in now if k not in ("steps", "validate_every", "loaders") and now[k] != was[k]]
     if other:
@@ -355,12 +357,14 @@ def train(
     out: Path,
     resume: bool = True,
     at_validation: Callable[[int, AuxMotionModel], dict[str, float]] | None = None,
+    start_from: Path | None = None,
 ) -> Path:
     """Train, validate and write `checkpoint.pt` and `metrics.json` under `out`; returns the checkpoint's path.
 
     Args:
         validation: clips that are only looked at; none: `metrics.json` holds the losses alone.
         at_validation: what else goes into `metrics.json`, of (steps done, model).
+        start_from: a checkpoint whose averaged weights, with the model's settings, a new run begins with.
 
     Raises:
         SystemExit: a loss that is no number, a checkpoint that cannot be written or gone on from.
@@ -379,10 +383,17 @@ def train(
     sampler = WindowSampler(
         clips, config.model.history_steps, config.model.future_steps, config.model.dt_s, config.sampler
     )
+    before: dict = {}
+    if start_from:
+        before = load_checkpoint(start_from, None, device)
+        config.model = TrainConfig.model_validate(before["config"]).model
+        config.model.still_shrink = 0.0  # was fitted for those weights
     if not np.any(config.model.rest_pose):
         rest = sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1].mean(0)
         config.model.rest_pose = rest.tolist()
     model = AuxMotionModel(config.model).to(device)
+    if before:
+        model.load_state_dict(before["average"])
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
         model.parameters(),
@@ -420,6 +431,8 @@ def train(
                 "step": step,
                 "history": history,
                 "minutes": minutes + (time.monotonic() - started) / 60,
+                "steps_before": before.get("step", 0) + before.get("steps_before", 0),
+                "minutes_before": before.get("minutes", 0.0) + before.get("minutes_before", 0.0),
                 "device": f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type,
             },
             checkpoint,
@@ -509,6 +522,7 @@ def main(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,
+    start_from: Annotated[Path | None, typer.Option(help="begin with the weights of this checkpoint")] = None,
     steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
@@ -526,7 +540,7 @@ def main(
         training, validation = (
             [c for c in clips if c.action not in settings.leave_out] for clips in (training, validation)
         )
-        train(settings, training, validation, out or Path("build/training") / settings.name, resume)
+        train(settings, training, validation, out or Path("build/training") / settings.name, resume, None, start_from)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.train: {e}") from None
     finally:

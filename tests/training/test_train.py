@@ -422,6 +422,32 @@ def test_corruption_leaves_something_to_see():
     assert 0.18 < seen.mean((1, 2)).min() and seen.mean((1, 2)).max() < 0.82
 
 
+def test_gaps_come_as_the_resampling_leaves_them():
+    rng = np.random.default_rng(0)
+    windows = np.arange(10)[None, :, None, None] * np.ones((200, 1, 20, 3))
+    c = CorruptionConfig(structured_share=0.0, masked_and_noised_share=0.0, interpolated_share=1.0)
+    values, seen = corrupt_masked(rng, windows, c)
+    assert np.allclose(values[seen], windows[seen]) and (values[~seen] == 0.0).all()
+    plain = corrupt_masked(rng, windows, CorruptionConfig(structured_share=0.0))[1]
+    assert seen.mean() > 1.3 * plain.mean()
+    c = CorruptionConfig(mask_low=0.0, mask_high=0.0, structured_share=0.0, newest_gone_share=1.0)
+    seen = corrupt_masked(rng, windows, c)[1]
+    newest = seen[:, ::-1].argmax(1)
+    assert (seen.sum(1) == 10 - newest).all()  # once seen, seen all the time before
+    assert 0.3 < (newest > 0).mean() < 0.7
+
+
+def test_a_run_can_start_from_another(tmp_path):
+    first = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "first")
+    second = train.train(config(seed=1), CLIPS[:3], CLIPS[3:], tmp_path / "second", start_from=first)
+    was, now = (torch.load(p, weights_only=True) for p in (first, second))
+    assert (now["step"], now["steps_before"], was["steps_before"]) == (6, 6, 0)
+    far = train.train(config(seed=1), CLIPS[:3], CLIPS[3:], tmp_path / "far")
+    other = torch.load(far, weights_only=True)["average"]
+    name = "encode.weight"
+    assert (now["average"][name] - was["average"][name]).norm() < 0.5 * (now["average"][name] - other[name]).norm()
+
+
 def test_an_export_agrees_with_torch_and_loads(tmp_path):
     checkpoint = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "run")
     worst = export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3")
