@@ -55,11 +55,9 @@ def errors(sequence: Sequence, protocol: Protocol, predict: Predictor) -> np.nda
 def fit_tau(sequences: list[Sequence], protocol: Protocol) -> float:
     """The decay in rows, on a grid of ratio 1.25, whose mean error over the reported frames is least."""
     grid = [1.25**k for k in range(25)]
-    some = [Sequence(s.name, s.action, s.positions) for s in sequences]
-
     def score(tau: float) -> float:
         predict = gliding(protocol.future, tau)
-        all_errors = np.concatenate([errors(s, protocol, predict)[::10] for s in some])
+        all_errors = np.concatenate([errors(s, protocol, predict)[::10] for s in sequences])
         return float(all_errors[:, list(protocol.frames)].mean())
 
     return min(grid, key=score)
@@ -100,8 +98,8 @@ def time_note(dataset: str) -> str:
         return f"The papers' {p.labels_ms[0]} ms are true time: a row is {1000 * p.row_s:.0f} ms."
     last = round(1000 * (p.frames[-1] + 1) * p.row_s)
     return (
-        f"The papers' {p.labels_ms[0]} ms are {true} ms, and their {p.labels_ms[-1]} ms are {last} ms: the files are at "
-        f"120 Hz, every second row makes 60 Hz, and the papers label it as 25 Hz. Their mm are 1.24 true ones."
+        f"The papers' {p.labels_ms[0]} ms are {true} ms, and their {p.labels_ms[-1]} ms are {last} ms: the files are at"
+        f" 120 Hz, every second row makes 60 Hz, and the papers label it as 25 Hz. Their mm: 1.24 are one true mm."
     )
 
 
@@ -127,7 +125,8 @@ def table(result: dict) -> str:
         *rows,
     ]
     if result["actions_missing"]:
-        lines += ["", f"No test files here of: {', '.join(result['actions_missing'])}. Published averages include them."]
+        missing = ", ".join(result["actions_missing"])
+        lines += ["", f"No test files here of: {missing}. Published averages include them."]
     return "\n".join(lines) + "\n"
 
 
@@ -143,6 +142,8 @@ def make_predictor(name: str, dataset: str, data: Path) -> tuple[Predictor, dict
         return gliding(protocol.future, tau), {"tau_rows": round(tau, 2), "fitted_on": "the training files"}
     from training.benchmark_train import load_checkpoint
 
+    if not Path(name).is_dir():
+        raise ValueError(f"{name}: expected zero_velocity, constant_velocity, damped, or a checkpoint's folder")
     return load_checkpoint(Path(name), dataset)
 
 

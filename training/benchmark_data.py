@@ -14,8 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from training.data import cmu, h36m, threedpw
 from training.data.archives import ARCHIVES, unpack
-from training.data.sources import skeletons_file
-from training.data.sources import Options
+from training.data.sources import Options, skeletons_file
 
 HISTORY = 10
 
@@ -29,12 +28,11 @@ class Protocol:
         labels_ms: what the papers call them.
         row_s: true time between two rows.
         stride: every how many-th row of a file is taken, row 0 included.
-        joints: joints of the skeleton; errors are averaged over all of them, but `left_out`.
+        joints: joints of the skeleton; errors are averaged over all of them.
         predicted: joints that a predictor sees and predicts.
         copies: joint -> the predicted joint that its error copies; all others count as right.
-        left_out: joints that the mean leaves out.
         actions: those of the papers, where they report by action.
-        test_actions: those whose test files are needed here.
+        skipped: first rows of each test sequence that no window holds (methods with a longer history saw them).
     """
 
     future: int
@@ -45,13 +43,13 @@ class Protocol:
     joints: int
     predicted: tuple[int, ...]
     copies: dict[int, int]
-    left_out: tuple[int, ...]
     actions: tuple[str, ...]
+    skipped: int = 0
 
     def weights(self) -> np.ndarray:
         """(predicted,) share of each predicted joint in the mean."""
         count = np.array([1.0 + sum(v == j for v in self.copies.values()) for j in self.predicted])
-        return count / (self.joints - len(self.left_out))
+        return count / self.joints
 
 
 def _all_but(joints: int, *left_out: int) -> tuple[int, ...]:
@@ -70,7 +68,6 @@ PROTOCOLS: dict[str, Protocol] = {
         joints=38,
         predicted=_all_but(38, 0, 1, 2, 7, 8, 13, *CMU_COPIES),
         copies=CMU_COPIES,
-        left_out=(),
         actions=(
             "basketball", "basketball_signal", "directing_traffic", "jumping", "running", "soccer", "walking",
             "washwindow",
@@ -85,7 +82,6 @@ PROTOCOLS: dict[str, Protocol] = {
         joints=32,
         predicted=_all_but(32, 0, 1, 6, 11, *H36M_COPIES),
         copies=H36M_COPIES,
-        left_out=(),
         actions=h36m.ACTIONS,
     ),
     "3dpw": Protocol(
@@ -97,13 +93,13 @@ PROTOCOLS: dict[str, Protocol] = {
         joints=24,
         predicted=tuple(range(1, 24)),
         copies={},
-        left_out=(0,),
         actions=("all",),
+        skipped=40,
     ),
 }  # fmt: skip
 
 #: what a split is called -> the subjects of Human3.6M in it
-H36M_SUBJECTS = {"train": ("S1", "S6", "S7", "S8", "S9"), "test": ("S5",), "validation": ("S11",)}
+H36M_SUBJECTS = {"train": ("S1", "S6", "S7", "S8", "S9"), "test": ("S5",)}
 
 
 @dataclass(frozen=True)
@@ -168,13 +164,14 @@ def _some(found: list[Sequence], folder: Path, layout: str) -> list[Sequence]:
 
 
 def load_sequences(dataset: str, data: Path, split: str) -> list[Sequence]:
-    """All sequences of a split.
+    """All sequences of a split, `train` or `test`.
 
     Raises:
         FileNotFoundError: nothing of the kind there; says the layout.
         ValueError: a damaged file; names file and line.
     """
-    return LOADERS[dataset](Path(data), split)
+    found, skipped = LOADERS[dataset](Path(data), split), PROTOCOLS[dataset].skipped if split == "test" else 0
+    return [Sequence(s.name, s.action, s.positions[skipped:]) for s in found]
 
 
 def windows(sequence: Sequence, protocol: Protocol) -> np.ndarray:
