@@ -96,6 +96,7 @@ setup(
             "torch>=2.7,<3",
             "onnx>=1.16,<2",
             "onnxscript>=0.3,<1",
+            "pybvh>=0.9,<0.10",
             "safetensors>=0.4,<1",
             "tensorboard>=2.12,<3",
         ],
