@@ -9,11 +9,9 @@ batch when it needs it, passes forward once for each task, attention written out
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -57,18 +55,19 @@ class OnePass(Loop):
         self.tasks = Tasks(self.model, bf16_on="cuda" if on_cuda and config.bf16 else None)
         if config.compile:
             self.tasks.compile()
+        self.pool = ThreadPoolExecutor(1)
+        self.pending = self.pool.submit(self.load, 0)
 
     def turn(self, steps: int) -> None:
-        with ThreadPoolExecutor(1) as pool:
-            pending = pool.submit(self.load, self.step)
-            for step in range(self.step, self.step + steps):
-                batch = pending.result()
-                pending = pool.submit(self.load, step + 1)
-                loss = self.tasks(batch)
-                self.optimiser.zero_grad(set_to_none=True)
-                (loss["predict"] + loss["mask"] + loss["denoise"]).backward()
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-                self.optimiser.step()
+        for step in range(self.step, self.step + steps):
+            batch = self.pending.result()
+            self.pending = self.pool.submit(self.load, step + 1)
+            loss = self.tasks(batch)
+            self.optimiser.zero_grad(set_to_none=True)
+            (loss["predict"] + loss["mask"] + loss["denoise"]).backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            self.optimiser.step()
+        self.step += steps
 
 
 class ThreePasses(Loop):
@@ -92,6 +91,7 @@ class ThreePasses(Loop):
                 total.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm, foreach=False)
                 self.optimiser.step()
+            self.step += steps
         finally:
             training.model.attend = usual
 
@@ -110,22 +110,21 @@ class ThreePasses(Loop):
         return future + (past * gap).sum() / gap.sum().clamp(min=1.0)
 
 
-def samples_per_s(loop: Loop, steps: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def samples_per_s(loop: Loop, steps: int) -> float:
     """Of one turn."""
     wait = torch.cuda.synchronize if loop.device.type == "cuda" else lambda: None
     wait()
-    began = clock()
+    began = time.perf_counter()
     loop.turn(steps)
-    loop.step += steps
     wait()
-    return steps * (loop.config.batch // 3) * 3 / (clock() - began)
+    return steps * (loop.config.batch // 3) * 3 / (time.perf_counter() - began)
 
 
 def bench(config: TrainConfig, clips: list, turns: int, steps: int) -> dict:
     """Medians over turns, taken one after the other so that what else the machine does meets both."""
-    device = processes()[2]
     m = config.model
     sampler = WindowSampler(clips, m.history_steps, m.future_steps, m.dt_s, config.sampler)
+    device = processes()[2]
     loops = {"one_pass": OnePass(sampler, config, device), "three_passes": ThreePasses(sampler, config, device)}
     for loop in loops.values():
         loop.turn(2)  # warm up; compile
@@ -133,21 +132,11 @@ def bench(config: TrainConfig, clips: list, turns: int, steps: int) -> dict:
     for _ in range(turns):
         for name, loop in loops.items():
             rates[name].append(samples_per_s(loop, steps))
-    median = {n: statistics.median(v) for n, v in rates.items()}
-    gpu = device.type == "cuda"
+    loops["one_pass"].pool.shutdown()
+    median = {n: round(statistics.median(v), 1) for n, v in rates.items()}
     return {
-        "schema_version": 1,
-        "command": "python -m training.bench_loop",
-        "device": torch.cuda.get_device_name() if gpu else f"{platform.machine()} CPU",
-        "threads": torch.get_num_threads(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch": torch.__version__,
-        "compiled": config.compile,
-        "bf16": config.bf16 and gpu,
         "batch": config.batch // 3 * 3,
-        "turns": turns,
-        "steps_a_turn": steps,
-        "samples_per_s": {n: round(v, 1) for n, v in median.items()},
+        "samples_per_s": median,
         "samples_per_s_by_turn": {n: [round(x, 1) for x in v] for n, v in rates.items()},
         "faster": round(median["one_pass"] / median["three_passes"], 2),
     }
@@ -161,22 +150,40 @@ def main(
     ),
     turns: Annotated[int, typer.Option(min=1)] = 5,
     steps: Annotated[int, typer.Option(min=1, help="a turn")] = 10,
+    batch: Annotated[tuple[int, int], typer.Option(help="two sizes: samples per step")] = (12, 126),
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
     """Samples per second of the loop, and of a straightforward one."""
     try:
         if threads:
             torch.set_num_threads(threads)
-        report = bench(read_config(config), load_split(data, "train"), turns, steps)
+        if min(batch) < 3:
+            raise ValueError(f"--batch: expected 3 samples or more, one for each task, got {min(batch)}")
+        settings, clips = read_config(config), load_split(data, "train")
+        rows = [bench(settings.model_copy(update={"batch": b}), clips, turns, steps) for b in batch]
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.bench_loop: {e}") from None
+    device = processes()[2]
+    report = {
+        "schema_version": 1,
+        "command": "python -m training.bench_loop",
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()} CPU",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "compiled": settings.compile,
+        "bf16": settings.bf16 and device.type == "cuda",
+        "turns": turns,
+        "steps_a_turn": steps,
+        "batches": rows,
+    }
     json_path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(json_path, lambda f: f.write((json.dumps(report, indent=1) + "\n").encode()))
-    rates = report["samples_per_s"]
-    print(
-        f"{rates['one_pass']} samples/s, three passes {rates['three_passes']}: {report['faster']} times; "
-        f"{report['device']}, {report['threads']} threads. Written: {json_path}"
-    )
+    print(f"{report['device']}, {report['threads']} threads")
+    for row in rows:
+        rate = row["samples_per_s"]
+        one, three = rate["one_pass"], rate["three_passes"]
+        print(f"batch {row['batch']:4d}: {one} samples/s in one pass, {three} in three: {row['faster']} times")
+    print(f"written: {json_path}")
 
 
 if __name__ == "__main__":
