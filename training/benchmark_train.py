@@ -298,7 +298,7 @@ class Run:
         with torch.no_grad():
             for a, b in zip(self.mean.state_dict().values(), self.model.state_dict().values(), strict=True):
                 a.lerp_(b, 1 - keep) if a.is_floating_point() else a.copy_(b)
-        return float(loss)
+        return float(loss.detach())
 
 
 def score(result: dict) -> float:
