@@ -121,7 +121,9 @@ def table(head: list[str], rows: list[list]) -> str:
         if isinstance(x, dict):
             s = f"{x['percent']:+.1f} ({x['low']:+.1f} to {x['high']:+.1f})"
             return f"**{s}**" if x["low"] > 0 or x["high"] < 0 else s
-        return f"{x:.1f}" if isinstance(x, float) else str(x)
+        if isinstance(x, float):
+            return f"{x:.1f}" if abs(x) > 1 else f"{x:.2f}"  # mm, or a cosine
+        return str(x)
 
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(text(x) for x in line) + " |" for line in lines)
@@ -132,111 +134,85 @@ def figures(r: Results) -> dict:
     out: dict = {}
     steps = {a: Cell(a, 0) for a in ARMS}
     passes = {a: Cell(a, 0, equal_passes=a in PASSES) for a in ARMS}
+
+    def line(cell: Cell, columns: dict[str, str] | list[str], *what, **how) -> dict:
+        """A row of means: {column: mm} of {column: condition}, and how many seeds there are."""
+        columns = columns if isinstance(columns, dict) else dict(zip(columns, columns))
+        each = {k: r.errors(cell, c, *what, **how) for k, c in columns.items()}
+        return {"seeds": max(map(len, each.values())), **{k: mean(e) for k, e in each.items()}}
+
+    def versus(a: Cell, b: Cell, columns: dict[str, str], fill: bool = False) -> dict:
+        """A row of paired differences of a from b; `fill`: b with its gaps interpolated."""
+        return {k: paired(r.errors(a, c), r.errors(b, c, fill=fill)) for k, c in columns.items()}
+
+    filled = "clean, gaps interpolated"
+    gaps = {k: COLUMNS[k] for k in GAPS}
     for name, arms in (("equal update steps", steps), ("equal forward passes", passes)):
         for horizon_s in (0.4, 1.0):
-            rows = {
-                a: {k: mean(r.errors(cell, c, horizon_s=horizon_s)) for k, c in COLUMNS.items()}
-                for a, cell in arms.items()
+            out[f"{name}, {horizon_s} s"] = {
+                **{a: line(cell, COLUMNS, horizon_s=horizon_s) for a, cell in arms.items()},
+                filled: line(arms["clean"], gaps, horizon_s=horizon_s, fill=True),
             }
-            rows["clean, gaps interpolated"] = {
-                k: mean(r.errors(arms["clean"], c, horizon_s=horizon_s, fill=True)) for k, c in COLUMNS.items()
-            }
-            out[f"{name}, {horizon_s} s"] = rows
-        versus = {
-            f"{a} against {b}": {k: paired(r.errors(arms[a], c), r.errors(arms[b], c)) for k, c in COLUMNS.items()}
-            for a, b in (
-                *((a, "clean") for a in ARMS if a != "clean"),
-                ("both", "augment"),
-                ("both", "detached"),
-                ("past_only", "clean"),
-            )
+        pairs = [(a, "clean") for a in ARMS if a != "clean"] + [("both", "augment"), ("both", "detached")]
+        out[f"{name}, paired, percent at 0.4 s"] = {
+            **{f"{a} against {b}": versus(arms[a], arms[b], COLUMNS) for a, b in pairs},
+            **{f"{a} against {filled}": versus(arms[a], arms["clean"], gaps, True) for a in ("both", "augment")},
         }
-        versus["both against clean, gaps interpolated"] = {
-            k: paired(r.errors(arms["both"], c), r.errors(arms["clean"], c, fill=True)) for k, c in COLUMNS.items()
-        }
-        versus["augment against clean, gaps interpolated"] = {
-            k: paired(r.errors(arms["augment"], c), r.errors(arms["clean"], c, fill=True)) for k, c in COLUMNS.items()
-        }
-        out[f"{name}, paired, percent at 0.4 s"] = versus
-    hiding = [k for k in GAPS if k != "40 % of frames"]  # at the newest step, that is
+    hiding = {k: c for k, c in gaps.items() if k != "40 % of frames"}  # at the newest step, that is
     for what in ("seen", "unseen"):
         out[f"{what} joints, 0.4 s"] = {
-            **{a: {k: mean(r.errors(steps[a], COLUMNS[k], what)) for k in hiding} for a in ARMS},
-            "clean, gaps interpolated": {
-                k: mean(r.errors(steps["clean"], COLUMNS[k], what, fill=True)) for k in hiding
-            },
+            **{a: line(steps[a], hiding, what) for a in ARMS},
+            filled: line(steps["clean"], hiding, what, fill=True),
         }
     out["joint-frames missing, 0.4 s"] = {
-        **{a: {c: mean(r.errors(steps[a], c)) for c in MISSING} for a in ARMS},
-        "clean, gaps interpolated": {c: mean(r.errors(steps["clean"], c, fill=True)) for c in MISSING},
+        **{a: line(steps[a], MISSING) for a in ARMS},
+        filled: line(steps["clean"], MISSING, fill=True),
     }
-    out["noise, 0.4 s"] = {a: {c: mean(r.errors(steps[a], c)) for c in NOISES} for a in ARMS}
-    recovering = ("mask", "both", "past_only", "detached")
+    out["noise, 0.4 s"] = {a: line(steps[a], NOISES) for a in ARMS}
     out["recovered past, mm"] = {
-        **{a: {k: mean(r.errors(steps[a], COLUMNS[k], "recovered")) for k in GAPS} for a in recovering},
-        "interpolated": {k: mean(r.errors(steps["clean"], COLUMNS[k], "recovered", fill=True)) for k in GAPS},
+        **{a: line(steps[a], gaps, "recovered") for a in ("mask", "both", "past_only", "detached")},
+        "interpolated": line(steps["clean"], gaps, "recovered", fill=True),
     }
     out["denoised past, mm"] = {
-        **{
-            a: {c: mean(r.errors(steps[a], c, "denoised")) for c in NOISES}
-            for a in ("denoise", "both", "past_only", "detached")
-        },
-        "the input": {c: mean(r.errors(steps["both"], c, "input")) for c in NOISES},
+        **{a: line(steps[a], NOISES, "denoised") for a in ("denoise", "both", "past_only", "detached")},
+        "the input": line(steps["both"], NOISES, "input"),
     }
-    sweep = ("clean", "40 % missing", "70 % missing", "four joints")
-    out["mask ratio, validation clips, 0.4 s"] = {
-        label: {k: mean(r.errors(cell, COLUMNS[k], tiers=[CHOSEN])) for k in sweep}
-        for label, cell in {
-            **{f"{x:.0%}": Cell("mask", 0, mask=x) for x in MASK_RATIOS},
-            "30 to 70 %": steps["mask"],
-        }.items()
-    }
-    sweep = ("clean", "noise 20 mm", "noise 50 mm", "noise 100 mm")
-    out["noise ratio, validation clips, 0.4 s"] = {
-        label: {k: mean(r.errors(cell, COLUMNS[k], tiers=[CHOSEN])) for k in sweep}
-        for label, cell in {
-            **{f"{x:.0%}": Cell("denoise", 0, noise=x) for x in NOISE_RATIOS},
-            "20 to 60 %": steps["denoise"],
-        }.items()
-    }
-    some = ("clean", "40 % missing", "a leg", "COCO-17", "noise 50 mm")
+    ratios = {f"{x:.0%}": Cell("mask", 0, mask=x) for x in MASK_RATIOS} | {"30 to 70 %": steps["mask"]}
+    some = {k: COLUMNS[k] for k in ("clean", "40 % missing", "70 % missing", "four joints")}
+    out["mask ratio, validation clips, 0.4 s"] = {k: line(cell, some, tiers=[CHOSEN]) for k, cell in ratios.items()}
+    ratios = {f"{x:.0%}": Cell("denoise", 0, noise=x) for x in NOISE_RATIOS} | {"20 to 60 %": steps["denoise"]}
+    some = {k: COLUMNS[k] for k in ("clean", "noise 20 mm", "noise 50 mm", "noise 100 mm")}
+    out["noise ratio, validation clips, 0.4 s"] = {k: line(cell, some, tiers=[CHOSEN]) for k, cell in ratios.items()}
+    some = {k: COLUMNS[k] for k in ("clean", "40 % missing", "a leg", "COCO-17", "noise 50 mm")}
+    shares = {f"{x:.0%}": {a: Cell(a, 0, data=x) for a in ("clean", "augment", "both")} for x in (*DATA_SHARES, 1.0)}
     out["share of the training clips, 0.4 s"] = {
-        f"{a}, {share:.0%}": {k: mean(r.errors(Cell(a, 0, data=share), COLUMNS[k])) for k in some}
-        for share in (*DATA_SHARES, 1.0)
-        for a in ("clean", "augment", "both")
+        f"{a}, {share}": line(cell, some) for share, arms in shares.items() for a, cell in arms.items()
     }
     out["share of the training clips, paired, percent at 0.4 s"] = {
-        f"both against {b}, {share:.0%}": {
-            k: paired(r.errors(Cell("both", 0, data=share), COLUMNS[k]), r.errors(Cell(b, 0, data=share), COLUMNS[k]))
-            for k in some
-        }
-        for share in (*DATA_SHARES, 1.0)
+        f"both against {b}, {share}": versus(arms["both"], arms[b], some)
+        for share, arms in shares.items()
         for b in ("clean", "augment")
     }
     out["masks as trackers leave them, paired, percent at 0.4 s"] = {
-        "both, half of the masks structured, against both": {
-            k: paired(r.errors(Cell("both", 0, structured=True), c), r.errors(steps["both"], c))
-            for k, c in COLUMNS.items()
-        }
+        "both, half of the masks structured, against both": versus(
+            Cell("both", 0, structured=True), steps["both"], COLUMNS
+        )
     }
-    done = [r.cells[c] for c in (Cell("both", s) for s in r.study.seeds) if c in r.cells]
-    pairs = [k for k in (done[0]["history"][-1] if done else {}) if "~" in k]
+    done = {a: [r.cells[c] for c in (Cell(a, s) for s in r.study.seeds) if c in r.cells] for a in ARMS}
+    history = [d["history"] for d in done["both"]]
     out["gradient cosine over training (both)"] = {
-        f"{25 * (i + 1)} % of the steps": {
-            k: round(float(np.mean([d["history"][i][k] for d in done])), 3) for k in pairs
+        f"{100 * (i + 1) // len(history[0])} % of the steps": {
+            k: round(float(np.mean([h[i][k] for h in history])), 2) for k in history[0][i] if "~" in k
         }
-        for i in range(min((len(d["history"]) for d in done), default=0))
+        for i in range(len(history[0]) if history else 0)
     }
-    layers = {}
-    for arm in ARMS:
-        cells = [r.cells[c] for c in (Cell(arm, s) for s in r.study.seeds) if c in r.cells]
-        each = [[x for t in JUDGED for x in zip(*c["judged"][t]["clean"]["layers"])] for c in cells]  # clips, layers
-        layers[arm] = {
-            f"layer {k + 1}, {h} s": round(float(np.mean([row[k][HORIZONS_S.index(h)] for e in each for row in e])), 1)
-            for k in range(len(each[0][0]) if each else 0)
-            for h in HORIZONS_S
+    out["error of each layer's head on clean input, mm"] = {}
+    for arm, cells in done.items():
+        judged = [np.concatenate([np.array(c["judged"][t]["clean"]["layers"]) for t in JUDGED], 1) for c in cells]
+        means = np.mean([m.mean(1) for m in judged], 0) if judged else []  # (layers, horizons)
+        out["error of each layer's head on clean input, mm"][arm] = {
+            f"layer {k + 1}, {h} s": round(float(x), 1) for k, row in enumerate(means) for h, x in zip(HORIZONS_S, row)
         }
-    out["error of each layer's head on clean input, mm"] = layers
     return out
 
 

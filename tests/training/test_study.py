@@ -181,7 +181,8 @@ def test_the_tables_leave_empty_what_is_not_trained(trained, tmp_path):
     report = json.loads(figures.read_text())
     assert set(report["cells_done"]) == {c.name for c in made}
     rows = report["tables"]["equal update steps, 0.4 s"]
-    assert set(rows["denoise"].values()) == {None}
+    assert rows["denoise"].pop("seeds") == 0 and set(rows["denoise"].values()) == {None}
+    assert rows["both"]["seeds"] == 2 and rows["augment"]["seeds"] == 1
     by_hand = np.mean(
         [[r[1] for r in made[Cell("both", s)]["judged"][t]["clean"]["all"]] for s in (0, 1) for t in study.JUDGED]
     )
