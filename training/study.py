@@ -309,10 +309,9 @@ def run(study: StudyConfig, data: Path, out: Path, minutes: float) -> None:
     judges = {t: Judge(load_split(data, t), study.train, study.stride_s) for t in (*JUDGED, CHOSEN)}
     out.mkdir(parents=True, exist_ok=True)
     settled = out / "study.json"
-    now = study.model_dump(mode="json")
-    if settled.exists() and json.loads(settled.read_text()) != now:
+    if settled.exists() and StudyConfig.model_validate_json(settled.read_text()) != study:
         raise ValueError(f"{settled}: expected the same study, got other settings: give another --out")
-    write_atomically(settled, lambda f: f.write(json.dumps(now).encode()))
+    write_atomically(settled, lambda f: f.write(study.model_dump_json().encode()))
     cells = plan(study.seeds)
     for cell in cells:
         path = out / f"{cell.name}.json"
