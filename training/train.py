@@ -414,9 +414,7 @@ def train(
     if config.compile:
         tasks.compile()
     if size > 1:
-        tasks = torch.nn.parallel.DistributedDataParallel(
-            tasks, find_unused_parameters=config.arm != "both", broadcast_buffers=False
-        )
+        tasks = torch.nn.parallel.DistributedDataParallel(tasks, find_unused_parameters=config.arm != "both")
     writer = SummaryWriter(out) if rank == 0 else None
     started = time.monotonic()
 
