@@ -55,6 +55,7 @@ def errors(sequence: Sequence, protocol: Protocol, predict: Predictor) -> np.nda
 def fit_tau(sequences: list[Sequence], protocol: Protocol) -> float:
     """The decay in rows, on a grid of ratio 1.25, whose mean error over the reported frames is least."""
     grid = [1.25**k for k in range(25)]
+
     def score(tau: float) -> float:
         predict = gliding(protocol.future, tau)
         all_errors = np.concatenate([errors(s, protocol, predict)[::10] for s in sequences])

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 import yaml
 
+from training.benchmark_data import PROTOCOLS
 from training.benchmark_train import BenchmarkConfig, train
 from training.train import write_atomically
 
@@ -48,8 +49,6 @@ def summary(runs: dict[str, dict]) -> str:
 
 def compare(variants: dict[str, BenchmarkConfig], data: Path, out: Path, json_out: Path) -> None:
     """Run what is not there yet, and write what is there after each run."""
-    from training.benchmark_data import PROTOCOLS
-
     runs: dict[str, dict] = {}
     json_out.parent.mkdir(parents=True, exist_ok=True)
     for name, config in variants.items():

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 import typer  # noqa: E402
 
-from training import benchmark  # noqa: E402
+from training import benchmark, benchmark_compare  # noqa: E402
 from training.benchmark import evaluate, gliding  # noqa: E402
 from training.benchmark_data import HISTORY, PROTOCOLS, Sequence, load_sequences, windows  # noqa: E402
 from training.benchmark_train import (  # noqa: E402
@@ -261,6 +261,21 @@ def test_table_stands_beside_what_is_published(cmu_test, data_dir, tmp_path) -> 
         assert p["name"] in page and p["source"] in page
     assert "80 ms are 33 ms" in result["time"] and result["time"] in page
     assert f"| {result['average_mm'][0]} |" in page
+
+
+def test_variants_are_compared_with_the_base(made, tmp_path) -> None:
+    file, out = tmp_path / "variants.yaml", tmp_path / "out.json"
+    file.write_text("base: {width: 8, layers: 1, batch: 16, steps: 1}\nvariants: {mirrored: {mirror: true}}\n")
+    variants = benchmark_compare.read_variants(file)
+    assert list(variants) == ["base", "mirrored"] and variants["mirrored"].mirror and not variants["base"].mirror
+    benchmark_compare.compare(variants, tmp_path, tmp_path / "runs", out)
+    runs = json.loads(out.read_text())["runs"]
+    gain = 100 * (1 - runs["mirrored"]["last"]["score_mm"] / runs["base"]["last"]["score_mm"])
+    assert f"{gain:+.1f} %" in out.with_suffix(".md").read_text()
+    assert runs["mirrored"]["windows"] == runs["base"]["windows"] == 2 * (120 - 34)
+    file.write_text("base: {widht: 8}\nvariants: {}\n")
+    with pytest.raises(ValueError, match="widht"):
+        benchmark_compare.read_variants(file)
 
 
 @pytest.mark.skipif(not MODEL.is_dir(), reason="no benchmark checkpoint is shipped (models/benchmark_cmu)")
