@@ -41,7 +41,7 @@ def summary(runs: dict[str, dict]) -> str:
     lines = ["| variant | steps | s | " + " | ".join(map(str, runs["base"]["frames"])) + " | mean | gain |"]
     lines.append("|" + " --- |" * (len(runs["base"]["frames"]) + 5))
     for name, r in runs.items():
-        figures = r["last"]["five_actions_mm"] or r["last"]["average_mm"]
+        figures = r["last"].get("five_actions_mm", r["last"]["average_mm"])
         cells = [name, r["steps"], r["seconds"], *figures, r["last"]["score_mm"]]
         lines.append("| " + " | ".join(map(str, cells)) + f" | {100 * (1 - r['last']['score_mm'] / base):+.1f} % |")
     return "\n".join(lines) + "\n"

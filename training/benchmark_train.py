@@ -34,6 +34,7 @@ VERSION = 1
 CMU_SIDES = {
     3: 9, 4: 10, 5: 11, 6: 12, 21: 30, 22: 31, 23: 32, 25: 34, 26: 35, 28: 37,
 }  # fmt: skip
+MIRROR = np.array([-1, 1, 1], np.float32)
 
 
 class BenchmarkConfig(BaseModel):
@@ -55,12 +56,19 @@ class BenchmarkConfig(BaseModel):
     weight_decay: float = 0.02
     ema: float = Field(0.998, ge=0, lt=1)
     velocity_loss: float = Field(0.0, ge=0, description="weight of the error of the differences between frames")
+    near: float = Field(0.0, ge=0, description="frame t ahead weighs t to the minus this in the loss; 0: all alike")
     mirror: bool = Field(False, description="half of the samples with left and right exchanged; CMU")
+    average_mirrored: bool = Field(False, description="predict the mirror image too, and average; CMU")
     reverse: float = Field(0.0, ge=0, le=1, description="share of samples run backwards")
     scale: float = Field(0.0, ge=0, lt=1, description="bodies up to this share larger or smaller")
     yaw_rad: float = Field(0.0, ge=0, description="samples turned about the vertical axis, standard deviation")
     balance: float = Field(0.0, ge=0, le=1, description="0: all windows alike; 1: all actions alike")
     save_every: int = Field(250, gt=0)
+
+
+def as_trained(config: BenchmarkConfig) -> dict:
+    """The recipe less what is done with a trained model."""
+    return config.model_dump(exclude={"average_mirrored"})
 
 
 class Block(nn.Module):
@@ -144,14 +152,24 @@ def make_network(config: BenchmarkConfig) -> Mixer | Transformer:
     return {"mixer": Mixer, "transformer": Transformer}[config.network](config, PROTOCOLS[config.dataset])
 
 
-def as_predictor(model: nn.Module) -> Predictor:
+def mirrored_joints(protocol: Protocol) -> list[int]:
+    """For each predicted joint of CMU the place of its twin on the other side, or its own."""
+    joints, other = list(protocol.predicted), CMU_SIDES | {b: a for a, b in CMU_SIDES.items()}
+    return [joints.index(other.get(j, j)) for j in joints]
+
+
+def as_predictor(model: nn.Module, config: BenchmarkConfig) -> Predictor:
     """The model on arrays, in evaluation mode."""
 
     @torch.no_grad()
-    def predict(past: np.ndarray) -> np.ndarray:
+    def once(past: np.ndarray) -> np.ndarray:
         return model.eval()(torch.as_tensor(np.ascontiguousarray(past), dtype=torch.float32)).double().numpy()
 
-    return predict
+    def both(past: np.ndarray) -> np.ndarray:
+        return (once(past) + once(past[:, :, twins] * MIRROR)[:, :, twins] * MIRROR) / 2
+
+    twins = mirrored_joints(PROTOCOLS[config.dataset]) if config.average_mirrored else []
+    return both if twins else once
 
 
 def load_checkpoint(folder: Path, dataset: str) -> tuple[Predictor, dict]:
@@ -175,7 +193,7 @@ def load_checkpoint(folder: Path, dataset: str) -> tuple[Predictor, dict]:
         raise ValueError(f"{folder}: not a checkpoint of this version: {' '.join(str(e).split())[:200]}") from None
     if config.dataset != dataset:
         raise ValueError(f"{folder}: is for --dataset {config.dataset}, not {dataset}")
-    return as_predictor(model), {"training": about["training"]}
+    return as_predictor(model, config), {"training": about["training"]}
 
 
 def write_checkpoint(folder: Path, config: BenchmarkConfig, weights: dict[str, Tensor], training: dict) -> None:
@@ -204,9 +222,7 @@ class Batches:
         names, index, count = np.unique(actions, return_inverse=True, return_counts=True)
         share = (1.0 / count[index]) ** config.balance
         self.share = share / share.sum()
-        joints = list(self.protocol.predicted)
-        other = CMU_SIDES | {b: a for a, b in CMU_SIDES.items()}
-        self.mirrored = [joints.index(other.get(j, j)) for j in joints] if config.mirror else None
+        self.mirrored = mirrored_joints(self.protocol) if config.mirror else None
 
     def draw(self, step: int) -> Tensor:
         """(batch, HISTORY + future, joints, 3) mm."""
@@ -217,7 +233,7 @@ class Batches:
         w[backwards] = w[backwards, ::-1]
         if self.mirrored:
             swap = rng.random(n) < 0.5
-            w[swap] = w[swap][:, :, self.mirrored] * np.array([-1, 1, 1], np.float32)
+            w[swap] = w[swap][:, :, self.mirrored] * MIRROR
         if c.scale:
             w = w * rng.uniform(1 - c.scale, 1 + c.scale, (n, 1, 1, 1)).astype(np.float32)
         if c.yaw_rad:
@@ -252,10 +268,11 @@ class Run:
     def _resume(self) -> None:
         try:
             state = torch.load(self.file, weights_only=True)
-            made = (state["version"], state["config"], state["refit"])
+            recipe = BenchmarkConfig.model_validate(state["config"])
+            made = (state["version"], as_trained(recipe), state["refit"])
         except Exception as e:  # whatever a damaged file makes of the reader
             raise ValueError(f"{self.file}: cannot be read ({str(e).splitlines()[0]}); delete it") from None
-        if made != (VERSION, self.config.model_dump(), self.refit):
+        if made != (VERSION, as_trained(self.config), self.refit):
             raise ValueError(f"{self.file}: is of another recipe or version; name another --out or delete it")
         self.step, self.seconds, self.curve, self.best = (state[k] for k in ("step", "seconds", "curve", "best"))
         self.model.load_state_dict(state["model"])
@@ -278,12 +295,14 @@ class Run:
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.step / c.steps))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        near = torch.arange(1, future.shape[1] + 1) ** -c.near
+        near = (near / near.mean())[:, None]
         self.model.train()
         if c.recovery and isinstance(self.model, Transformer):
             loss = self.model.losses(past, future, weights)
         else:
             predicted = self.model(past)
-            loss = ((predicted - future).norm(dim=-1) @ weights).mean()
+            loss = ((near * (predicted - future).norm(dim=-1)) @ weights).mean()
             if c.velocity_loss:
                 difference = torch.diff(predicted - future, dim=1)
                 loss = loss + c.velocity_loss * (difference.norm(dim=-1) @ weights).mean()
@@ -313,8 +332,8 @@ def train(config: BenchmarkConfig, data: Path, out: Path, refit: bool, minutes: 
         What `benchmark.json` says of the training.
     """
     protocol = PROTOCOLS[config.dataset]
-    if config.mirror and config.dataset != "cmu":
-        raise ValueError("mirror: only the sides of the CMU skeleton are known; set it to false")
+    if (config.mirror or config.average_mirrored) and config.dataset != "cmu":
+        raise ValueError("mirror, average_mirrored: only the sides of the CMU skeleton are known; set them to false")
     sequences = load_sequences(config.dataset, data, "train")
     fitted, judged = (sequences, load_sequences(config.dataset, data, "test")) if refit else hold_out(sequences)
     judged_name = "test" if refit else "held-out training files"
@@ -326,7 +345,7 @@ def train(config: BenchmarkConfig, data: Path, out: Path, refit: bool, minutes: 
         run.seconds = before + time.monotonic() - started
         late = minutes is not None and run.seconds - before > 60 * minutes
         if run.step % config.save_every == 0 or run.step == config.steps or late:
-            result = evaluate(judged, protocol, as_predictor(run.mean))
+            result = evaluate(judged, protocol, as_predictor(run.mean, config))
             point = {"step": run.step, "seconds": round(run.seconds), "loss_mm": round(float(np.mean(losses)), 2),
                      "average_mm": result["average_mm"], "five_actions_mm": result.get("five_actions_mm"),
                      "score_mm": round(score(result), 3)}  # fmt: skip
@@ -334,21 +353,26 @@ def train(config: BenchmarkConfig, data: Path, out: Path, refit: bool, minutes: 
             losses = []
             if refit and (run.best is None or point["score_mm"] < run.best["score_mm"]):
                 run.best = point
-                write_checkpoint(
-                    out / "best_on_test", config, run.mean.state_dict(),
-                    {"chosen": "best step on the test files, as the papers do", "step": run.step},
-                )  # fmt: skip
+                about = {"chosen": "best step on the test files, as the papers do", "step": run.step}
+                write_checkpoint(out / "best_on_test", config, run.mean.state_dict(), about)
             run.save()
         if late:
             break
+    result = evaluate(judged, protocol, as_predictor(run.mean, config))
+    last = {k: result[k] for k in ("average_mm", "five_actions_mm") if k in result}
     training = {
         "chosen": "the last step, averaged weights; nothing was chosen on test",
         "files": "all training files" if refit else "training files less the last of each action",
         "windows": len(batches.windows), "steps": run.step, "of_steps": config.steps,
         "seconds": round(run.seconds), "parameters": sum(p.numel() for p in run.model.parameters()),
-        "judged_on": judged_name, "last": run.curve[-1], "best": run.best,
+        "judged_on": judged_name, "best": run.best,
+        "last": {"step": run.step, **last, "score_mm": round(score(result), 3)},
     }  # fmt: skip
     write_checkpoint(out, config, run.mean.state_dict(), training)
+    if refit:  # by the recipe of now, which may differ in what is done with a trained model
+        about = {"chosen": "best step on the test files, as the papers do", "step": run.best["step"]}
+        best = load_file(out / "best_on_test" / "weights.safetensors")
+        write_checkpoint(out / "best_on_test", config, best, about)
     (out / "curve.json").write_text(json.dumps({"judged_on": judged_name, "curve": run.curve}, indent=1) + "\n")
     return training
 

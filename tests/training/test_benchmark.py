@@ -19,12 +19,14 @@ from training import benchmark, benchmark_compare  # noqa: E402
 from training.benchmark import evaluate, gliding  # noqa: E402
 from training.benchmark_data import HISTORY, PROTOCOLS, Sequence, load_sequences, windows  # noqa: E402
 from training.benchmark_train import (  # noqa: E402
+    MIRROR,
     Batches,
     BenchmarkConfig,
     Run,
     as_predictor,
     load_checkpoint,
     make_network,
+    mirrored_joints,
     train,
     write_checkpoint,
 )
@@ -227,13 +229,24 @@ def test_augmentation_keeps_a_body_a_body(cmu_test) -> None:
     assert torch.allclose(turned.norm(dim=-1), plain.norm(dim=-1), rtol=1e-4) and (turned - plain).abs().max() > 50
 
 
+def test_averaging_with_the_mirror_image_knows_no_sides(cmu_test) -> None:
+    config = BenchmarkConfig(average_mirrored=True, **SMALL)
+    model = make_network(config)
+    torch.nn.init.normal_(model.out.weight)
+    past, twins = windows(cmu_test[0], PROTOCOLS["cmu"])[:2, :HISTORY], mirrored_joints(PROTOCOLS["cmu"])
+    image = past[:, :, twins] * MIRROR
+    both, one = (as_predictor(model, c) for c in (config, BenchmarkConfig(**SMALL)))
+    assert np.allclose(both(image)[:, :, twins] * MIRROR, both(past), atol=1e-2)
+    assert np.abs(one(image)[:, :, twins] * MIRROR - one(past)).max() > 1.0
+
+
 def test_bad_checkpoints_are_refused(tmp_path) -> None:
     config = BenchmarkConfig(**SMALL)
     model = make_network(config)
     good, out = tmp_path / "good", str(tmp_path / "a.json")
     write_checkpoint(good, config, model.state_dict(), {"steps": 0})
     past = np.zeros((1, HISTORY, 25, 3))
-    assert np.array_equal(load_checkpoint(good, "cmu")[0](past), as_predictor(model)(past))
+    assert np.array_equal(load_checkpoint(good, "cmu")[0](past), as_predictor(model, config)(past))
 
     def refused(name: str, dataset: str = "cmu") -> str:
         code, text = said("--dataset", dataset, "--predictor", name, "--data", "none", "--json", out)
