@@ -145,6 +145,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
     }
     # for training further: what the ONNX file holds has no auxiliary heads
     save_file({n: p.detach().contiguous() for n, p in model.state_dict().items()}, out / "weights.safetensors")
+    (out / "weights.safetensors").chmod(0o644)  # safetensors makes it for the owner alone
     (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
     values, mask = real_windows(clips, model)
     backend = OnnxBackend(artefact.load(out))
