@@ -72,7 +72,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         *shared("launch", "*.launch.py"),
         *shared("config"),
-        *shared("models"),
+        *(pair for model in (ROOT / "models").glob("*/model.json") for pair in shared(model.parent.relative_to(ROOT))),
     ],
     python_requires=">=3.10",
     install_requires=[
