@@ -15,37 +15,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training tests need torch (extra 'training')")
 
+from train_helpers import clip  # noqa: E402
+
 from aux_motion_core import artefact  # noqa: E402
-from aux_motion_core.normalise import REST_POSE  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
 from training import bench_loop, export, train  # noqa: E402
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
-from training.data import Clip  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
 from training.sampler import SamplerConfig, WindowSampler  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def clip(seed: int, seconds: float = 4.0) -> Clip:
-    """Somebody who walks along and swings the limbs, 60 Hz."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(0.0, seconds, 1 / 60)[:, None, None]
-    x = REST_POSE + 0.1 * rng.normal(size=(1, 20, 3)) * np.sin(2 * np.pi * t * rng.uniform(0.5, 1.5))
-    x = x + np.concatenate([t, 0.2 * t, np.full_like(t, 0.95)], -1)
-    return Clip(
-        name=f"made/{seed}",
-        group=f"made/{seed}",
-        action="walk",
-        rate_hz=60.0,
-        stamps_s=t[:, 0, 0],
-        positions=x.astype(np.float32),
-        mask=np.ones(x.shape[:2], bool),
-        licence="",
-        source="",
-    )
-
-
 CLIPS = [clip(k) for k in range(4)]
 
 
