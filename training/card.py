@@ -39,10 +39,20 @@ Part of the history missing, new subject: how much larger the error is, in perce
 {worse}
 
 ## What it does not know
-- The training people are few and mostly athletic; nobody carries loads, sits, kneels or uses a wheelchair.
+- The training people are few and mostly athletic: {classes}. Nobody carries loads, sits, kneels or uses a wheelchair.
 - Children and people outside about 1.5 to 2.0 m were not seen; body size was only scaled by 0.85 to 1.15.
 - The heading is told from hips and shoulders: a tracker that swaps left and right turns the person round.
 - Two people in contact are predicted one by one.
+
+## Motions it never saw, and what to do about them
+Sudden or unusual motion (a jump, a punch, washing, lifting) is predicted for the first tenths of a second and then with
+too much trust; people who mostly stand are predicted hardly better than by assuming that they stay. So:
+
+- Judge it on recordings of your own cell before you rely on it; `aux-motion predict BAG` tells its error beside all
+  baselines. A horizon at which a baseline wins should not be used, or that baseline chosen as `backend`.
+- Train further on such recordings (`docs/own_data.md`): ten minutes of one person took 5 % off the error there.
+- Plan with the horizon that you need, not with all of it: most of what is lost is lost after 0.6 s.
+- Keep the margin of somebody who may move in any direction at reach speed; no bound is calibrated yet.
 """
 
 
@@ -80,7 +90,9 @@ def card(model_dir: Path) -> str:
         + f" | {str(round(r['hidden_mm']['0.4'])) + ' mm' if 'hidden_mm' in r else ''} |"
         for r in v["robustness"].values()
     ]
+    seen = t.get("classes_min", {})
     return _TEMPLATE.format(
+        classes=", ".join(f"{a.replace('_', ' ')} {x:.1f} min" for a, x in seen.items()) or "see the split",
         name=m["name"],
         version=m["version"],
         horizon_s=m["future_steps"] * m["dt_s"],

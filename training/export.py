@@ -97,8 +97,20 @@ def git_commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
+def classes_min(clips: list) -> dict[str, float]:
+    """Minutes of each motion class, most first."""
+    total: dict[str, float] = {}
+    for c in clips:
+        total[c.action] = total.get(c.action, 0.0) + (len(c.positions) - 1) / c.rate_hz / 60
+    return {a: round(x, 1) for a, x in sorted(total.items(), key=lambda x: -x[1])}
+
+
+def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: list = ()) -> float:
     """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`.
+
+    Args:
+        clips: real ones, to compare ONNX and torch on.
+        trained_on: the training clips, whose motion classes the artefact names.
 
     Returns:
         The largest difference between ONNX and torch in metres.
@@ -130,6 +142,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
             "data": "CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu), funded by NSF EIA-0196217",
             "licence": "free for research and products; the data itself may not be resold",
             "split": "training/splits: train",
+            "classes_min": classes_min(list(trained_on)),
             "steps": run["step"],
             "steps_before": run["steps_before"],
             "minutes": round(run["minutes"] + run["minutes_before"], 1),
@@ -168,7 +181,7 @@ def main(
 ) -> None:
     """Export a checkpoint to an artefact that the node loads."""
     try:
-        worst = export(checkpoint, out, load_split(data, "validation"), version)
+        worst = export(checkpoint, out, load_split(data, "validation"), version, load_split(data, "train"))
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.export: {e}") from None
     print(f"{out}: ONNX and torch agree within {worst:.1e} m")
