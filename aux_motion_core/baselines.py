@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,11 @@ class Baseline:
         self.dt_s, self.history_steps, self.future_steps = dt_s, history_steps, future_steps
         self._time = dt_s * (np.arange(history_steps) - history_steps + 1)
         self._ahead = dt_s * np.arange(1, future_steps + 1)
+        self.counters: Counter[str] = Counter()
+        self.about, self.fell_back = {"backend": self.name}, False
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Backend.infer`."""

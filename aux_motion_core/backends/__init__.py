@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+#: Names of `make_backend` that run the model; the baselines come beside them.
+MODEL_BACKENDS = ("onnx", "tensorrt", "tensorrt_rtx", "auto")
+
 
 class Backend(Protocol):
-    """Predicts all people in one batch, in the normalised frame (see `aux_motion_core.normalise`)."""
+    """Predicts all people in one batch, in the normalised frame (see `aux_motion_core.normalise`).
+
+    Attributes:
+        counters: what happened beside plain inference, such as frames that the CPU had to answer.
+        about: for the diagnostics: backend, and where they apply flavour, engine file, precision, and `fallback`, why
+            another backend than the one asked for answers.
+        fell_back: the last answer came from the CPU although something else was asked for.
+    """
 
     name: str
     version: str
@@ -17,6 +28,9 @@ class Backend(Protocol):
     dt_s: float
     history_steps: int
     future_steps: int
+    counters: Counter[str]
+    about: dict[str, str]
+    fell_back: bool
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predict.
@@ -30,21 +44,42 @@ class Backend(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it holds; it is not used after that."""
+        ...
 
-def make_backend(name: str, model_dir: str | Path = "", threads: int = 1) -> Backend:
-    """The backend of that name: `onnx` (the artefact in `model_dir`) or a baseline.
+
+def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **options: Any) -> Backend:
+    """The backend of that name: one that runs the artefact in `model_dir`, or a baseline.
+
+    `tensorrt` and `tensorrt_rtx` answer from the CPU where they cannot work, and say why in `about["fallback"]`.
+    `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
+
+    Args:
+        name: one of `MODEL_BACKENDS` or a baseline.
+        model_dir: folder of the artefact.
+        threads: of the CPU session.
+        options: `engine_dir`, `deadline_s`, `strict` (see `aux_motion_core.backends.tensorrt.make`); what a backend
+            does not know it ignores.
 
     Raises:
-        ArtefactError: the artefact is missing or wrong.
+        ArtefactError: the artefact is missing or wrong, or with `strict` the engine.
         ValueError: no backend has that name.
     """
     from aux_motion_core import baselines
 
-    if name == "onnx":
-        from aux_motion_core import artefact
-        from aux_motion_core.backends.onnx import OnnxBackend
-
-        return OnnxBackend(artefact.load(model_dir), threads)
     if name in baselines.BASELINES:
         return baselines.make(name)
-    raise ValueError(f"no backend is called {name!r}: choose onnx, {', '.join(baselines.BASELINES)}")
+    if name not in MODEL_BACKENDS:
+        known = ", ".join((*MODEL_BACKENDS, *baselines.BASELINES))
+        raise ValueError(f"no backend is called {name!r}: choose {known}")
+    from aux_motion_core import artefact
+
+    loaded = artefact.load(model_dir)
+    if name == "onnx":
+        from aux_motion_core.backends.onnx import OnnxBackend
+
+        return OnnxBackend(loaded, threads)
+    from aux_motion_core.backends import tensorrt
+
+    return tensorrt.make(name, loaded, threads, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import onnxruntime as ort
 
@@ -48,6 +50,9 @@ class OnnxBackend:
         self.joint_names = tuple(artefact.joint_names)
         self.dt_s = artefact.dt_s
         self.history_steps, self.future_steps = artefact.history_steps, artefact.future_steps
+        self.counters: Counter[str] = Counter()
+        self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}
+        self.fell_back = False
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Backend.infer`."""
@@ -56,3 +61,7 @@ class OnnxBackend:
             {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)},
         )
         return future, recovered
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._session = None
