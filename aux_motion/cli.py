@@ -75,6 +75,26 @@ def predict(
 
 
 @app.command()
+def compile(  # noqa: A001
+    model_dir: Annotated[Path, typer.Argument(help="Model folder (model.onnx, model.json).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the engine.", show_default=False)],
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    max_people: Annotated[int, typer.Option(min=1, max=256, help="Largest batch; more are split.")] = 16,
+    target: Annotated[
+        str, typer.Option(help="current (the GPU here), or sm75, sm80, sm86, sm89, sm120 without a GPU.")
+    ] = "current",
+    data: Annotated[
+        Path | None, typer.Option(help="Recording to take int8 scales from and to compare with fp32 on.")
+    ] = None,
+) -> None:
+    """Build a TensorRT engine from a model."""
+    from aux_motion_core import compile as implementation
+
+    for line in implementation.compile_model(model_dir, out, target, precision, max_people, data):
+        typer.echo(line)
+
+
+@app.command()
 def play(
     bag: Bag,
     to: Annotated[str, typer.Option(help="Topic to publish on.")] = "skeletons",
