@@ -41,6 +41,9 @@ class Baseline:
         self.counters: Counter[str] = Counter()
         self.about, self.fell_back = {"backend": self.name}, False
 
+    def open(self) -> None:
+        """Nothing to take."""
+
     def close(self) -> None:
         """Nothing to give back."""
 

@@ -14,6 +14,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -212,6 +213,7 @@ def build(
     windows: tuple[np.ndarray, np.ndarray] | None = None,
     flavour: str | None = None,
     gpu: Any = None,
+    trt: ModuleType | None = None,
 ) -> EngineCard:
     """Build an engine into a folder; what lies there is replaced only when that worked.
 
@@ -223,29 +225,27 @@ def build(
         max_people: largest batch.
         windows: normalised values and mask of real windows: int8 takes its scales from them, fp16 and int8 are
             compared with fp32 on them.
-        flavour: `tensorrt` or `tensorrt_rtx`; None: what can build that target.
+        flavour: `tensorrt` or `tensorrt_rtx`, with the GPU's own `target`; None: what can build that target.
         gpu: an open `Gpu`, None where there is none.
+        trt: the flavour's module, where it is loaded already.
 
     Raises:
         EngineError: nothing that could build it is installed, the target is none, the lower precision is too far
             from fp32, or the build failed.
     """
     out = Path(out)
-    chosen, sm = _choose(target, gpu)
-    if flavour is not None and flavour != chosen:
-        if flavour == "tensorrt" and (gpu is None or sm != gpu.sm):
-            raise EngineError(f"tensorrt builds only for the GPU that is there, not for {sm}: use tensorrt_rtx")
-        if flavour == "tensorrt_rtx" and sm not in TARGETS:
-            raise EngineError(f"tensorrt_rtx does not know {sm} (it knows {', '.join(TARGETS)}): use tensorrt")
-        chosen = flavour
-    trt = load_flavour(chosen)
+    chosen, sm = (flavour, target) if flavour is not None else _choose(target, gpu)
+    if chosen == "tensorrt_rtx" and sm not in TARGETS:
+        raise EngineError(f"tensorrt_rtx does not know {sm} (it knows {', '.join(TARGETS)}): use tensorrt")
+    trt = trt or load_flavour(chosen)
     graph = precisions.make(artefact, precision, windows)
     parity: dict[str, dict[str, float | int] | None] = {"cpu": None, "gpu": None}
     if precision != "fp32" and windows is not None:
         parity["cpu"] = graph_parity(artefact, graph, windows)
         refuse_unlike(precision, parity["cpu"], artefact)
     start = time.perf_counter()
-    plan, timing, settings = _build(trt, graph, artefact, sm, max_people, out / TIMING, gpu)
+    with gpu.current() if gpu is not None else nullcontext():
+        plan, timing, settings = _build(trt, graph, artefact, sm, max_people, out / TIMING)
     card = EngineCard(
         model=artefact.name,
         model_version=artefact.version,
@@ -301,7 +301,7 @@ def refuse_unlike(precision: str, found: dict[str, float | int], artefact: Artef
 
 
 def _build(
-    trt: ModuleType, graph: bytes, artefact: Artefact, sm: str, max_people: int, timing_file: Path, gpu: Any
+    trt: ModuleType, graph: bytes, artefact: Artefact, sm: str, max_people: int, timing_file: Path
 ) -> tuple[bytes, bytes, dict[str, Any]]:
     """Plan, timing cache (empty where the flavour keeps none) and the settings used."""
     log = logger(trt)

@@ -44,8 +44,12 @@ class Backend(Protocol):
         """
         ...
 
+    def open(self) -> None:
+        """Take again what `close` gave back; a new backend is open."""
+        ...
+
     def close(self) -> None:
-        """Give back what it holds; it is not used after that."""
+        """Give back memory and GPU; it is not used until it is opened again."""
         ...
 
 

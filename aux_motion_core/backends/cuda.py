@@ -5,8 +5,9 @@ PyCUDA is imported when a GPU is opened, never before.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,16 @@ class Gpu:
 
     def __init__(self, index: int = 0) -> None:
         try:
-            import pycuda.driver as driver
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the ImportError says it too
+                import pycuda.driver as driver
+        except ModuleNotFoundError:
+            raise GpuError("PyCUDA is not installed: pip install 'aux_motion[cuda]'") from None
         except ImportError as error:
-            what = "PyCUDA is not installed" if error.name == "pycuda" else "there is no NVIDIA driver"
-            raise GpuError(f"{what} ({error}): install the driver and pip install 'aux_motion[cuda]'") from None
+            said = str(error).split("/")[-1]
+            raise GpuError(
+                f"PyCUDA cannot be loaded ({said}): install the NVIDIA driver and CUDA's libraries"
+            ) from None
         self._driver = driver
         try:
             driver.init()
@@ -50,8 +57,6 @@ class Gpu:
             GpuError: the driver refused something inside.
         """
         context, driver = self._context, self._driver
-        if context is None:
-            raise GpuError("the GPU was closed")
         try:
             context.push()
         except driver.Error as error:
@@ -63,7 +68,8 @@ class Gpu:
         except driver.Error as error:
             raise GpuError(f"the GPU is lost ({error}): see nvidia-smi and dmesg") from None
         finally:
-            driver.Context.pop()
+            with suppress(driver.Error):
+                driver.Context.pop()
 
     def free_bytes(self) -> int:
         """Memory that is free on the GPU."""

@@ -22,30 +22,8 @@ class OnnxBackend:
     """
 
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(
-                str(artefact.onnx_file), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions have no common public base
-            raise ArtefactError(
-                f"{artefact.onnx_file}: onnxruntime {ort.__version__} cannot load it "
-                f"({' '.join(str(error).split())[:200]}); export the model again"
-            ) from None
-        for kind, tensors, expected in (
-            ("input", self._session.get_inputs(), artefact.inputs),
-            ("output", self._session.get_outputs(), artefact.outputs),
-        ):
-            got = {t.name: t.shape[1:] for t in tensors}
-            want = {n: list(s[1:]) for n, s in expected.items()}
-            if got != want:
-                raise ArtefactError(
-                    f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
-                )
+        self._artefact, self._threads = artefact, threads
+        self._session: ort.InferenceSession | None = None
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = tuple(artefact.joint_names)
         self.dt_s = artefact.dt_s
@@ -53,6 +31,36 @@ class OnnxBackend:
         self.counters: Counter[str] = Counter()
         self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}
         self.fell_back = False
+        self.open()
+
+    def open(self) -> None:
+        """See `Backend.open`."""
+        if self._session is not None:
+            return
+        artefact = self._artefact
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = ort.InferenceSession(str(artefact.onnx_file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no common public base
+            raise ArtefactError(
+                f"{artefact.onnx_file}: onnxruntime {ort.__version__} cannot load it "
+                f"({' '.join(str(error).split())[:200]}); export the model again"
+            ) from None
+        for kind, tensors, expected in (
+            ("input", session.get_inputs(), artefact.inputs),
+            ("output", session.get_outputs(), artefact.outputs),
+        ):
+            got = {t.name: t.shape[1:] for t in tensors}
+            want = {n: list(s[1:]) for n, s in expected.items()}
+            if got != want:
+                raise ArtefactError(
+                    f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
+                )
+        self._session = session
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Backend.infer`."""
