@@ -10,6 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from aux_motion_core.backends import Backend
 from aux_motion_core.messages import ns_to_stamp
 from aux_motion_core.types import PredictionBatch, Reason, TrackState
 
@@ -69,6 +70,7 @@ class Diagnostics:
         self.lifecycle = "unconfigured"
         self.failure = ""
         self.about: dict[str, str] = {}
+        self.backend: Backend | None = None
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -174,6 +176,9 @@ class Diagnostics:
 
     def _prediction(self) -> DiagnosticStatus:
         values: dict[str, object] = {"lifecycle_state": self.lifecycle, **self.about}
+        backend = {} if self.backend is None else self.backend.about
+        values.update(backend)
+        values.update(() if self.backend is None else sorted(self.backend.counters.items()))
         values.update(
             predictions=self.predictions,
             heartbeats=self.heartbeats,
@@ -192,6 +197,8 @@ class Diagnostics:
             level, message = _ERROR, self.failure
         elif self.prediction_errors.recent:
             level, message = _ERROR, self.prediction_errors.last
+        elif "fallback" in backend:
+            level, message = _WARN, f"the CPU predicts: {backend['fallback']}"
         elif self.lifecycle == "active":
             level, message = _OK, "predicting"
         else:

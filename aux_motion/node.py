@@ -29,7 +29,7 @@ from aux_motion.diagnostics import Diagnostics
 from aux_motion.frames import FrameError, Frames
 from aux_motion.markers import marker_array
 from aux_motion.parameters import NodeParameters, ParameterError
-from aux_motion_core.backends import make_backend
+from aux_motion_core.backends import MODEL_BACKENDS, make_backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
@@ -105,11 +105,17 @@ class PredictorNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model, warm it up, make publishers and the subscription."""
-        self._diagnostics.failure = ""
+        self._diagnostics.failure, backend = "", None
         try:
             parameters = node_parameters.validate(node_parameters.read(self))
             folder = parameters.model_dir or str(node_parameters.default_model_dir())
-            backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+            backend = make_backend(
+                parameters.backend,
+                folder,
+                threads=parameters.threads,
+                engine_dir=parameters.engine_dir,
+                deadline_s=parameters.gpu_deadline_s,
+            )
             frames = Frames(
                 parameters.fixed_frame,
                 parameters.static_transform_frame,
@@ -119,17 +125,20 @@ class PredictorNode(LifecycleNode):
             predictor = Predictor(backend, parameters, frames.fixed_frame)
             predictor.warm_up()
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
+            if backend is not None:
+                backend.close()
             return self._refuse(error)
         self.parameters = parameters
         self._predictor = predictor
         self._frames = frames
         self._diagnostics.about = {
-            "backend": backend.name,
+            "model": backend.name,
             "model_version": backend.version,
-            "model_dir": folder if parameters.backend == "onnx" else "",
+            "model_dir": folder if parameters.backend in MODEL_BACKENDS else "",
             "fixed_frame": frames.fixed_frame,
             "input_topic": self.resolve_topic_name(parameters.input_topic),
         }
+        self._diagnostics.backend = backend
         self._predictions = self.create_lifecycle_publisher(
             PredictionArray, "predictions", output_qos(parameters.heartbeat_hz)
         )
@@ -143,13 +152,21 @@ class PredictorNode(LifecycleNode):
         self._heartbeat.cancel()  # until activate
         self._diagnostics.lifecycle = "inactive"
         self.get_logger().info(
-            f"configured: {backend.name} {backend.version}, predictions in frame {frames.fixed_frame!r} "
-            f"from {self._diagnostics.about['input_topic']}"
+            f"configured: {backend.name} {backend.version} on {backend.about['backend']}, predictions in frame "
+            f"{frames.fixed_frame!r} from {self._diagnostics.about['input_topic']}"
         )
+        if "fallback" in backend.about:
+            self.get_logger().warning(f"the CPU predicts: {backend.about['fallback']}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to take input in and to predict, with no memory of people from before."""
+        try:
+            self._predictor.backend.open()
+            self._predictor.warm_up()
+        except Exception as error:  # the model's file went away meanwhile
+            return self._refuse(error, "activate")
+        self._diagnostics.failure = ""
         self._reset()
         result = super().on_activate(state)
         self._active = True
@@ -160,9 +177,10 @@ class PredictorNode(LifecycleNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop predicting; input is dropped."""
+        """Stop predicting; input is dropped, the model and a GPU are given back until the next activate."""
         self._active = False
         self._heartbeat.cancel()
+        self._predictor.backend.close()
         self._diagnostics.lifecycle = "inactive"
         return super().on_deactivate(state)
 
@@ -195,9 +213,9 @@ class PredictorNode(LifecycleNode):
             return False
         return self.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
-    def _refuse(self, error: Exception) -> TransitionCallbackReturn:
+    def _refuse(self, error: Exception, transition: str = "configure") -> TransitionCallbackReturn:
         line = " ".join(str(error).split()) or type(error).__name__
-        self._diagnostics.failure = f"configure failed: {line}"
+        self._diagnostics.failure = f"{transition} failed: {line}"
         self.get_logger().error(self._diagnostics.failure)
         return TransitionCallbackReturn.FAILURE
 
@@ -214,7 +232,9 @@ class PredictorNode(LifecycleNode):
         if self._frames is not None:
             self._frames.close()
             self._frames = None
-        self._predictor = None
+        if self._predictor is not None:
+            self._predictor.backend.close()
+        self._predictor = self._diagnostics.backend = None
 
     # Parameters
 

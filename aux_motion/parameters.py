@@ -48,8 +48,21 @@ class NodeParameters(PredictorConfig):
     backend: str = Field(
         "onnx",
         min_length=1,
-        description="What predicts: onnx (the model), or a baseline such as damped_pose or zero_velocity. "
+        description="What predicts: onnx (the model on the CPU), tensorrt, tensorrt_rtx, auto (TensorRT where it works, "
+        "else onnx), or a baseline such as damped_pose or zero_velocity. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    engine_dir: str = Field(
+        "",
+        description="Folder of the TensorRT engine (aux-motion compile); empty: the cache that auto builds into. "
         "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    gpu_deadline_s: float = Field(
+        0.02,
+        ge=0.001,
+        le=1.0,
+        description="How long a prediction waits for the GPU before the CPU answers. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     threads: int = Field(

@@ -234,6 +234,8 @@ class Predictor:
         min_span = min(round(c.min_history_s / b.dt_s), b.history_steps - 1)
         for i, person in enumerate(people):
             reasons, state = Reason.UNCALIBRATED, TrackState.TRACKING
+            if b.fell_back:
+                reasons |= Reason.BACKEND_FALLBACK
             if not seen_ever[i].all():
                 reasons |= Reason.IMPUTED
             if int(seen_now[i].sum()) < c.min_joints:
