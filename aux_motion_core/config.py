@@ -51,7 +51,23 @@ class PredictorConfig(BaseModel):
         description="Growth of the uncalibrated bound (ISO 13855: 2.0 m/s for hand and arm).",
     )
     max_speed_mps: float = Field(
-        12.0, ge=1.0, le=50.0, description="A joint that jumps faster between two frames is counted."
+        25.0,
+        ge=1.0,
+        le=50.0,
+        description="Fastest motion of any joint that is believed at once; above 24.8 the limits of people rule "
+        "(continuity.SPEED_LIMITS_MPS). A faster joint is masked and its bound widened.",
+    )
+    believe_after_frames: int = Field(
+        3,
+        ge=1,
+        le=30,
+        description="A joint that jumped is believed when seen there in so many frames in a row; 1: at once.",
+    )
+    relink_within_s: float = Field(
+        1.0,
+        ge=0.0,
+        le=5.0,
+        description="A body that comes back under another id within this time keeps its history; 0: never.",
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import numpy as np
 
 from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.normalise import REST_POSE, denormalise, last_observed, normalise
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
@@ -28,8 +29,6 @@ _UPSIDE_DOWN_NS = _NS // 2
 _FARTHEST_M = 1e4
 #: How long a reason that comes from one message stays.
 _RECENT_NS = _NS
-#: Two poses of one limb are no farther apart than this: twice the length of an arm; metres.
-_LIMB_SPAN_M = 1.5
 #: Fewest samples of each joint that the model was trained to start from.
 _MIN_STEPS = 2
 
@@ -38,6 +37,7 @@ _MIN_STEPS = 2
 class _Person:
     track: Track = field(default_factory=Track)
     jumped_ns: int | None = None
+    relinked_ns: int | None = None
     duplicated_ns: int | None = None
     upside_down_since_ns: int | None = None
     done_version: int = -1  # of the track when `result` was made
@@ -68,6 +68,7 @@ class Predictor:
         #: Seconds that the last `predict` spent in each stage: resample, backend.
         self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0}
         self._people: dict[str, _Person] = {}
+        self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
 
     def configure(self, config: PredictorConfig) -> None:
@@ -77,6 +78,7 @@ class Predictor:
     def reset(self) -> None:
         """Forget all people; the counters go on."""
         self._people.clear()
+        self._continuity.reset()
 
     def warm_up(self) -> None:
         """Run the backend once, so that the first person does not pay for lazy initialisation."""
@@ -115,17 +117,35 @@ class Predictor:
                 self.counters["duplicate_person_id"] += 1
             if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
                 chosen[person_id] = i
+        self._count("person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
+        rows = {person_id: i for person_id, i in chosen.items() if joints[i]}
+        if not rows:
+            return
+        index = list(rows.values())
+        taken = self._continuity.take(
+            stamp_ns, list(rows), positions[index], status[index], self._people, self.config
+        )
+        for name, n in taken.counters.items():
+            self._count(name, n)
+        if taken.moves:
+            moved = {new: self._people.pop(old) for new, old in taken.moves.items() if old in self._people}
+            for person in moved.values():
+                person.relinked_ns = stamp_ns
+            self._people.update(moved)
+        for person_id in (*taken.merged, *taken.restarted):
+            self._people.pop(person_id, None)
         doubled = len(chosen) < len(frame.person_ids)
-        for person_id, i in chosen.items():
-            if joints[i] == 0:
-                self.counters["person_without_joints"] += 1
-                continue
+        for row, person_id in enumerate(taken.ids):
+            if not taken.status[row].any():
+                continue  # all of it jumped
             person = self._person(person_id, stamp_ns)
             if person is None:
                 self.counters["people_over_limit"] += 1
                 continue
-            self._add_one(person, stamp_ns, positions[i], status[i])
-            if doubled and frame.person_ids.count(person_id) > 1:
+            if person_id in taken.forgotten:
+                person.track.forget(taken.forgotten[person_id])
+            self._add_one(person, stamp_ns, taken.positions[row], taken.status[row])
+            if person_id in taken.duplicated or (doubled and frame.person_ids.count(person_id) > 1):
                 person.duplicated_ns = stamp_ns
 
     def _count(self, name: str, n: int) -> None:
@@ -146,19 +166,12 @@ class Predictor:
 
     def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
         track = person.track
-        if len(track) and stamp_ns > track.newest_ns:
-            both = (status != JointStatus.MISSING) & (track.newest_status != JointStatus.MISSING)
-            move = np.linalg.norm(positions - track.newest_positions, axis=-1)[both]
-            self._count(
-                "fast_joints",
-                int((move > self.config.max_speed_mps * (stamp_ns - track.newest_ns) * 1e-9).sum()),
-            )
         added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))
         if added is not Added.NEWEST:
             self.counters[f"stamp_{added.value}"] += 1
         if added is Added.RESET:
             person.jumped_ns, person.result, person.pose = stamp_ns, None, None
-            person.duplicated_ns = person.upside_down_since_ns = None
+            person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
         if added in (Added.NEWEST, Added.RESET):
             seen = status != JointStatus.MISSING
             head, feet = [j for j in _HEAD if seen[j]], [j for j in _FEET if seen[j]]
@@ -265,6 +278,11 @@ class Predictor:
         reasons, state = result.reasons, result.state
         if person.jumped_ns is not None and 0 <= newest_ns - person.jumped_ns < _RECENT_NS:
             reasons |= Reason.STAMP_JUMP
+        if person.relinked_ns is not None and 0 <= newest_ns - person.relinked_ns < _RECENT_NS:
+            reasons |= Reason.ID_RELINKED
+        outliers = self._continuity.outliers(person_id, now_ns)
+        if outliers is not None:
+            reasons |= Reason.OUTLIER_MASKED
         if person.duplicated_ns is not None and 0 <= newest_ns - person.duplicated_ns < _RECENT_NS:
             reasons |= Reason.DUPLICATE_ID
             state = TrackState.DEGRADED if state is TrackState.TRACKING else state
@@ -290,19 +308,33 @@ class Predictor:
             recovered=result.recovered,
             joint_status=person.track.newest_status.copy(),
         )
+        basis = f"reach:{c.reach_speed_mps:.1f}mps"
         if not bound_only:
-            return common
+            return common if outliers is None else self._widen(common, outliers, basis)
         # what nobody sees is bounded from now on, not from when it was last seen
         unseen = state in (TrackState.STALE, TrackState.ABSENT)
         origin_ns = max(now_ns, newest_ns) if unseen else newest_ns
         # a joint hidden for longer may be farther from where it is shown, but not farther than limbs are long
         hidden = c.reach_speed_mps * 1e-9 * (newest_ns - person.track.seen_ns)
         reach = c.reach_speed_mps * ((origin_ns - newest_ns) * 1e-9 + self._reach_steps)
-        return replace(
+        held = replace(
             common,
             stamp_ns=origin_ns,
             valid_until_ns=origin_ns + horizon_ns,
             mean=np.broadcast_to(result.recovered, result.mean.shape),
-            radius=reach[:, None] + np.minimum(hidden, _LIMB_SPAN_M),
-            radius_basis=f"reach:{c.reach_speed_mps:.1f}mps",
+            radius=reach[:, None] + np.minimum(hidden, LIMB_SPAN_M),
+            radius_basis=basis,
         )
+        return held if outliers is None else self._widen(held, outliers, basis)
+
+    def _widen(self, person: MotionPrediction, outliers: Outliers, basis: str) -> MotionPrediction:
+        radius = widened(
+            person.mean,
+            person.recovered,
+            person.stamp_ns,
+            self._reach_steps,
+            self.config.reach_speed_mps,
+            outliers,
+            person.radius,
+        )
+        return replace(person, radius=radius, radius_basis=basis)

@@ -96,6 +96,12 @@ class Track:
         self._stamps[at], self._positions[at], self._status[at] = stamp_ns, positions, status
         return Added.REORDERED
 
+    def forget(self, joints: np.ndarray) -> None:
+        """Of these joints (20,) bool nothing is known any more."""
+        self._status[: self._n, joints] = JointStatus.MISSING
+        self.seen_ns[joints] = 0
+        self.version += 1
+
     def _append(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
         if self._n == len(self._stamps):
             positions, status = positions.copy(), status.copy()  # they may be rows that move now
