@@ -30,6 +30,7 @@ from aux_motion_core.backends import precision as precisions
 FLAVOURS = {"tensorrt": ("tensorrt",), "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
 #: Targets that `tensorrt_rtx` builds for without a GPU.
 TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120")
+TURING = "sm75"
 PLAN, CARD, TIMING = "engine.plan", "engine.json", "timing.cache"
 #: Batches up to this are what the kernels are tuned for.
 TUNED_PEOPLE = 4
@@ -238,7 +239,10 @@ def build(
     if chosen == "tensorrt_rtx" and sm not in TARGETS:
         raise EngineError(f"tensorrt_rtx does not know {sm} (it knows {', '.join(TARGETS)}): use tensorrt")
     trt = trt or load_flavour(chosen)
-    graph = precisions.make(artefact, precision, windows)
+    turing = chosen == "tensorrt_rtx" and sm == TURING
+    if turing and precision != "fp16":
+        raise EngineError(f"tensorrt_rtx multiplies only fp16 matrices on {sm} (Turing): use --precision fp16")
+    graph = precisions.make(artefact, precision, windows, fp32_products=not turing)
     parity: dict[str, dict[str, float | int] | None] = {"cpu": None, "gpu": None}
     if precision != "fp32" and windows is not None:
         parity["cpu"] = graph_parity(artefact, graph, windows)

@@ -113,6 +113,51 @@ def to_fp16(model):
     return model
 
 
+def spread_products(model):
+    """A copy of an onnx ModelProto whose fp32 matrix products are elementwise products and sums.
+
+    TensorRT for RTX multiplies no fp32 matrices on Turing (sm75). What `to_fp16` leaves in fp32 is small.
+    """
+    onnx = _onnx()
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    graph = model.graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    floats = {v.name for v in values if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+    nodes = []
+
+    def add(kind: str, inputs: list[str], output: str, axes: list[int] | None = None, **attributes) -> str:
+        if axes is not None:
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array(axes, np.int64), f"{output}/axes"))
+            inputs = [*inputs, f"{output}/axes"]
+        nodes.append(onnx.helper.make_node(kind, inputs, [output], f"{output}/{kind}", **attributes))
+        return output
+
+    for node in graph.node:
+        out = node.output[0]
+        if node.op_type not in ("MatMul", "Einsum") or out not in floats:
+            nodes.append(node)
+            continue
+        if node.op_type == "MatMul":  # (..., m, k, 1) times (..., 1, k, n), summed over k
+            left = add("Unsqueeze", [node.input[0]], f"{out}/left", [-1])
+            right = add("Unsqueeze", [node.input[1]], f"{out}/right", [-3])
+            add("ReduceSum", [add("Mul", [left, right], f"{out}/product")], out, [-2], keepdims=0)
+            continue
+        terms, kept = onnx.helper.get_attribute_value(node.attribute[0]).decode().replace(" ", "").split("->")
+        every = kept + "".join(sorted(set(terms) - {","} - set(kept)))
+        parts = []
+        for k, (name, term) in enumerate(zip(node.input, terms.split(","))):
+            order = sorted(range(len(term)), key=lambda axis, term=term: every.index(term[axis]))
+            moved = add("Transpose", [name], f"{out}/moved{k}", perm=order)
+            absent = [axis for axis, label in enumerate(every) if label not in term]
+            parts.append(add("Unsqueeze", [moved], f"{out}/part{k}", absent))
+        product = add("Mul", parts, f"{out}/product")
+        add("ReduceSum", [product], out, list(range(len(kept), len(every))), keepdims=0)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model
+
+
 class _Windows:
     """Feeds onnxruntime's calibration, a batch of windows at a time."""
 
@@ -202,12 +247,15 @@ def check(precision: str) -> None:
         raise ArtefactError(f"no precision is called {precision!r}: choose {', '.join(PRECISIONS)}")
 
 
-def make(artefact: Artefact, precision: str, windows: tuple[np.ndarray, np.ndarray] | None) -> bytes:
+def make(
+    artefact: Artefact, precision: str, windows: tuple[np.ndarray, np.ndarray] | None, fp32_products: bool = True
+) -> bytes:
     """The artefact's graph in that precision.
 
     Args:
         precision: one of `PRECISIONS`.
         windows: normalised values and mask of real windows; int8 needs them.
+        fp32_products: whether what runs it multiplies fp32 matrices; of fp16 only.
 
     Raises:
         ArtefactError: int8 without enough windows, a package is missing, or no precision has that name.
@@ -217,7 +265,8 @@ def make(artefact: Artefact, precision: str, windows: tuple[np.ndarray, np.ndarr
         return artefact.onnx_file.read_bytes()
     model = _onnx().load(artefact.onnx_file)
     if precision == "fp16":
-        return to_fp16(model).SerializeToString()
+        half = to_fp16(model)
+        return (half if fp32_products else spread_products(half)).SerializeToString()
     if windows is None or len(windows[0]) < MIN_WINDOWS:
         count = 0 if windows is None else len(windows[0])
         raise ArtefactError(

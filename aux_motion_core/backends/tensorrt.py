@@ -50,7 +50,8 @@ class Execution:
         self, trt: ModuleType, gpu: Gpu, plan: bytes, card: engines.EngineCard, cache_file: Path | None = None
     ) -> None:
         self.max_people = card.max_people
-        self._trt, self._gpu, self._cache_file = trt, gpu, cache_file
+        self._trt, self._cache_file = trt, cache_file
+        self._gpu: Gpu | None = gpu
         self._pending = False
         self._shaped = 0
         self._device: dict[str, Any] = {}
@@ -230,7 +231,9 @@ class Execution:
 
     def close(self) -> None:
         """Give everything back; what a GPU that never answered holds is left to the end of the process."""
-        end = time.monotonic() + _LAST_WAIT_S
+        gpu, end = self._gpu, time.monotonic() + _LAST_WAIT_S
+        if gpu is None:
+            return
         try:
             while self.busy() and time.monotonic() < end:
                 time.sleep(0.005)
@@ -238,22 +241,23 @@ class Execution:
             self._pending = False  # lost: nothing runs any more
         if self._pending:
             held = (self._context, self._engine, self._runtime, self._cache, self._stream, self._event)
-            _ABANDONED.append((held, self._host, self._device, self._graphs, self._gpu))
+            _ABANDONED.append((held, self._host, self._device, self._graphs, gpu))
             self._forget()
             return
         try:
-            with self._gpu.current():
+            with gpu.current():
                 self._drop_graphs()
                 for memory in self._device.values():
                     memory.free()
                 self._forget()
         except GpuError:
             self._forget()  # the context went with the GPU, and all that was in it
-        self._gpu.close()
+        gpu.close()
 
     def _forget(self) -> None:
         self._context = self._cache = self._engine = self._runtime = self._stream = self._event = None
         self._device, self._host, self._graphs = {}, {}, {}
+        self._gpu, self._pending = None, False
 
 
 class TensorrtBackend:
@@ -348,6 +352,11 @@ class TensorrtBackend:
         self._opened = False
 
 
+def _auto_precision(flavour: str, sm: str) -> str:
+    """fp32, where that flavour can multiply fp32 matrices on that GPU."""
+    return "fp16" if (flavour, sm) == ("tensorrt_rtx", engines.TURING) else "fp32"
+
+
 def make(
     name: str,
     artefact: Artefact,
@@ -380,14 +389,14 @@ def make(
         trt = load_flavour(flavour)
         gpu = open_gpu()
         try:
-            folder = Path(engine_dir or engines.cache_dir(artefact, trt, gpu.sm, max_people=max_people))
+            precision = _auto_precision(flavour, gpu.sm)
+            folder = Path(engine_dir or engines.cache_dir(artefact, trt, gpu.sm, precision, max_people))
             built = ""
             try:
                 card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
             except engines.EngineError as error:
                 if name != "auto":
                     raise
-                precision = "fp32"
                 if engine_dir and (folder / engines.CARD).is_file():
                     built = f"instead of one that does not match ({str(error).split(': build')[0]}); "
                 folder = engines.cache_dir(artefact, trt, gpu.sm, precision, max_people)
