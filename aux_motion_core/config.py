@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -21,6 +23,12 @@ class PredictorConfig(BaseModel):
         ge=0.0,
         le=1.0,
         description="Taken off every stamp: delay of a tracker that stamps at publication.",
+    )
+    stamp_source: Literal["header", "receive"] = Field(
+        "header",
+        description="Stamps of the input: header, or receive (time of receipt) for a tracker whose stamps cannot be "
+        "used. Applied at configure.",
+        json_schema_extra={"at_configure": True},
     )
     min_history_s: float = Field(
         0.2,
@@ -68,6 +76,16 @@ class PredictorConfig(BaseModel):
         ge=0.0,
         le=5.0,
         description="A body that comes back under another id within this time keeps its history; 0: never.",
+    )
+    mix: bool = Field(
+        False,
+        description="Weigh the model and the baselines per person and horizon by their recent errors.",
+    )
+    self_check_s: float = Field(
+        10.0,
+        ge=0.0,
+        le=600.0,
+        description="Predictions are compared with what is then seen; errors so old count 1/e. 0: not at all.",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,9 @@ import numpy as np
 from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
+from aux_motion_core.mix import Mix
 from aux_motion_core.normalise import REST_POSE, denormalise, last_observed, normalise
+from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
@@ -43,6 +45,7 @@ class _Person:
     done_version: int = -1  # of the track when `result` was made
     result: _Result | None = None
     pose: np.ndarray | None = None  # newest complete pose
+    row: int = -1  # of the self-check
 
 
 @dataclass
@@ -70,15 +73,30 @@ class Predictor:
         self._people: dict[str, _Person] = {}
         self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
+        self.self_check: SelfCheck | None = None
+        self._check_itself()
 
     def configure(self, config: PredictorConfig) -> None:
         """Use other values from now on; tracks are kept."""
-        self.config = config
+        before, self.config = self.config, config
+        if (before.mix, before.self_check_s) != (config.mix, config.self_check_s):
+            self._check_itself()
+
+    def _check_itself(self) -> None:
+        """Start to judge past predictions anew, as the configuration asks."""
+        b, c = self.backend, self.config
+        mix = Mix(b, grid_steps(b.dt_s, b.future_steps)) if c.mix else None
+        wanted = c.mix or c.self_check_s > 0.0
+        self.self_check = SelfCheck(b.dt_s, b.future_steps, c.self_check_s or 10.0, mix=mix) if wanted else None
+        for person in self._people.values():
+            person.row = -1
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
         self._people.clear()
         self._continuity.reset()
+        if self.self_check:
+            self.self_check.reset()
 
     def warm_up(self) -> None:
         """Run the backend once, so that the first person does not pay for lazy initialisation."""
@@ -135,6 +153,7 @@ class Predictor:
         for person_id in (*taken.merged, *taken.restarted):
             self._people.pop(person_id, None)
         doubled = len(chosen) < len(frame.person_ids)
+        newest: dict[int, _Person] = {}
         for row, person_id in enumerate(taken.ids):
             if not taken.status[row].any():
                 continue  # all of it jumped
@@ -144,9 +163,13 @@ class Predictor:
                 continue
             if person_id in taken.forgotten:
                 person.track.forget(taken.forgotten[person_id])
-            self._add_one(person, stamp_ns, taken.positions[row], taken.status[row])
+            if self._add_one(person, stamp_ns, taken.positions[row], taken.status[row]):
+                newest[row] = person
             if person_id in taken.duplicated or (doubled and frame.person_ids.count(person_id) > 1):
                 person.duplicated_ns = stamp_ns
+        if self.self_check and newest:
+            at = list(newest)
+            self.self_check.observe(list(newest.values()), stamp_ns, taken.positions[at], taken.status[at])
 
     def _count(self, name: str, n: int) -> None:
         if n:
@@ -164,7 +187,8 @@ class Predictor:
             person = self._people[person_id] = _Person()
         return person
 
-    def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+    def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
+        """Put an observation into the person's track; whether it is the newest."""
         track = person.track
         added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))
         if added is not Added.NEWEST:
@@ -172,6 +196,7 @@ class Predictor:
         if added is Added.RESET:
             person.jumped_ns, person.result, person.pose = stamp_ns, None, None
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
+            person.row = -1
         if added in (Added.NEWEST, Added.RESET):
             seen = status != JointStatus.MISSING
             head, feet = [j for j in _HEAD if seen[j]], [j for j in _FEET if seen[j]]
@@ -181,6 +206,7 @@ class Predictor:
                     person.upside_down_since_ns = stamp_ns
             elif head and feet:
                 person.upside_down_since_ns = None
+        return added in (Added.NEWEST, Added.RESET)
 
     # Output
 
@@ -195,6 +221,9 @@ class Predictor:
         """
         start = time.perf_counter()
         self._forget(now_ns)
+        if self.self_check:
+            self.self_check.keep(self._people.values())
+            self.self_check.sweep(now_ns)
         # the newest input is never in the future of its own prediction
         due = [p for p in self._people.values() if p.done_version != p.track.version]
         if due:
@@ -232,6 +261,10 @@ class Predictor:
         values, heading = normalise(windows, mask)
         resampled = time.perf_counter()
         future, recovered = b.infer(values, mask)
+        check, members = self.self_check, None
+        if check and check.mix:
+            members = check.mix.members(values, mask, future)
+            future = check.mix.combine(check.rows_of(people), members)
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
         self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
@@ -269,6 +302,16 @@ class Predictor:
             person.pose = pose[i] if finite[i] else held[i]
             person.result = _Result(future[i], person.pose, reasons, state)
             person.done_version = person.track.version
+        judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
+        if check and judged:
+            check.predicted(
+                [people[i] for i in judged],
+                np.array([people[i].track.newest_ns for i in judged]),
+                future[judged],
+                pose[judged],
+                np.stack([people[i].track.newest_status != JointStatus.MISSING for i in judged]),
+                None if members is None else denormalise(members[:, :, check.steps], heading)[judged],
+            )
 
     def _describe(self, person_id: str, person: _Person, now_ns: int) -> MotionPrediction:
         """The person's prediction where it may be believed, else the pose held and the reach bound."""

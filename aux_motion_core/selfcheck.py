@@ -1,0 +1,278 @@
+"""Past predictions against what was then observed, while the predictor runs.
+
+Everything of all people is in arrays with one row a person, so that a frame costs a fixed number of numpy calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.mix import Mix
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+
+HORIZONS_S: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+_NS = 1_000_000_000
+#: Predictions of one person nearer to each other than this are not both judged, seconds.
+_EVERY_S = 0.03
+#: Successive predictions farther apart do not count for the jitter, seconds.
+_SUCCESSIVE_S = 0.2
+#: Sources before the members of a mix: what is published, and the newest pose held.
+_PUBLISHED, _HELD, _OTHERS = 0, 1, 2
+#: Rolling sums: judged outcomes, error, error of holding, joints predicted, joints never seen, updates, jitter.
+_N, _ERROR, _HOLDING, _JOINTS, _UNSEEN, _UPDATES, _JITTER, _SUMS = range(8)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How predictions fitted what was then seen, over the last seconds, each (H,) and NaN where nothing is known.
+
+    Attributes:
+        error_m: mean distance of a joint from where it was seen, metres.
+        holding_error_m: the same of a pose that stays as it was: a model above this does not fit.
+        jitter_m: mean change of the predicted position of a joint, for one time, from one prediction to the next.
+        unseen_share: part of the joints seen at the prediction that were not seen at its horizon.
+        outcomes: predictions judged, older ones counting less.
+        weights: (H, members) of the mix, or None.
+    """
+
+    error_m: np.ndarray
+    holding_error_m: np.ndarray
+    jitter_m: np.ndarray
+    unseen_share: np.ndarray
+    outcomes: np.ndarray
+    weights: np.ndarray | None = None
+
+
+def _fit(sums: np.ndarray, weights: np.ndarray | None = None) -> Fit:
+    def mean(what: int, of: int) -> np.ndarray:
+        return np.where(sums[of] > 1e-6, sums[what] / np.maximum(sums[of], 1e-6), np.nan)
+
+    return Fit(
+        error_m=mean(_ERROR, _N),
+        holding_error_m=mean(_HOLDING, _N),
+        jitter_m=mean(_JITTER, _UPDATES),
+        unseen_share=mean(_UNSEEN, _JOINTS),
+        outcomes=sums[_N].copy(),
+        weights=weights,
+    )
+
+
+class SelfCheck:
+    """Judges predictions of people by what is observed later.
+
+    A person is any object with an attribute `row`, -1 at the start, which this class sets; set it to -1 to forget
+    what is under way for that person.
+
+    Args:
+        dt_s: grid spacing of the predictions.
+        steps: grid length.
+        window_s: time constant of the rolling values: what is so old counts 1/e.
+        max_gap_s: observations farther apart say nothing about the time between them.
+        mix: told about the errors of its members.
+    """
+
+    def __init__(
+        self, dt_s: float, steps: int, window_s: float = 10.0, max_gap_s: float = 0.25, mix: Mix | None = None
+    ) -> None:
+        self.steps = grid_steps(dt_s, steps)
+        #: (H,) seconds.
+        self.horizons_s = dt_s * (self.steps + 1)
+        self.window_s, self.mix = window_s, mix
+        self._dt_s, self._length = dt_s, steps
+        self._ahead_ns = np.round(self.horizons_s * _NS).astype(np.int64)
+        self._max_gap_ns = round(max_gap_s * _NS)
+        self._sources = _OTHERS + (len(mix.names) if mix else 0)
+        self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
+        self._all = np.zeros((_SUMS, len(self.steps)))
+        self._all_ns = 0
+        self._owner: list[Any] = []
+        self._rows: dict[str, np.ndarray] = {}
+        self._grow(4)
+
+    def _grow(self, more: int) -> None:
+        h, r = len(self.steps), self._under_way
+        new = {
+            "stamp": np.zeros((more, r), np.int64),
+            "pose": np.zeros((more, r, self._sources, h, N_JOINTS, 3), np.float32),
+            "joints": np.zeros((more, r, N_JOINTS), bool),
+            "open": np.zeros((more, r, h), bool),
+            "next": np.zeros(more, np.int64),
+            "taken": np.zeros(more, np.int64),
+            "last": np.zeros((more, self._length, N_JOINTS, 3), np.float32),
+            "last_ns": np.zeros(more, np.int64),
+            "seen": np.zeros((more, N_JOINTS), bool),
+            "seen_pose": np.zeros((more, N_JOINTS, 3), np.float32),
+            "seen_ns": np.zeros(more, np.int64),
+            "sums": np.zeros((more, _SUMS, h)),
+        }
+        self._rows = {k: np.concatenate([self._rows[k], v]) if self._rows else v for k, v in new.items()}
+        self._owner += [None] * more
+
+    def reset(self) -> None:
+        """Forget everybody and everything."""
+        self.keep(())
+        self._all[:] = 0.0
+
+    def keep(self, people: Any) -> None:
+        """Free the rows of all but these."""
+        alive = {p.row for p in people}
+        for row, owner in enumerate(self._owner):
+            if owner is not None and row not in alive:
+                self._owner[row] = None
+
+    def rows_of(self, people: list[Any]) -> np.ndarray:
+        """(N,) rows of these people; new ones get one."""
+        for person in people:
+            if person.row < 0:
+                if None not in self._owner:
+                    self._grow(len(self._owner))
+                person.row = row = self._owner.index(None)
+                self._owner[row] = person
+                for name in ("open", "taken", "last_ns", "seen_ns", "sums"):
+                    self._rows[name][row] = 0
+                if self.mix:
+                    self.mix.start(row)
+        return np.array([p.row for p in people], np.intp)
+
+    def observe(self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        """Judge what was predicted for the time up to now. Each person's stamp is newer than any before.
+
+        Args:
+            people: N of them.
+            stamp_ns: of the observation.
+            positions: (N, J, 3) metres in the frame of the predictions.
+            status: (N, J) `JointStatus`; what the tracker guessed is no sight.
+        """
+        rows, a = self.rows_of(people), self._rows
+        before_ns = a["seen_ns"][rows]
+        seen = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
+        positions = positions.astype(np.float32)
+        self._age(rows, before_ns, stamp_ns)
+        due = a["open"][rows] & (a["stamp"][rows][..., None] + self._ahead_ns <= stamp_ns)
+        who, what, horizon = np.nonzero(due)
+        if len(who):
+            row = rows[who]
+            a["open"][row, what, horizon] = False
+            gap_ns = stamp_ns - before_ns[who]
+            back_ns = stamp_ns - a["stamp"][row, what] - self._ahead_ns[horizon]
+            f = (back_ns / np.maximum(gap_ns, 1)).astype(np.float32)[:, None, None]
+            now = positions[who]
+            truth = now + f * (a["seen_pose"][row] - now)
+            good = a["seen"][row] & seen[who] & (gap_ns <= self._max_gap_ns)[:, None]
+            good &= (back_ns < gap_ns)[:, None]
+            self._judge(row, what, horizon, truth, good)
+        a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
+
+    def _judge(
+        self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray
+    ) -> None:
+        a = self._rows
+        away = a["pose"][row, what, :, horizon] - truth[:, None]
+        error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+        n = good.sum(1)
+        error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
+        judged = n > 0
+        had = a["joints"][row, what]
+        new = np.zeros((len(row), _SUMS))
+        new[:, _N] = judged
+        new[:, _ERROR], new[:, _HOLDING] = error[:, _PUBLISHED] * judged, error[:, _HELD] * judged
+        new[:, _JOINTS], new[:, _UNSEEN] = had.sum(1), (had & ~good).sum(1)
+        self._add(row, horizon, new)
+        if self.mix and judged.any():
+            self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
+
+    def _add(self, row: np.ndarray, horizon: np.ndarray, new: np.ndarray) -> None:
+        np.add.at(self._rows["sums"], (row, slice(None), horizon), new)
+        np.add.at(self._all, (slice(None), horizon), new.T)
+
+    def _age(self, rows: np.ndarray, before_ns: np.ndarray, stamp_ns: int) -> None:
+        """What was summed so far counts less."""
+        passed_s = np.where(before_ns > 0, np.maximum(stamp_ns - before_ns, 0), 0) / _NS
+        self._rows["sums"][rows] *= np.exp(-passed_s / self.window_s)[:, None, None]
+        self._all *= np.exp(-max(stamp_ns - self._all_ns, 0) / _NS / self.window_s) if self._all_ns else 1.0
+        self._all_ns = stamp_ns
+
+    def predicted(
+        self,
+        people: list[Any],
+        stamp_ns: np.ndarray,
+        future: np.ndarray,
+        pose: np.ndarray,
+        joints: np.ndarray,
+        members: np.ndarray | None = None,
+    ) -> None:
+        """Take predictions to be judged later.
+
+        Args:
+            people: N of them.
+            stamp_ns: (N,) int64, origin of each prediction.
+            future: (N, steps, J, 3) as published.
+            pose: (N, J, 3), the newest, which holding repeats.
+            joints: (N, J) bool, seen at the stamp.
+            members: (N, members, H, J, 3) of the mix, at `steps`.
+        """
+        rows, a = self.rows_of(people), self._rows
+        future = future.astype(np.float32)
+        self._jitter(rows, stamp_ns, future)
+        a["last"][rows], a["last_ns"][rows] = future, stamp_ns
+        fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * _NS
+        if not fresh.all():
+            rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))
+            members = None if members is None else members[fresh]
+        at = a["next"][rows]
+        a["next"][rows] = (at + 1) % self._under_way
+        a["taken"][rows] = a["stamp"][rows, at] = stamp_ns
+        a["open"][rows, at], a["joints"][rows, at] = True, joints
+        a["pose"][rows, at, _PUBLISHED] = future[:, self.steps]
+        a["pose"][rows, at, _HELD] = pose[:, None]
+        if members is not None:
+            a["pose"][rows, at, _OTHERS:] = members
+
+    def _jitter(self, rows: np.ndarray, stamp_ns: np.ndarray, future: np.ndarray) -> None:
+        passed_s = (stamp_ns - self._rows["last_ns"][rows]) / _NS
+        step = self.steps + passed_s[:, None] / self._dt_s
+        known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step <= self._length - 1)
+        if not known.any():
+            return
+        low = np.clip(step.astype(np.intp), 0, self._length - 2)
+        f = (step - low).astype(np.float32)[..., None, None]
+        old = self._rows["last"]
+        row = rows[:, None]
+        expected = old[row, low]
+        expected += f * (old[row, low + 1] - expected)
+        away = future[:, self.steps] - expected
+        jitter = np.sqrt(np.einsum("nhjc,nhjc->nhj", away, away)).mean(-1)
+        who, horizon = np.nonzero(known)
+        new = np.zeros((len(who), _SUMS))
+        new[:, _UPDATES], new[:, _JITTER] = 1.0, jitter[who, horizon]
+        self._add(rows[who], horizon, new)
+
+    def sweep(self, now_ns: int) -> None:
+        """What was predicted for people who are not seen any more counts as never seen."""
+        a = self._rows
+        gone = now_ns - a["seen_ns"] > self._max_gap_ns
+        if not (gone & a["open"].any((1, 2))).any():
+            return
+        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - self._max_gap_ns
+        row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
+        a["open"][row, what, horizon] = False
+        new = np.zeros((len(row), _SUMS))
+        new[:, _JOINTS] = new[:, _UNSEEN] = a["joints"][row, what].sum(1)
+        self._add(row, horizon, new)
+
+    def fit(self, person: Any = None) -> Fit:
+        """How predictions fitted lately: of a person, or of all together (also of those who left)."""
+        if person is None:
+            return _fit(self._all)
+        weights = self.mix.weights[person.row].copy() if self.mix and person.row >= 0 else None
+        return _fit(self._rows["sums"][person.row] if person.row >= 0 else np.zeros_like(self._all), weights)
+
+
+def grid_steps(dt_s: float, steps: int) -> np.ndarray:
+    """Index of each of `HORIZONS_S` on a grid, as far as it goes; the last step where it is shorter than all."""
+    index = np.round(np.array(HORIZONS_S) / dt_s).astype(int) - 1
+    index = index[(index >= 0) & (index < steps)]
+    return index if len(index) else np.array([steps - 1])
