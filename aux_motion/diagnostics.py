@@ -11,6 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from aux_motion_core.backends import Backend
+from aux_motion_core.clock import StampClock
 from aux_motion_core.messages import ns_to_stamp
 from aux_motion_core.types import PredictionBatch, Reason, TrackState
 
@@ -18,8 +19,6 @@ from aux_motion_core.types import PredictionBatch, Reason, TrackState
 RECENT_S = 5.0
 _RATE_WINDOW_S = 5.0
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-#: Stamps this far from the node's clock are a clock problem, not latency.
-_CLOCKS_DIFFER_S = 10.0
 
 
 class Rolling:
@@ -71,6 +70,7 @@ class Diagnostics:
         self.failure = ""
         self.about: dict[str, str] = {}
         self.backend: Backend | None = None
+        self.clock = StampClock()
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -145,14 +145,15 @@ class Diagnostics:
             "frame_errors": self.frame_errors.count,
             "last_frame_error": self.frame_errors.last,
             "resets": self.resets,
+            "stamp_source": self.clock.source,
         }
-        age = float("nan")
+        if self.clock.drift_rate is not None:
+            values["stamp_drift_ms_per_s"] = 1e3 * self.clock.drift_rate
         if self._arrivals:
             values["input_age_s"] = time.monotonic() - self._arrivals[-1]
         if self.newest_stamp_ns is not None:
-            age = (now_ns - self.newest_stamp_ns) * 1e-9
-            values["stamp_age_s"] = age
-        values.update(sorted(self.counters.items()))
+            values["stamp_age_s"] = (now_ns - self.newest_stamp_ns) * 1e-9
+        values.update(sorted((self.counters + self.clock.counters).items()))
         if self.frame_errors.recent:
             level, message = _ERROR, self.frame_errors.last
         elif self.bad_messages.recent:
@@ -163,13 +164,8 @@ class Diagnostics:
             level, message = _OK, "not active"
         elif not self._arrivals or time.monotonic() - self._arrivals[-1] > RECENT_S:
             level, message = _WARN, f"no messages on {self.about.get('input_topic')}"
-        elif abs(age) > _CLOCKS_DIFFER_S:
-            level = _WARN
-            message = (
-                f"stamps are {abs(age):.1f} s {'behind' if age > 0 else 'ahead of'} this node's clock: "
-                "synchronise the clocks, "
-                "or set use_sim_time when a bag is played with its clock"
-            )
+        elif stamps := self.clock.trouble():
+            level, message = _WARN, stamps
         else:
             level, message = _OK, "receiving"
         return self._status("input", level, message, values)

@@ -30,6 +30,7 @@ from aux_motion.frames import FrameError, Frames
 from aux_motion.markers import marker_array
 from aux_motion.parameters import NodeParameters, ParameterError
 from aux_motion_core.backends import MODEL_BACKENDS, make_backend
+from aux_motion_core.clock import StampClock
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
@@ -91,6 +92,7 @@ class PredictorNode(LifecycleNode):
         self._active = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heartbeat: Any = None
+        self._stamps = self._diagnostics.clock
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
         self._next_markers_at = 0.0
@@ -129,6 +131,7 @@ class PredictorNode(LifecycleNode):
                 backend.close()
             return self._refuse(error)
         self.parameters = parameters
+        self._stamps = self._diagnostics.clock = StampClock(parameters.stamp_source)
         self._predictor = predictor
         self._frames = frames
         self._diagnostics.about = {
@@ -262,7 +265,7 @@ class PredictorNode(LifecycleNode):
         if not self._active:
             return
         arrived_ns = self._arrival_ns(info)
-        usable = self._add(message)
+        usable = self._add(message, arrived_ns)
         subscription = self._subscription
         with subscription.handle:
             for _ in range(INPUT_DEPTH):
@@ -271,7 +274,7 @@ class PredictorNode(LifecycleNode):
                     break
                 arrived_ns = self._arrival_ns(waiting[1])
                 self._diagnostics.superseded += usable
-                usable = self._add(waiting[0]) or usable
+                usable = self._add(waiting[0], arrived_ns) or usable
         if usable:
             self._predict(arrived_ns)
 
@@ -282,13 +285,15 @@ class PredictorNode(LifecycleNode):
         received_ns = info.get("received_timestamp", 0)
         return received_ns if now_ns - _NS < received_ns <= now_ns else now_ns
 
-    def _add(self, message: SkeletonArray) -> bool:
+    def _add(self, message: SkeletonArray, arrived_ns: int) -> bool:
         """Put one message into the tracks; False when it could not be used, which is counted and named."""
         diagnostics = self._diagnostics
         diagnostics.arrived()
         start = time.perf_counter()
         try:
-            frame = frame_from_message(message)
+            # the time of receipt on the clock of the predictions
+            received_ns = self.get_clock().now().nanoseconds - (time.time_ns() - arrived_ns)
+            frame = self._stamps.take(frame_from_message(message), received_ns)
             if frame.stamp_ns > LAST_STAMP_NS:
                 raise ValueError(
                     f"stamp {frame.stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit"
@@ -370,6 +375,7 @@ class PredictorNode(LifecycleNode):
 
     def _reset(self) -> None:
         self._predictor.reset()
+        self._stamps.reset()
         self._newest_ns = self._diagnostics.newest_stamp_ns = None
         self._diagnostics.resets += 1
 

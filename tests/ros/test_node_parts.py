@@ -180,8 +180,12 @@ def test_diagnostics_tell_clocks_apart_and_forget_old_errors(monkeypatch):
     report.lifecycle = "active"
     report.arrived()
     report.newest_stamp_ns = 10**9
+    report.clock.take(skeleton("world", 10**9), 100 * 10**9)
     late = report.report(now_ns=100 * 10**9).status[0]
     assert "99.0 s behind" in late.message and "use_sim_time" in late.message
+    assert {pair.key: pair.value for pair in late.values}["stamp_other_clock"] == "1"
+    for second in range(101, 107):
+        report.clock.take(skeleton("world", second * 10**9), second * 10**9 + 10**7)
     assert report.report(now_ns=10**9 + 10**7).status[0].message == "receiving"
     report.bad_messages.note("bad message: x")
     assert report.report(now_ns=10**9).status[0].message == "bad message: x"
