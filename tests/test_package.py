@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-MESSAGES = ("SkeletonArray", "PersonPrediction", "PredictionArray")
+MESSAGES = ("SkeletonArray", "PersonPrediction", "PredictionArray", "SelfCheck")
 
 
 def run(*command: object, env: dict[str, str], cwd: Path) -> str:

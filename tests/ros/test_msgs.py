@@ -33,7 +33,7 @@ def test_reasons_are_all_on_the_wire(root: Path) -> None:
     assert names == {f"REASON_{reason.name}" for reason in Reason if reason}
 
 
-@pytest.mark.parametrize("name", ["SkeletonArray", "PersonPrediction", "PredictionArray"])
+@pytest.mark.parametrize("name", ["SkeletonArray", "PersonPrediction", "PredictionArray", "SelfCheck"])
 def test_built_fields_are_those_of_the_source(root: Path, name: str) -> None:
     text = (root / "ros2_ws/src/aux_motion_msgs/msg" / f"{name}.msg").read_text()
     lines = [line.split("#")[0].split() for line in text.splitlines()]
