@@ -178,6 +178,8 @@ def person_fields(person: MotionPrediction) -> dict[str, Any]:
         "radius_coverage": float(person.radius_coverage),
         "joint_status": _flat(person.joint_status, np.uint8),
         "recovered": _flat(person.recovered, np.float32),
+        "body_radius": _flat(person.body_radius, np.float32),
+        "body_coverage": float(person.body_coverage),
     }
 
 
@@ -221,6 +223,9 @@ def batch_from_message(msg: Any) -> PredictionBatch:
             raise MessageError(f"state {int(p.state)} is unknown: expected 0 to {int(max(TrackState))}")
         radius = _array(p, "radius", (steps, joints), np.float32, optional=True)
         scale = _array(p, "scale", (steps, joints, 3), np.float32, optional=True)
+        # recordings of older versions have no such fields
+        older = not hasattr(p, "body_radius")
+        body_radius = None if older else _array(p, "body_radius", (steps, joints), np.float32, optional=True)
         people.append(
             MotionPrediction(
                 person_id=str(p.id),
@@ -237,6 +242,8 @@ def batch_from_message(msg: Any) -> PredictionBatch:
                 radius_coverage=float(p.radius_coverage),
                 radius=None if radius is None else radius.copy(),
                 scale=None if scale is None else scale.copy(),
+                body_radius=None if body_radius is None else body_radius.copy(),
+                body_coverage=float("nan") if older else float(p.body_coverage),
             )
         )
     return PredictionBatch(

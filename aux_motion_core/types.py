@@ -73,10 +73,13 @@ class MotionPrediction:
         mean: (steps, 20, 3) metres, finite, in the fixed frame.
         recovered: (20, 3) metres, finite: the newest known pose, missing joints filled in.
         joint_status: (20,) uint8 `JointStatus` of the newest observation.
-        radius_basis: what `radius` means: "none", "reach:<speed>mps", later "conformal".
-        radius_coverage: nominal coverage of `radius`, NaN when it has none.
-        radius: (steps, 20) metres or None.
-        scale: (steps, 20, 3) metres, one sigma per axis, or None.
+        radius_basis: what `radius` means: "none", "reach:<speed>mps" (a speed, no coverage), "conformal" (calibrated).
+        radius_coverage: nominal coverage of `radius`, of each joint and step on its own; NaN when it has none.
+        radius: (steps, 20) metres around `mean`, or None.
+        scale: (steps, 20, 3) metres, one sigma per axis of the fixed frame, or None.
+        body_radius: (steps, 20) metres around `mean` that hold all joints at all steps together, or None where no such
+            bound is calibrated: then only `radius` bounds the body.
+        body_coverage: nominal coverage of `body_radius`, of the whole body at once; NaN when it has none.
     """
 
     person_id: str
@@ -93,6 +96,8 @@ class MotionPrediction:
     radius_coverage: float = float("nan")
     radius: np.ndarray | None = None
     scale: np.ndarray | None = None
+    body_radius: np.ndarray | None = None
+    body_coverage: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,13 @@ class PersonView:
         return _shaped(self._person.radius, (self.steps, self.joints))
 
     @property
+    def body_radius(self) -> np.ndarray | None:
+        """(S, J) float32 metres around `mean` that hold all joints at all steps together; None where there is none."""
+        if not len(getattr(self._person, "body_radius", ())):  # recordings of older versions lack it
+            return None
+        return _shaped(self._person.body_radius, (self.steps, self.joints))
+
+    @property
     def scale(self) -> np.ndarray | None:
         """(S, J, 3) float32 metres, one sigma per axis, or None where it is not estimated."""
         if not len(self._person.scale):

@@ -155,6 +155,8 @@ def batch(steps=5):
             radius_coverage=float("nan"),
             radius=rng.uniform(size=(steps, N_JOINTS)) if radius else None,
             scale=rng.uniform(size=(steps, N_JOINTS, 3)) if scale else None,
+            body_radius=rng.uniform(size=(steps, N_JOINTS)) if scale else None,
+            body_coverage=0.95 if scale else float("nan"),
         )
 
     people = (person("a", TrackState.TRACKING, False, True), person("b", TrackState.ABSENT, True, False))
@@ -172,7 +174,8 @@ def test_a_batch_survives_the_wire():
         np.testing.assert_allclose(b.mean, a.mean, rtol=1e-6)
         np.testing.assert_allclose(b.recovered, a.recovered, rtol=1e-6)
         np.testing.assert_array_equal(b.joint_status, a.joint_status)
-        for x, y in ((a.radius, b.radius), (a.scale, b.scale)):
+        np.testing.assert_allclose(b.body_coverage, a.body_coverage, rtol=1e-6)
+        for x, y in ((a.radius, b.radius), (a.scale, b.scale), (a.body_radius, b.body_radius)):
             assert (x is None) == (y is None)
             if x is not None:
                 np.testing.assert_allclose(y, x, rtol=1e-6)
@@ -183,3 +186,11 @@ def test_a_damaged_prediction_is_refused():
     fields["people"][0]["mean"] = fields["people"][0]["mean"][:-1]
     with pytest.raises(MessageError, match="mean"):
         batch_from_message(as_object(fields))
+
+
+def test_a_batch_recorded_before_there_were_body_bounds_is_read():
+    message = as_object(prediction_fields(batch()))
+    for person in message.people:
+        del person.body_radius, person.body_coverage
+    for person in batch_from_message(message).people:
+        assert person.body_radius is None and np.isnan(person.body_coverage)

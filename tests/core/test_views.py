@@ -41,6 +41,7 @@ def message():
         scale=array.array("f"),
         radius=array.array("f", np.repeat(offsets, JOINTS).astype(np.float32).tobytes()),
         radius_basis="reach:1.0mps",
+        body_radius=array.array("f", np.repeat(2 * offsets, JOINTS).astype(np.float32).tobytes()),
         joint_status=array.array("B", [1] * JOINTS),
         recovered=array.array("f", recovered.tobytes()),
     )
@@ -63,6 +64,9 @@ def test_arrays_have_their_shapes_and_share_the_message_memory(message):
     assert person.mean.shape == (STEPS, JOINTS, 3)
     assert person.recovered.shape == (JOINTS, 3)
     assert person.radius.shape == (STEPS, JOINTS)
+    np.testing.assert_allclose(person.body_radius, 2 * person.radius)
+    del message.people[0].body_radius  # a recording of an older version
+    assert person.body_radius is None
     assert person.joint_status.shape == (JOINTS,)
     assert person.scale is None
     message.people[0].mean[2] = 42.0

@@ -39,6 +39,7 @@ def message(radius: bool = True, valid_until_ns: int = VALID_NS) -> PredictionAr
     if radius:
         person.radius = rng.random(STEPS * joints).astype(np.float32)
         person.scale = rng.random(STEPS * joints * 3).astype(np.float32)
+        person.body_radius = rng.random(STEPS * joints).astype(np.float32)
     # As it arrives: dt_s is a float32 on the wire.
     dt_s = float(np.float32(DT_S))
     return PredictionArray(joint_names=list(JOINTS), steps=STEPS, dt_s=dt_s, people=[person])
@@ -50,7 +51,7 @@ def as_text(array: PredictionArray, times_ns: list[int]) -> str:
     words = [array.steps, repr(array.dt_s), len(array.joint_names), *array.joint_names]
     for time in (person.stamp, person.valid_until):
         words += [time.sec, time.nanosec]
-    for field in (person.mean, person.recovered, person.radius, person.scale):
+    for field in (person.mean, person.recovered, person.radius, person.scale, person.body_radius):
         words += [len(field), *(repr(float(v)) for v in field)]
     return " ".join(map(str, [*words, *times_ns]))
 
@@ -89,7 +90,8 @@ def test_says_what_the_python_view_says(consumer: Path) -> None:
 
     view = PredictionView(array)["7"]
     wrist = JOINTS.index("right_wrist")
-    expected = [wrist, *view.mean[0, wrist], view.radius[0, wrist], view.scale[0, wrist, 2]]
+    radii = view.radius[0, wrist], view.scale[0, wrist, 2], view.body_radius[0, wrist]
+    expected = [wrist, *view.mean[0, wrist], *radii]
     np.testing.assert_allclose([float(word) for word in first.split()], expected, rtol=1e-6)
 
     assert [line == "none" for line in lines] == [not view.covers(t) for t in times]
@@ -123,7 +125,7 @@ def test_without_a_radius_there_is_none(consumer: Path) -> None:
     assert line.endswith("radius")
 
 
-@pytest.mark.parametrize("field", ["mean", "recovered", "radius", "scale"])
+@pytest.mark.parametrize("field", ["mean", "recovered", "radius", "scale", "body_radius"])
 def test_wrong_sizes_are_refused_in_one_line(consumer: Path, field: str) -> None:
     array = message()
     person = array.people[0]

@@ -1,7 +1,7 @@
 // Reads a prediction and times as text, prints what the C++ view says about them.
 //
 // Input: steps dt_s joint-count joint-names..., stamp (sec nanosec), valid_until (sec nanosec), then mean, recovered,
-// radius and scale, each as a count and so many numbers, then times in nanoseconds until the end.
+// radius, scale and body_radius, each as a count and so many numbers, then times in nanoseconds until the end.
 // Output: a line for each time, "none" or x y z of every joint and, after "radius", the radii.
 
 #include <aux_motion_msgs/prediction_view.hpp>
@@ -36,6 +36,7 @@ int main()
   person.recovered = numbers();
   person.radius = numbers();
   person.scale = numbers();
+  person.body_radius = numbers();
   person.joint_status.resize(joints, 1);
   array.people.push_back(person);
 
@@ -56,6 +57,7 @@ int main()
     for (const double value : view.mean(0, *wrist)) {std::cout << ' ' << value;}
     if (const auto radius = view.radius(0, *wrist)) {std::cout << ' ' << *radius;}
     if (const auto scale = view.scale(0, *wrist)) {std::cout << ' ' << (*scale)[2];}
+    if (const auto body = view.body_radius(0, *wrist)) {std::cout << ' ' << *body;}
     std::cout << '\n';
 
     std::int64_t nanoseconds = 0;

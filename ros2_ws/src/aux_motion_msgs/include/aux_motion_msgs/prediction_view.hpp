@@ -62,6 +62,7 @@ public:
     check("joint_status", person_.joint_status.size(), n_joints, false);
     check("radius", person_.radius.size(), n_steps * n_joints, true);
     check("scale", person_.scale.size(), n_steps * n_joints * 3, true);
+    check("body_radius", person_.body_radius.size(), n_steps * n_joints, true);
     if (dt_ns_ <= 0 || n_steps == 0) {
       throw std::invalid_argument(
               "dt_s is " + std::to_string(array_.dt_s) + " and steps " + std::to_string(n_steps) +
@@ -105,6 +106,15 @@ public:
     const std::size_t i = index(step, joint);
     if (person_.radius.empty()) {return std::nullopt;}
     return static_cast<double>(person_.radius[i]);
+  }
+
+  /// Radius in metres around mean of the bound that holds all joints at all steps together, nothing when there is none.
+  /// Throws std::out_of_range.
+  std::optional<double> body_radius(std::size_t step, std::size_t joint) const
+  {
+    const std::size_t i = index(step, joint);
+    if (person_.body_radius.empty()) {return std::nullopt;}
+    return static_cast<double>(person_.body_radius[i]);
   }
 
   /// One sigma per axis in metres, nothing when it was not estimated. Throws std::out_of_range.
