@@ -12,7 +12,7 @@ from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.mix import Mix
-from aux_motion_core.normalise import REST_POSE, denormalise, last_observed, normalise
+from aux_motion_core.normalise import REST_POSE, Heading, denormalise, last_observed, normalise
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
@@ -48,6 +48,30 @@ class _Person:
     row: int = -1  # of the self-check
 
 
+@dataclass(frozen=True)
+class Inferred:
+    """What went into the backend in a call of `predict`, for those who judge other predictors on the same input.
+
+    Attributes:
+        ids: N people.
+        values: (N, history, J, 3) float32, mask: (N, history, J) bool; see `Backend.infer`.
+        heading: what normalisation took out.
+        future: (N, steps, J, 3) float32, the backend's own answer in the normalised frame.
+        positions: (N, J, 3) metres of the newest observation in the fixed frame, after repair.
+        status: (N, J) its `JointStatus`.
+        stamps_ns: (N,) and its stamp.
+    """
+
+    ids: tuple[str, ...]
+    values: np.ndarray
+    mask: np.ndarray
+    heading: Heading
+    future: np.ndarray
+    positions: np.ndarray
+    status: np.ndarray
+    stamps_ns: np.ndarray
+
+
 @dataclass
 class _Result:
     mean: np.ndarray
@@ -73,6 +97,8 @@ class Predictor:
         self._people: dict[str, _Person] = {}
         self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
+        #: Whether `predict` keeps what went into the backend, and what it kept last; None: nothing was due.
+        self.keep_inferred, self.inferred = False, None
         self.self_check: SelfCheck | None = None
         self._check_itself()
 
@@ -226,6 +252,7 @@ class Predictor:
             self.self_check.sweep(now_ns)
         # the newest input is never in the future of its own prediction
         due = [p for p in self._people.values() if p.done_version != p.track.version]
+        self.inferred = None
         if due:
             self._infer(due)
         else:
@@ -261,6 +288,8 @@ class Predictor:
         values, heading = normalise(windows, mask)
         resampled = time.perf_counter()
         future, recovered = b.infer(values, mask)
+        if self.keep_inferred:
+            self._keep_inferred(people, values, mask, heading, future)
         check, members = self.self_check, None
         if check and check.mix:
             members = check.mix.members(values, mask, future)
@@ -312,6 +341,21 @@ class Predictor:
                 np.stack([people[i].track.newest_status != JointStatus.MISSING for i in judged]),
                 None if members is None else denormalise(members[:, :, check.steps], heading)[judged],
             )
+
+    def _keep_inferred(
+        self, people: list[_Person], values: np.ndarray, mask: np.ndarray, heading: Heading, future: np.ndarray
+    ) -> None:
+        names = {id(p): i for i, p in self._people.items()}
+        self.inferred = Inferred(
+            tuple(names[id(p)] for p in people),
+            values,
+            mask,
+            heading,
+            future,
+            np.stack([p.track.newest_positions for p in people]),
+            np.stack([p.track.newest_status for p in people]),
+            np.array([p.track.newest_ns for p in people]),
+        )
 
     def _describe(self, person_id: str, person: _Person, now_ns: int) -> MotionPrediction:
         """The person's prediction where it may be believed, else the pose held and the reach bound."""
