@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
 SCHEMA_VERSION = 1
+#: Outputs of a model, in the order of `Backend.infer`; the last one may be missing.
+OUTPUTS = ("future", "recovered", "scale")
 _Shape = list[int | str]
 
 
@@ -24,7 +26,8 @@ class Artefact(BaseModel):
 
     Attributes:
         inputs: `positions` (batch, history, joints, 3), `observed` (batch, history, joints).
-        outputs: `future` (batch, steps, joints, 3), `recovered` (batch, history, joints, 3).
+        outputs: `future` (batch, steps, joints, 3), `recovered` (batch, history, joints, 3), and where the model has it
+            `scale` as `future`: one sigma per axis in metres.
         dt_s: seconds from step to step.
         units: of positions.
         calibration: table of calibrated radii, None when the model has none.
@@ -50,6 +53,11 @@ class Artefact(BaseModel):
     onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     git_commit: str
     folder: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Its outputs in the order of `Backend.infer`."""
+        return tuple(n for n in OUTPUTS if n in self.outputs)
 
     @property
     def onnx_file(self) -> Path:
@@ -100,6 +108,7 @@ def load(folder: str | Path) -> Artefact:
         "observed": [artefact.history_steps, joints],
         "future": [artefact.future_steps, joints, 3],
         "recovered": [artefact.history_steps, joints, 3],
+        **({"scale": [artefact.future_steps, joints, 3]} if "scale" in artefact.outputs else {}),
     }
     for name, shape in shapes.items():
         got = {**artefact.inputs, **artefact.outputs}.get(name)

@@ -47,14 +47,14 @@ class Baseline:
     def close(self) -> None:
         """Nothing to give back."""
 
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Backend.infer`."""
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, None]:
+        """See `Backend.infer`; without a scale."""
         values = np.where(mask[..., None], values, 0.0).astype(np.float64)
         last, seen, index = last_observed(values, mask)
         last = np.where(seen[..., None], last, REST_POSE)
         recovered = np.where(mask[..., None], values, last[:, None])
         future = self._future(values, mask, last, -self._time[index] * seen)
-        return future.astype(np.float32), recovered.astype(np.float32)
+        return future.astype(np.float32), recovered.astype(np.float32), None
 
     def _future(self, values: np.ndarray, mask: np.ndarray, last: np.ndarray, age: np.ndarray) -> np.ndarray:
         """(N, steps, joints, 3) from `last` (N, joints, 3), seen `age` (N, joints) seconds before the present."""

@@ -160,7 +160,7 @@ def bag_windows(bag: str | Path, artefact: Artefact, most: int = 512) -> tuple[n
     backend = ZeroVelocity(artefact.dt_s, artefact.history_steps, artefact.future_steps)
     infer = backend.infer
 
-    def record(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def record(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, None]:
         kept.extend((v, m) for v, m in zip(values.astype(np.float32), mask) if m.any(1).sum() > 1)
         return infer(values, mask)
 
@@ -289,7 +289,7 @@ def graph_parity(artefact: Artefact, graph: bytes, windows: tuple[np.ndarray, np
 
     values, mask = windows
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    got = session.run(("future", "recovered"), {"positions": values, "observed": mask.astype(np.float32)})
+    got = session.run(artefact.output_names, {"positions": values, "observed": mask.astype(np.float32)})
     return precisions.parity(OnnxBackend(artefact).infer(values, mask), got)
 
 

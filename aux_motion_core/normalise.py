@@ -125,3 +125,16 @@ def denormalise(positions: np.ndarray, heading: Heading) -> np.ndarray:
     origin = heading.origin.reshape(shape + (3,))
     cos, sin = np.cos(heading.yaw).reshape(shape), np.sin(heading.yaw).reshape(shape)
     return _rotate(positions.astype(np.float64, copy=False), cos, sin) + origin
+
+
+def denormalise_scale(scale: np.ndarray, heading: Heading) -> np.ndarray:
+    """Standard deviations per axis of the normalised frame (N, ..., 3) as those along the fixed frame's axes, float32.
+
+    The square roots of the diagonal of the rotated covariance; what is lost is the correlation of x and y.
+    """
+    shape = (-1,) + (1,) * (scale.ndim - 2)
+    cos2 = (np.cos(heading.yaw) ** 2).reshape(shape)
+    variance = np.square(scale, dtype=np.float64)
+    x, y = variance[..., 0], variance[..., 1]
+    along = np.stack([cos2 * x + (1.0 - cos2) * y, (1.0 - cos2) * x + cos2 * y, variance[..., 2]], -1)
+    return np.sqrt(along).astype(np.float32)

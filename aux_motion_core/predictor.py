@@ -12,7 +12,7 @@ from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.mix import Mix
-from aux_motion_core.normalise import REST_POSE, Heading, denormalise, last_observed, normalise
+from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, last_observed, normalise
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
@@ -78,6 +78,7 @@ class _Result:
     recovered: np.ndarray
     reasons: Reason
     state: TrackState
+    scale: np.ndarray | None = None
 
 
 class Predictor:
@@ -287,7 +288,7 @@ class Predictor:
         windows, mask = np.stack([w for w, _ in cut]), np.stack([m for _, m in cut])
         values, heading = normalise(windows, mask)
         resampled = time.perf_counter()
-        future, recovered = b.infer(values, mask)
+        future, recovered, scale = b.infer(values, mask)
         if self.keep_inferred:
             self._keep_inferred(people, values, mask, heading, future)
         check, members = self.self_check, None
@@ -296,6 +297,7 @@ class Predictor:
             future = check.mix.combine(check.rows_of(people), members)
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
+        scale = None if scale is None else denormalise_scale(scale, heading)
         self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
 
         finite = np.isfinite(future).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
@@ -329,7 +331,8 @@ class Predictor:
                 reasons |= Reason.NON_FINITE_OUTPUT
                 state = TrackState.DEGRADED
             person.pose = pose[i] if finite[i] else held[i]
-            person.result = _Result(future[i], person.pose, reasons, state)
+            known = scale is not None and finite[i] and bool(np.isfinite(scale[i]).all())
+            person.result = _Result(future[i], person.pose, reasons, state, scale[i] if known else None)
             person.done_version = person.track.version
         judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
         if check and judged:
@@ -367,7 +370,7 @@ class Predictor:
             reasons |= Reason.STAMP_JUMP
         if person.relinked_ns is not None and 0 <= newest_ns - person.relinked_ns < _RECENT_NS:
             reasons |= Reason.ID_RELINKED
-        outliers = self._continuity.outliers(person_id, now_ns)
+        outliers = self._continuity.outliers(person_id)
         if outliers is not None:
             reasons |= Reason.OUTLIER_MASKED
         if person.duplicated_ns is not None and 0 <= newest_ns - person.duplicated_ns < _RECENT_NS:
@@ -394,6 +397,7 @@ class Predictor:
             mean=result.mean,
             recovered=result.recovered,
             joint_status=person.track.newest_status.copy(),
+            scale=result.scale,
         )
         basis = f"reach:{c.reach_speed_mps:.1f}mps"
         if not bound_only:
@@ -411,6 +415,7 @@ class Predictor:
             mean=np.broadcast_to(result.recovered, result.mean.shape),
             radius=reach[:, None] + np.minimum(hidden, LIMB_SPAN_M),
             radius_basis=basis,
+            scale=None,
         )
         return held if outliers is None else self._widen(held, outliers, basis)
 

@@ -58,6 +58,7 @@ class TrainConfig(BaseModel):
     )
     loaders: int = Field(1, gt=0, description="threads that draw batches ahead")
     bf16: bool = Field(True, description="forward in bfloat16; on CUDA only")
+    bf16_on_cpu: bool = Field(False, description="also on a CPU; pays where it has AVX512-BF16 or AMX")
     compile: bool = Field(False, description="torch.compile the forward pass")
     learning_rate: float = 2e-3
     warmup_steps: int = 200
@@ -255,14 +256,14 @@ def torch_infer(model: AuxMotionModel):
     device = next(model.parameters()).device
 
     @torch.no_grad()
-    def infer(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         was, _ = model.training, model.eval()
-        future, recovered = model(
+        future, recovered, *scale = model(
             torch.as_tensor(values, dtype=torch.float32, device=device),
             torch.as_tensor(mask, dtype=torch.float32, device=device),
         )
         model.train(was)
-        return future.cpu().numpy(), recovered.cpu().numpy()
+        return future.cpu().numpy(), recovered.cpu().numpy(), scale[0].cpu().numpy() if scale else None
 
     return infer
 
@@ -410,7 +411,8 @@ def train(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         first, history, minutes = state["step"], state["history"], state["minutes"]
-    tasks = Tasks(model, config.arm, "cuda" if config.bf16 and device.type == "cuda" else None)
+    half = config.bf16 and (device.type == "cuda" or config.bf16_on_cpu)
+    tasks = Tasks(model, config.arm, device.type if half else None)
     if config.compile:
         tasks.compile()
     if size > 1:

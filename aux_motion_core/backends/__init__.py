@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 #: Names of `make_backend` that run the model; the baselines come beside them.
 MODEL_BACKENDS = ("onnx", "tensorrt", "tensorrt_rtx", "auto")
+
+#: What `Backend.infer` returns: future, recovered, and scale or None.
+Answer: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Backend(Protocol):
@@ -32,7 +35,7 @@ class Backend(Protocol):
     about: dict[str, str]
     fell_back: bool
 
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """Predict.
 
         Args:
@@ -40,7 +43,8 @@ class Backend(Protocol):
             mask: (N, history, joints) bool, which are observed.
 
         Returns:
-            future (N, steps, joints, 3) float32, and the history with its gaps recovered (N, history, joints, 3).
+            future (N, steps, joints, 3) float32, the history with its gaps recovered (N, history, joints, 3), and the
+            scale of the future's error (N, steps, joints, 3), one sigma per axis in metres, or None without it.
         """
         ...
 

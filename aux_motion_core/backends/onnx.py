@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from aux_motion_core.artefact import Artefact, ArtefactError
+from aux_motion_core.backends import Answer
 
 
 class OnnxBackend:
@@ -31,6 +32,7 @@ class OnnxBackend:
         self.counters: Counter[str] = Counter()
         self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}
         self.fell_back = False
+        self._outputs = artefact.output_names
         self.open()
 
     def open(self) -> None:
@@ -62,13 +64,13 @@ class OnnxBackend:
                 )
         self._session = session
 
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""
-        future, recovered = self._session.run(
-            ("future", "recovered"),
+        future, recovered, *scale = self._session.run(
+            self._outputs,
             {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)},
         )
-        return future, recovered
+        return future, recovered, scale[0] if scale else None
 
     def close(self) -> None:
         """See `Backend.close`."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core import compile as engines
-from aux_motion_core.artefact import Artefact
+from aux_motion_core.artefact import OUTPUTS, Artefact
+from aux_motion_core.backends import Answer
 from aux_motion_core.backends.cuda import Gpu, GpuError
 from aux_motion_core.backends.onnx import OnnxBackend
 
@@ -187,7 +188,7 @@ class Execution:
         for name in self._outputs:
             gpu.to_host(self._host[name][:n], self._device[name], stream)
 
-    def run(self, values: np.ndarray, mask: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, values: np.ndarray, mask: np.ndarray, end_s: float) -> Answer:
         """Predict up to `max_people`; `end_s` on `time.perf_counter`.
 
         Raises:
@@ -197,7 +198,7 @@ class Execution:
         with self._gpu.current():
             return self._run(values, mask, end_s)
 
-    def _run(self, values: np.ndarray, mask: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, values: np.ndarray, mask: np.ndarray, end_s: float) -> Answer:
         n = len(values)
         for (name, shape), array in zip(self._inputs.items(), (values, mask)):
             self._host[name][:n] = array
@@ -215,7 +216,8 @@ class Execution:
                 raise GpuLate("the GPU did not answer in time")
             time.sleep(0)
         self._pending = False
-        return tuple(self._host[name][:n].copy() for name in self._outputs)
+        future, recovered, *scale = (self._host[name][:n].copy() for name in OUTPUTS if name in self._outputs)
+        return future, recovered, scale[0] if scale else None
 
     @property
     def uses_graphs(self) -> bool:
@@ -309,7 +311,7 @@ class TensorrtBackend:
             self.about["fallback" if self.fell_back else "why"] = str(error)
         self._opened = True
 
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`; more people than the engine takes are split."""
         if self._execution is not None:
             try:
@@ -334,14 +336,14 @@ class TensorrtBackend:
             self.counters["answered_by_cpu"] += 1
         return self._cpu.infer(values, mask)
 
-    def _on_gpu(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _on_gpu(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         most, end_s = self._execution.max_people, time.perf_counter() + self._deadline_s
         if len(values) <= most:
             return self._execution.run(values, mask, end_s)
         self.counters["batches_split"] += 1
         cuts = [slice(i, i + most) for i in range(0, len(values), most)]
         parts = [self._execution.run(values[c], mask[c], end_s) for c in cuts]
-        return tuple(np.concatenate(p) for p in zip(*parts))
+        return tuple(None if p[0] is None else np.concatenate(p) for p in zip(*parts))
 
     def close(self) -> None:
         """See `Backend.close`."""

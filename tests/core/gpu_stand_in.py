@@ -111,7 +111,7 @@ class _Context:
         memory = {n: StandInMemory.by_address[a].bytes for n, a in self.addresses.items()}
         given = {n: memory[n].view(np.float32)[: int(np.prod(s))].reshape(s) for n, s in self.shapes.items()}
         answer = self.machine.model.infer(given["positions"], given["observed"])
-        for name, value in zip(("future", "recovered"), answer):
+        for name, value in zip(self.machine.artefact.output_names, answer):
             memory[name].view(np.float32)[: value.size] = value.reshape(-1)
         self.machine.runs.append(len(given["positions"]))
         return True

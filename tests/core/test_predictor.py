@@ -335,7 +335,7 @@ def test_a_stamp_latency_is_taken_off_once():
 
 def test_output_that_is_no_number_becomes_the_bound():
     p = make("zero_velocity")
-    p.backend.infer = lambda v, m: (np.full((len(v), 25, 20, 3), np.nan, np.float32), np.array(v))
+    p.backend.infer = lambda v, m: (np.full((len(v), 25, 20, 3), np.nan, np.float32), np.array(v), None)
     feed(p)
     person = only(p, 0.6)
     assert Reason.NON_FINITE_OUTPUT in person.reasons and person.radius is not None

@@ -29,7 +29,7 @@ def masks(people: int = 1):
 
 def predict(name: str, windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, heading = normalise(windows, mask)
-    future, recovered = SHARED[name].infer(values, mask)
+    future, recovered, _ = SHARED[name].infer(values, mask)
     return denormalise(future, heading), denormalise(recovered, heading)
 
 

@@ -59,7 +59,8 @@ def test_the_engine_answers_as_the_model_does(machine, tmp_path, flavour):
     for n in (1, 3, 2, 16):
         values, mask = windows(n, n)
         for got, expected in zip(backend.infer(values, mask), machine.model.infer(values, mask)):
-            assert got.shape == expected.shape and np.allclose(got, expected, atol=1e-6)
+            assert (got is None) == (expected is None)
+            assert got is None or (got.shape == expected.shape and np.allclose(got, expected, atol=1e-6))
     assert not backend.fell_back and backend.counters["answered_by_cpu"] == 0
     assert backend.about["backend"] == flavour and backend.about["precision"] == "fp32"
     assert float(backend.about["load_s"]) >= 0.0
@@ -275,7 +276,7 @@ def test_on_a_gpu_the_engine_agrees_with_onnxruntime_and_a_thousand_cycles_hold_
     for n in (1, 4, 16, 40):
         values, mask = windows(n, n)
         for got, expected in zip(backend.infer(values, mask), cpu.infer(values, mask)):
-            assert np.abs(got - expected).max() < 1e-3
+            assert got is expected is None or np.abs(got - expected).max() < 1e-3
     backend.close()
     with gpu.current():
         before = gpu.free_bytes()
