@@ -88,6 +88,8 @@ setup(
         "pydantic>=2.4,<3",
         "pyyaml>=5.4,<7",
         "rosbags>=0.11,<0.12",
+        "mcap>=1.6,<2",
+        "zstandard>=0.22,<1",
         "typer>=0.12,<1",
         "tqdm>=4.60,<5",
     ],

@@ -6,18 +6,21 @@ Reads sqlite3 and MCAP, as a bag folder or as a bare `.mcap` or `.db3` file; wri
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
+from aux_motion_core.bag_files import BagError, RawBag, Topic, first_line
 from aux_motion_core.messages import (
     MessageError,
     batch_from_message,
@@ -30,10 +33,7 @@ from aux_motion_core.types import PredictionBatch, SkeletonFrame
 SKELETONS = "aux_motion_msgs/msg/SkeletonArray"
 PREDICTIONS = "aux_motion_msgs/msg/PredictionArray"
 _MSG_FOLDER = Path(__file__).resolve().parent / "msg"
-
-
-class BagError(ValueError):
-    """A bag that cannot be used, in one line: expected, came, what to do."""
+_log = logging.getLogger("aux_motion")
 
 
 @lru_cache(maxsize=1)
@@ -71,11 +71,6 @@ def build_message(msgtype: str, fields: dict[str, Any]) -> Any:
     return store.types[msgtype](**values)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
-
-
 @dataclass(frozen=True)
 class BagMessage:
     """One message of a bag.
@@ -83,97 +78,233 @@ class BagMessage:
     Attributes:
         topic: its topic.
         log_time_ns: when it was recorded, nanoseconds.
-        message: rosbags message object.
+        message: rosbags message object, or the CDR bytes where raw ones were asked for.
+        msgtype: its type.
     """
 
     topic: str
     log_time_ns: int
     message: Any
+    msgtype: str = ""
 
 
-def _open(path: Path) -> AnyReader:
-    if not path.exists():
-        raise BagError(f"no such bag: {path}; give a bag folder (with metadata.yaml), a .mcap or a .db3 file")
-    if path.is_file() and path.suffix not in (".mcap", ".db3"):
-        raise BagError(f"{path} is no rosbag2 bag: expected a bag folder, a .mcap or a .db3 file")
-    if path.is_file() and path.stat().st_size == 0:
-        raise BagError(f"bag {path} is empty (0 bytes): record it again")
-    reader = None
-    try:
-        reader = AnyReader([path], default_typestore=typestore())
-        reader.open()
-    except BagError:
-        raise
-    except Exception as error:  # whatever a damaged file makes of a reader
-        raise BagError(
-            f"cannot open bag {path}: {_first_line(error)} (cut off or damaged? "
-            "`mcap recover` or `ros2 bag reindex` may save what is in it)"
-        ) from None
-    return reader
+def _definitions(topic: Topic) -> dict[str, Any]:
+    """Types of a topic's definition as the bag carries it."""
+    kind, text = topic.definition
+    if kind == "ros2msg":
+        return get_types_from_msg(text, topic.msgtype)
+    if kind != "ros2idl":
+        return {}
+    separator = "=" * 80 + "\n"
+    parts = [text] if not text.startswith(f"{separator}IDL: ") else []
+    parts = parts or [part.split("\n", 1)[1] for part in text.split(separator)[1:]]
+    types: dict[str, Any] = {}
+    for part in parts:
+        types.update(get_types_from_idl(part))
+    return types
 
 
-def read_messages(path: str | Path, msgtype: str, topic: str | None = None) -> Iterator[BagMessage]:
+def _installed_definitions(msgtype: str, known: Collection[str]) -> dict[str, Any]:
+    """Types that the ROS packages installed here define: `msgtype` and what it needs beside `known`."""
+    types: dict[str, Any] = {}
+    wanted = [msgtype]
+    while wanted:
+        name = wanted.pop()
+        if name in known or name in types:
+            continue
+        package, _, short = name.partition("/msg/")
+        folders = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p] + [Path(sys.prefix)]
+        path = next((f for x in folders if (f := x / "share" / package / "msg" / f"{short}.msg").is_file()), None)
+        if path is None:
+            return {}
+        found = get_types_from_msg(path.read_text(encoding="utf-8"), name)
+        types.update(found)
+        for _, fields in found.values():
+            for _, (_, detail) in fields:
+                while isinstance(detail, tuple) and detail and isinstance(detail[0], tuple):
+                    detail = detail[0][1]  # of an array: its elements
+                if isinstance(detail, str) and "/msg/" in detail:
+                    wanted.append(detail)
+    return types
+
+
+class BagReader:
+    """A bag's topics and messages; use as a context manager.
+
+    A damaged bag is read as far as it is whole. One line then says what is wrong and how much could be read.
+
+    Args:
+        path: bag folder (with or without metadata.yaml), `.mcap` or `.db3` file, also compressed (`.zstd`).
+        on_damage: called once with that line, at the end of the reading; None: it is logged as a warning.
+
+    Attributes:
+        topics: sorted by name.
+        start_ns, end_ns: first and last log time, nanoseconds; start after end when there is no message.
+        damage: the line, once there is one.
+
+    Raises:
+        BagError: no bag, or nothing in it can be read.
+    """
+
+    def __init__(self, path: str | Path, on_damage: Callable[[str], None] | None = None) -> None:
+        self.path = Path(path)
+        self.damage: str | None = None
+        self._on_damage = on_damage or _log.warning
+        self._stores: dict[tuple[str, str], Any] = {}
+        self._raw = RawBag(path)
+        self.topics = tuple(sorted(self._raw.topics.values(), key=lambda t: t.key))
+        self.start_ns, self.end_ns = self._raw.start_ns, self._raw.end_ns
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._raw.close()
+
+    def select(self, msgtypes: str | Collection[str], topic: str | None = None) -> Topic:
+        """The topic to read.
+
+        Args:
+            msgtypes: type, or types, that would do.
+            topic: its name; None: the only one of such a type.
+
+        Raises:
+            BagError: none or several would do; lists those that would and those that there are.
+        """
+        msgtypes = [msgtypes] if isinstance(msgtypes, str) else list(msgtypes)
+        would_do = [t for t in self.topics if t.msgtype in msgtypes]
+        found = [t for t in would_do if topic is None or t.name.strip("/") == topic.strip("/")]
+        if not found:
+            kind = " or ".join(msgtypes)
+            what = f"topic {topic!r} of type {kind}" if topic else f"topic of type {kind}"
+            there = ", ".join(map(str, self.topics)) or "no topics at all"
+            listed = f"; these would do: {', '.join(map(str, would_do))}" if would_do else ""
+            raise BagError(f"bag {self.path} has no {what}{listed}; it has: {there}{self._but()}")
+        names = sorted({t.name for t in found})
+        if len(names) > 1:
+            kinds = " or ".join(sorted({t.msgtype for t in found}))
+            raise BagError(f"bag {self.path} has several {kinds}: {', '.join(names)}; name one (--topic)")
+        if len(found) > 1:
+            kinds = ", ".join(sorted(t.msgtype for t in found))
+            raise BagError(f"topic {names[0]} of bag {self.path} has several types that would do: {kinds}; choose one")
+        return found[0]
+
+    def messages(
+        self, topics: Collection[Topic] | Topic, start_ns: int | None = None, raw: bool = False
+    ) -> Iterator[BagMessage]:
+        """Messages of some topics in the order of their log times.
+
+        Args:
+            topics: of this bag.
+            start_ns: none that was logged before, nanoseconds.
+            raw: give CDR bytes instead of message objects.
+
+        Yields:
+            One `BagMessage` after the other; memory does not grow with their number.
+
+        Raises:
+            BagError: a type is not known here, or no message at all can be decoded.
+        """
+        topics = [topics] if isinstance(topics, Topic) else list(topics)
+        stores = {t.key: None if raw else self._store(t) for t in topics}
+        count = undecoded = 0
+        reason = ""
+        for key, log_time_ns, data in self._raw.messages(stores, start_ns):
+            message: Any = data
+            if not raw:
+                try:
+                    message = stores[key].deserialize_cdr(data, key[1])
+                except Exception as error:  # whatever damaged bytes make of it
+                    undecoded, reason = undecoded + 1, reason or first_line(error)
+                    continue
+            count += 1
+            yield BagMessage(key[0], log_time_ns, message, key[1])
+        wrong = [self._raw.damage] if self._raw.damage else []
+        if undecoded:
+            wrong.append(f"{undecoded} messages cannot be decoded ({reason})")
+        names = {t.name for t in topics}
+        others = [t for t in self.topics if t.name in names and t.key not in stores and t.count]
+        wrong += [f"{t.count} messages of topic {t.name} are of another type ({t.msgtype})" for t in others]
+        if wrong and not count and start_ns is None:
+            what = ", ".join(sorted(names))
+            raise BagError(f"no message on {what} of bag {self.path} can be read: {'; '.join(wrong)}")
+        if wrong and self.damage is None:
+            self.damage = f"bag {self.path}: {count} messages read; {'; '.join(wrong)}"
+            self._on_damage(self.damage)
+
+    def _but(self) -> str:
+        return f"; and it is damaged: {self._raw.damage}" if self._raw.damage else ""
+
+    def _store(self, topic: Topic) -> Any:
+        """The type store that decodes a topic: of the bag's own definition, else of what is known here."""
+        if topic.key in self._stores:
+            return self._stores[topic.key]
+        store = typestore()
+        try:
+            types = _definitions(topic)
+            if not types and topic.msgtype not in store.fielddefs:
+                types = _installed_definitions(topic.msgtype, store.fielddefs)
+                types = types and {**store.fielddefs, **types}
+            if types:
+                store = get_typestore(Stores.EMPTY)
+                store.register(types)
+        except Exception as error:
+            reason = first_line(error)
+            raise BagError(f"bag {self.path} has a damaged definition of {topic.msgtype}: {reason}") from None
+        if topic.msgtype not in store.fielddefs:
+            raise BagError(
+                f"type {topic.msgtype} of topic {topic.name} is unknown and bag {self.path} holds no definition of it: "
+                "run this where its ROS package is sourced, or record with ROS 2 Iron or later, or to MCAP"
+            )
+        self._stores[topic.key] = store
+        return store
+
+
+def read_messages(
+    path: str | Path,
+    msgtype: str | Collection[str],
+    topic: str | None = None,
+    on_damage: Callable[[str], None] | None = None,
+) -> Iterator[BagMessage]:
     """Messages of one topic in the order of their log times.
 
     Args:
         path: bag folder or bare `.mcap` / `.db3` file.
-        msgtype: type that the topic must have, for instance `SKELETONS`.
+        msgtype: type, or types, that the topic must have, for instance `SKELETONS`.
         topic: topic to read; None: the only one of this type.
+        on_damage: called once with one line where the bag is damaged (see `BagReader`); None: it is logged.
 
     Yields:
         One `BagMessage` after the other.
 
     Raises:
-        BagError: damaged or empty bag, no topic (or several) of that type; lists the topics there are.
+        BagError: nothing can be read, no topic (or several) of that type; lists the topics there are.
     """
-    path = Path(path)
-    reader = _open(path)
-    try:
-        listed = sorted({f"{c.topic} [{c.msgtype}]" for c in reader.connections}) or ["no topics at all"]
-        wanted = [c for c in reader.connections if c.msgtype == msgtype]
-        if topic is not None:
-            wanted = [c for c in wanted if c.topic.lstrip("/") == topic.lstrip("/")]
-        if not wanted:
-            what = f"topic {topic!r} of type {msgtype}" if topic else f"topic of type {msgtype}"
-            raise BagError(f"bag {path} has no {what}; it has: {', '.join(listed)}")
-        topics = sorted({c.topic for c in wanted})
-        if len(topics) > 1:
-            raise BagError(f"bag {path} has several {msgtype}: {', '.join(topics)}; name one (--topic)")
+    with BagReader(path, on_damage) as bag:
+        chosen = bag.select(msgtype, topic)
         count = 0
-        messages = iter(reader.messages(connections=wanted))
-        while True:
-            try:
-                connection, log_time_ns, raw = next(messages)
-                message = reader.deserialize(raw, connection.msgtype)
-            except StopIteration:
-                break
-            except Exception as error:
-                raise BagError(
-                    f"bag {path} ends after {count} messages: {_first_line(error)} (cut off or damaged?)"
-                ) from None
+        for message in bag.messages(chosen):
             count += 1
-            yield BagMessage(connection.topic, int(log_time_ns), message)
+            yield message
         if not count:
-            raise BagError(f"bag {path} has no message on {topics[0]}: record it while the tracker runs")
-    finally:
-        reader.close()
+            raise BagError(f"bag {path} has no message on {chosen.name}: record it while the tracker runs")
 
 
 def count_messages(path: str | Path, msgtype: str, topic: str | None = None) -> int:
-    """How many messages of a type (and topic) a bag holds; `BagError` when it cannot be opened."""
-    reader = _open(Path(path))
-    try:
+    """How many messages of a type (and topic) can be read from a bag; `BagError` when it cannot be opened."""
+    with BagReader(path) as bag:
         return sum(
-            c.msgcount
-            for c in reader.connections
-            if c.msgtype == msgtype and (topic is None or c.topic.lstrip("/") == topic.lstrip("/"))
+            t.count
+            for t in bag.topics
+            if t.msgtype == msgtype and (topic is None or t.name.strip("/") == topic.strip("/"))
         )
-    finally:
-        reader.close()
 
 
 def read_skeletons(
-    path: str | Path, topic: str | None = None, on_bad: Callable[[MessageError], None] | None = None
+    path: str | Path,
+    topic: str | None = None,
+    on_bad: Callable[[MessageError], None] | None = None,
+    on_damage: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[int, SkeletonFrame]]:
     """Skeleton frames of a bag.
 
@@ -182,6 +313,7 @@ def read_skeletons(
         topic: topic to read; None: the only `SkeletonArray` topic.
         on_bad: called with the reason for each message that cannot be used, which is then skipped as a node
             does; None: such a message ends the reading with a `BagError`.
+        on_damage: called once with one line where the bag is damaged (see `BagReader`); None: it is logged.
 
     Yields:
         (log_time_ns, frame).
@@ -189,13 +321,13 @@ def read_skeletons(
     Raises:
         BagError: see `read_messages`.
     """
-    for index, item in enumerate(read_messages(path, SKELETONS, topic)):
+    for index, item in enumerate(read_messages(path, SKELETONS, topic, on_damage)):
         try:
             frame = frame_from_message(item.message)
         except (MessageError, AttributeError, TypeError) as error:
             if on_bad is None:
-                raise BagError(f"bag {path}, message {index} of {item.topic}: {_first_line(error)}") from None
-            on_bad(error if isinstance(error, MessageError) else MessageError(_first_line(error)))
+                raise BagError(f"bag {path}, message {index} of {item.topic}: {first_line(error)}") from None
+            on_bad(error if isinstance(error, MessageError) else MessageError(first_line(error)))
             continue
         yield item.log_time_ns, frame
 
@@ -206,7 +338,7 @@ def read_predictions(path: str | Path, topic: str | None = None) -> Iterator[tup
         try:
             yield item.log_time_ns, batch_from_message(item.message)
         except (MessageError, AttributeError, TypeError) as error:
-            raise BagError(f"bag {path}, message {index} of {item.topic}: {_first_line(error)}") from None
+            raise BagError(f"bag {path}, message {index} of {item.topic}: {first_line(error)}") from None
 
 
 class BagWriter:
