@@ -305,7 +305,9 @@ def test_upside_down_is_said_after_half_a_second_and_not_forgotten_with_the_feet
         assert said == (k / 30 >= 0.5)
     for k in range(20, 23):  # nobody turns over within a frame: believed the third time
         p.add(frame(k / 30))
-    assert Reason.NOT_Z_UP not in only(p, 22 / 30).reasons
+    people = {x.person_id: x for x in p.predict(now(22 / 30)).people}
+    assert Reason.NOT_Z_UP not in people["a"].reasons
+    assert set(people) == {"a", "a~"}  # who was two metres below is unseen now
 
 
 def test_a_frame_of_another_coordinate_frame_is_refused():
