@@ -26,17 +26,19 @@ class Rolling:
 
     def __init__(self, size: int = 1000) -> None:
         """Keep `size` values."""
-        self._values: deque[float] = deque(maxlen=size)
+        self._values = np.empty(size)
+        self._n = 0
 
     def add(self, seconds: float) -> None:
         """Note a duration in seconds."""
-        self._values.append(seconds)
+        self._values[self._n % len(self._values)] = seconds
+        self._n += 1
 
     def quantiles_ms(self) -> dict[str, float]:
         """p50, p95 and p99 in milliseconds; empty before the first value."""
-        if not self._values:
+        if not self._n:
             return {}
-        found = np.percentile(np.fromiter(self._values, float), (50, 95, 99)) * 1e3
+        found = np.percentile(self._values[: self._n], (50, 95, 99)) * 1e3
         return dict(zip(("p50", "p95", "p99"), found.tolist(), strict=True))
 
 
@@ -60,8 +62,12 @@ class Problem:
         return time.monotonic() - self.when < RECENT_S
 
 
+#: Parts of the way from a message to its prediction, in order, then all of it from the arrival on.
+STAGES = ("convert", "resample", "backend", "describe", "inference", "message", "publish", "end_to_end")
+
+
 class Diagnostics:
-    """Collects on the hot path (appends only), reports once a second."""
+    """Collects on the hot path (appends only); another thread may make the report."""
 
     def __init__(self, name: str) -> None:
         """Report under `name`, the node's."""
@@ -75,10 +81,10 @@ class Diagnostics:
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
         self.upside_down = Problem()
-        self.convert = Rolling()
-        self.inference = Rolling()
-        self.publish = Rolling()
-        self.end_to_end = Rolling()
+        #: Durations by stage; `inference` is resample, backend and describe together.
+        self.stages = {name: Rolling() for name in STAGES}
+        #: What the kernel gave and refused (`aux_motion.realtime.apply`), and where a trace is written.
+        self.realtime: dict[str, str] = {}
         self.messages = 0
         self.predictions = 0
         self.heartbeats = 0
@@ -109,7 +115,7 @@ class Diagnostics:
     def input_rate_hz(self) -> float:
         """Messages a second over the last seconds."""
         now = time.monotonic()
-        recent = [t for t in self._arrivals if now - t < _RATE_WINDOW_S]
+        recent = [t for t in list(self._arrivals) if now - t < _RATE_WINDOW_S]
         if len(recent) < 2:
             return 0.0
         silent = now - recent[-1] > 1.0
@@ -153,7 +159,7 @@ class Diagnostics:
             values["input_age_s"] = time.monotonic() - self._arrivals[-1]
         if self.newest_stamp_ns is not None:
             values["stamp_age_s"] = (now_ns - self.newest_stamp_ns) * 1e-9
-        values.update(sorted((self.counters + self.clock.counters).items()))
+        values.update(sorted((Counter(dict(self.counters)) + Counter(dict(self.clock.counters))).items()))
         if self.frame_errors.recent:
             level, message = _ERROR, self.frame_errors.last
         elif self.bad_messages.recent:
@@ -172,9 +178,9 @@ class Diagnostics:
 
     def _prediction(self) -> DiagnosticStatus:
         values: dict[str, object] = {"lifecycle_state": self.lifecycle, **self.about}
-        backend = {} if self.backend is None else self.backend.about
+        backend = {} if self.backend is None else dict(self.backend.about)
         values.update(backend)
-        values.update(() if self.backend is None else sorted(self.backend.counters.items()))
+        values.update(() if self.backend is None else sorted(list(self.backend.counters.items())))
         values.update(
             predictions=self.predictions,
             heartbeats=self.heartbeats,
@@ -186,8 +192,9 @@ class Diagnostics:
             states = Counter(p.state for p in self._batch.people)
             values["people"] = len(self._batch.people)
             values.update({f"people_{state.name.lower()}": states[state] for state in TrackState})
-        for name in ("convert", "inference", "publish", "end_to_end"):
-            for quantile, value in getattr(self, name).quantiles_ms().items():
+        values.update(dict(self.realtime))
+        for name, times in self.stages.items():
+            for quantile, value in times.quantiles_ms().items():
                 values[f"{name}_ms_{quantile}"] = value
         if self.failure:
             level, message = _ERROR, self.failure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
@@ -74,14 +76,18 @@ def marker_array(batch: PredictionBatch) -> MarkerArray:
         A DELETEALL, then for each person lines (present pose opaque, `FUTURE_SKELETONS` later ones fading)
         and a label; grey where the state is STALE or ABSENT.
     """
+    return MarkerArray(markers=[marker for part in marker_parts(batch) for marker in part])
+
+
+def marker_parts(batch: PredictionBatch) -> Iterator[list[Marker]]:
+    """The markers of `marker_array`, a person at a time."""
     clear = Marker(action=Marker.DELETEALL)
     clear.header.frame_id = batch.frame_id
-    markers = [clear]
+    yield [clear]
     for i, person in enumerate(batch.people):
         unseen = person.state in (TrackState.STALE, TrackState.ABSENT)
         lines = _marker(batch, i, "skeletons", Marker.LINE_LIST)
         _draw_lines(lines, person, _GREY if unseen else _COLOURS[i % len(_COLOURS)])
         label = _marker(batch, i, "labels", Marker.TEXT_VIEW_FACING)
         _draw_label(label, person)
-        markers += [lines, label]
-    return MarkerArray(markers=markers)
+        yield [lines, label]

@@ -5,10 +5,10 @@ Thin: messages become frames, `aux_motion_core.predictor` does the work, batches
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import rclpy
@@ -24,14 +24,17 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProf
 from visualization_msgs.msg import MarkerArray
 
 from aux_motion import parameters as node_parameters
-from aux_motion.conversion import frame_from_message, prediction_message
+from aux_motion import realtime
+from aux_motion.conversion import PredictionWriter, frame_from_message
 from aux_motion.diagnostics import Diagnostics
 from aux_motion.frames import FrameError, Frames
-from aux_motion.markers import marker_array
+from aux_motion.markers import marker_parts
 from aux_motion.parameters import NodeParameters, ParameterError
+from aux_motion.trace import Trace
 from aux_motion_core.backends import MODEL_BACKENDS, make_backend
 from aux_motion_core.clock import StampClock
 from aux_motion_core.predictor import Predictor
+from aux_motion_core.types import PredictionBatch
 
 NODE_NAME = "aux_motion_predictor"
 #: Messages that may wait while one prediction is made; all of them enter their tracks.
@@ -83,8 +86,6 @@ class PredictorNode(LifecycleNode):
         given = [Parameter(name, value=value) for name, value in (overrides or {}).items()]
         super().__init__(NODE_NAME, parameter_overrides=given)
         self._diagnostics = Diagnostics(self.get_fully_qualified_name().lstrip("/"))
-        node_parameters.declare(self)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
         self.parameters: NodeParameters | None = None
         self._predictor: Predictor | None = None
         self._frames: Frames | None = None
@@ -92,10 +93,20 @@ class PredictorNode(LifecycleNode):
         self._active = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heartbeat: Any = None
+        self._trace: Trace | None = None
+        self._writer = PredictionWriter()
+        self._collector = realtime.Collector()
+        self._background = realtime.Background(self._on_background_error)
+        node_parameters.declare(self)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._stamps = self._diagnostics.clock
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
         self._next_markers_at = 0.0
+        self._writer = PredictionWriter()
+        self._background = realtime.Background(self._on_background_error)
+        self._collector = realtime.Collector()
+        self._trace: Trace | None = None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
         self._jump = self.get_clock().create_jump_callback(
@@ -107,7 +118,7 @@ class PredictorNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model, warm it up, make publishers and the subscription."""
-        self._diagnostics.failure, backend = "", None
+        self._diagnostics.failure, backend, trace = "", None, None
         try:
             parameters = node_parameters.validate(node_parameters.read(self))
             folder = parameters.model_dir or str(node_parameters.default_model_dir())
@@ -126,6 +137,7 @@ class PredictorNode(LifecycleNode):
             )
             predictor = Predictor(backend, parameters, frames.fixed_frame)
             predictor.warm_up()
+            trace = Trace(parameters.trace_file) if parameters.trace_file else None
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
             if backend is not None:
                 backend.close()
@@ -134,6 +146,7 @@ class PredictorNode(LifecycleNode):
         self._stamps = self._diagnostics.clock = StampClock(parameters.stamp_source)
         self._predictor = predictor
         self._frames = frames
+        self._trace = trace
         self._diagnostics.about = {
             "model": backend.name,
             "model_version": backend.version,
@@ -175,14 +188,27 @@ class PredictorNode(LifecycleNode):
         self._active = True
         self._heartbeat.reset()
         self._diagnostics.lifecycle = "active"
-        gc.collect()
-        gc.freeze()  # what lives now lives on: later collections skip it
+        self._ask_the_kernel()
+        self._collector.start()  # last: what lives now lives on, and later collections skip it
         return result
+
+    def _ask_the_kernel(self) -> None:
+        p, asked = self.parameters, {}
+        if p.cpu_affinity or p.realtime_priority or p.lock_memory:
+            asked = realtime.apply(p.cpu_affinity, p.realtime_priority, p.lock_memory, self._background.thread)
+        for name, answer in asked.items():
+            log = self.get_logger().warning if answer.startswith("refused") else self.get_logger().info
+            log(f"{name} {answer}")
+        if self._trace is not None:
+            asked["trace_file"] = str(self._trace.file)
+        self._diagnostics.realtime = asked
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop predicting; input is dropped, the model and a GPU are given back until the next activate."""
         self._active = False
         self._heartbeat.cancel()
+        self._collector.stop()
+        self._background.drop()
         self._predictor.backend.close()
         self._diagnostics.lifecycle = "inactive"
         return super().on_deactivate(state)
@@ -222,8 +248,22 @@ class PredictorNode(LifecycleNode):
         self.get_logger().error(self._diagnostics.failure)
         return TransitionCallbackReturn.FAILURE
 
+    def destroy_node(self) -> None:
+        """Give back everything."""
+        self._release()
+        self._background.close()
+        super().destroy_node()
+
     def _release(self) -> None:
         self._active = False
+        self._collector.stop()
+        self._background.drop()
+        if self._trace is not None:
+            self._trace.close()
+            self._trace = None
+        if self._diagnostics.realtime:
+            realtime.release()
+            self._diagnostics.realtime = {}
         if self._heartbeat is not None:
             self.destroy_timer(self._heartbeat)
             self._heartbeat = None
@@ -264,7 +304,17 @@ class PredictorNode(LifecycleNode):
         """Every message that waits enters its track; then one prediction is made."""
         if not self._active:
             return
+        self._background.busy()
+        try:
+            self._take(message, info)
+        finally:
+            self._background.idle()
+        self._between_frames()
+
+    def _take(self, message: SkeletonArray, info: Any) -> None:
         arrived_ns = self._arrival_ns(info)
+        if self._trace is not None:
+            self._trace.add("wait", self._trace.at(arrived_ns), time.perf_counter())
         usable = self._add(message, arrived_ns)
         subscription = self._subscription
         with subscription.handle:
@@ -277,6 +327,17 @@ class PredictorNode(LifecycleNode):
                 usable = self._add(waiting[0], arrived_ns) or usable
         if usable:
             self._predict(arrived_ns)
+
+    def _between_frames(self) -> None:
+        """What need not be done while a person waits for a prediction."""
+        start = time.perf_counter()
+        collected = self._collector.between_frames()
+        trace = self._trace
+        if trace is not None:
+            if collected:
+                trace.add("collect garbage", start, time.perf_counter())
+            if trace.full():
+                self._background.submit("trace", trace.flush)
 
     @staticmethod
     def _arrival_ns(info: dict[str, int]) -> int:
@@ -308,7 +369,10 @@ class PredictorNode(LifecycleNode):
             diagnostics.bad_messages.note(f"bad message: {' '.join(str(error).split())}")
             self.get_logger().warning(diagnostics.bad_messages.last, throttle_duration_sec=5.0)
             return False
-        diagnostics.convert.add(time.perf_counter() - start)
+        converted = time.perf_counter()
+        diagnostics.stages["convert"].add(converted - start)
+        if self._trace is not None:
+            self._trace.add("convert", start, converted, stamp_ns=frame.stamp_ns)
         back_ns = int(self.parameters.reset_jump_s * _NS)
         if (
             self._newest_ns is None
@@ -339,7 +403,8 @@ class PredictorNode(LifecycleNode):
         try:
             batch = self._predictor.predict(self._now_ns())
             inferred = time.perf_counter()
-            message = prediction_message(batch)
+            message = self._writer.fill(batch)
+            written = time.perf_counter()
             if arrived_ns is not None:
                 message.processing_time_s = max(0.0, (time.time_ns() - arrived_ns) / _NS)
             self._predictions.publish(message)
@@ -355,17 +420,52 @@ class PredictorNode(LifecycleNode):
         if arrived_ns is None:
             diagnostics.heartbeats += 1
         else:
-            diagnostics.inference.add(inferred - start)
-            diagnostics.publish.add(done - inferred)
-            diagnostics.end_to_end.add(max(0, time.time_ns() - arrived_ns) / _NS)
+            stages = diagnostics.stages
+            for name, seconds in self._predictor.stage_s.items():
+                stages[name].add(seconds)
+            stages["inference"].add(inferred - start)
+            stages["message"].add(written - inferred)
+            stages["publish"].add(done - written)
+            stages["end_to_end"].add(max(0, time.time_ns() - arrived_ns) / _NS)
+        if self._trace is not None:
+            self._trace_prediction(start, inferred, written, done, len(batch.people))
         if done >= self._next_markers_at and self._markers.get_subscription_count():
             self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
-            self._markers.publish(marker_array(batch))
-            diagnostics.marker_arrays += 1
+            self._background.submit("markers", lambda: self._publish_markers(batch))
+
+    def _trace_prediction(self, start: float, inferred: float, written: float, done: float, people: int) -> None:
+        trace = self._trace
+        trace.add("predict", start, inferred, people=people)
+        at = inferred - sum(self._predictor.stage_s.values())
+        for name, seconds in self._predictor.stage_s.items():  # in the order in which they ran
+            trace.add(name, at, at + seconds)
+            at += seconds
+        trace.add("message", inferred, written)
+        trace.add("publish", written, done)
+
+    def _publish_markers(self, batch: PredictionBatch) -> Iterator[None]:
+        """In the background, with breaks between people."""
+        start = time.perf_counter()
+        parts = marker_parts(batch)
+        markers = []
+        for part in parts:
+            markers += part
+            yield
+        if self._active:
+            self._markers.publish(MarkerArray(markers=markers))
+            self._diagnostics.marker_arrays += 1
+        if self._trace is not None:
+            self._trace.add("markers", start, time.perf_counter())
+
+    def _on_background_error(self, job: str, error: Exception) -> None:
+        if rclpy.ok():
+            line = f"{job}: {' '.join(str(error).split()) or type(error).__name__}"
+            self.get_logger().error(line, throttle_duration_sec=5.0)
 
     def _on_heartbeat(self) -> None:
         if self._active:
             self._predict()
+            self._between_frames()
 
     def _on_clock_jump(self, jump: Any) -> None:
         """The node's clock went back (a bag starts again) or changed its kind: tracks are of another time."""
@@ -380,9 +480,20 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.resets += 1
 
     def _publish_diagnostics(self) -> None:
+        trace = self._trace
+        if trace is not None:
+            self._background.submit("trace", trace.flush)
         if self._predictor is not None:
             self._diagnostics.counters = Counter(self._predictor.counters)
+        if self._diagnostics_publisher.get_subscription_count():
+            self._background.submit("diagnostics", self._report)
+
+    def _report(self) -> None:
+        """In the background."""
+        start = time.perf_counter()
         self._diagnostics_publisher.publish(self._diagnostics.report(self.get_clock().now().nanoseconds))
+        if self._trace is not None:
+            self._trace.add("diagnostics", start, time.perf_counter())
 
 
 def spin(

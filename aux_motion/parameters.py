@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from aux_motion.realtime import cpus
 from aux_motion_core.config import PredictorConfig
 
 if TYPE_CHECKING:
@@ -72,6 +73,30 @@ class NodeParameters(PredictorConfig):
         description="Threads of the backend. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
+    cpu_affinity: str = Field(
+        "",
+        description="CPUs that the node may run on, such as 2,3 or 0-1; empty: all. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    realtime_priority: int = Field(
+        0,
+        ge=0,
+        le=99,
+        description="SCHED_FIFO priority of the node's threads where the system permits it; 0: none. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    lock_memory: bool = Field(
+        False,
+        description="Keep the node's memory from being paged out (mlockall) where permitted. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    trace_file: str = Field(
+        "",
+        description="Write what happened when to this file, in Chrome's trace event format; empty: not. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
     autostart: bool = Field(
         False,
         description="Configure and activate at the start, without a lifecycle manager.",
@@ -106,6 +131,13 @@ class NodeParameters(PredictorConfig):
         le=120.0,
         description="Most MarkerArrays a second; none are made when nobody subscribes.",
     )
+
+    @field_validator("cpu_affinity")
+    @classmethod
+    def _cpus_are_numbers(cls, value: str) -> str:
+        if value:
+            cpus(value)
+        return value
 
     @model_validator(mode="after")
     def _transform_is_a_rotation(self) -> NodeParameters:
@@ -208,6 +240,7 @@ def declare(node: Node) -> None:
             node.declare_parameter(name, default, descriptor)
         except InvalidParameterTypeException as error:
             hint = " (a whole number is written 1.0)" if kind in (float, list) else ""
+            hint = " (a number as text is written '\"1\"')" if kind is str else hint
             raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{hint}") from None
         except InvalidParameterValueException as error:
             span = f"from {low} to {high}" if low is not None or high is not None else "another value"

@@ -30,6 +30,9 @@ def run(
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
     autostart: Annotated[bool, typer.Option(help="Configure and activate at once.")] = True,
     namespace: Annotated[str | None, typer.Option(help="ROS namespace of the node.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write what happened when, for chrome://tracing or ui.perfetto.dev.")
+    ] = None,
     domain: Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warn, error or fatal.")] = "info",
 ) -> None:
@@ -48,6 +51,7 @@ def run(
         "input_topic": input_topic,
         "static_transform_frame": static_frame,
         "static_transform": None if static_transform is None else _numbers(static_transform),
+        "trace_file": None if trace is None else str(trace.absolute()),
         "use_sim_time": use_sim_time,
         "autostart": autostart,
     }

@@ -1,0 +1,109 @@
+"""What happened when, as a file that chrome://tracing and https://ui.perfetto.dev show.
+
+Chrome's trace event format, JSON array form: the closing bracket may be missing, so a file of a node that was killed
+can be read too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+#: A file ends here, about 200 MB; a second of 30 Hz is about 400 events.
+MOST_EVENTS = 2_000_000
+_FLUSH_AT = 20_000
+
+
+class Trace:
+    """Collects on the hot path (one append an event); `flush` writes.
+
+    Args:
+        file: written anew; its folder must exist.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = Path(file)
+        try:
+            self._out = self.file.open("w", encoding="utf-8")
+        except OSError as error:
+            raise ValueError(
+                f"trace_file {str(file)!r} cannot be written ({os.strerror(error.errno or 0).lower()}): "
+                "name a file in a folder that is there and writable"
+            ) from None
+        self._events: list[tuple[str, float, float, int, dict[str, Any] | None]] = []
+        self._lock = threading.Lock()
+        self._names: set[int] = set()
+        self.events = self.dropped = 0
+        # perf_counter is what stages are measured with; the file counts from the system clock's epoch
+        self._epoch_us = time.time_ns() / 1e3 - time.perf_counter() * 1e6
+        self._write("[\n")
+        self._write(self._meta("process_name", "aux_motion_predictor", 0) + "\n")
+
+    def add(self, name: str, start_s: float, end_s: float, **args: Any) -> None:
+        """An event; times on `time.perf_counter`."""
+        if len(self._events) + self.events < MOST_EVENTS:
+            self._events.append((name, start_s, end_s, threading.get_native_id(), args or None))
+        else:
+            self.dropped += 1
+
+    def full(self) -> bool:
+        """Whether `flush` should be called soon."""
+        return len(self._events) >= _FLUSH_AT
+
+    def at(self, system_ns: int) -> float:
+        """The time on `time.perf_counter` of a time on the system clock, nanoseconds."""
+        return (system_ns / 1e3 - self._epoch_us) * 1e-6
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        with self._lock:
+            events, self._events = self._events, []
+            if self._out is None:
+                return
+            lines = []
+            for name, start_s, end_s, thread, args in events:
+                if thread not in self._names:
+                    self._names.add(thread)
+                    label = next((t.name for t in threading.enumerate() if t.native_id == thread), str(thread))
+                    lines.append(self._meta("thread_name", label, thread))
+                event = {
+                    "name": name,
+                    "ph": "X",
+                    "ts": round(start_s * 1e6 + self._epoch_us, 1),
+                    "dur": round((end_s - start_s) * 1e6, 1),
+                    "pid": os.getpid(),
+                    "tid": thread,
+                }
+                lines.append("," + json.dumps({**event, "args": args} if args else event))
+            self.events += len(events)
+            if lines:
+                self._write("\n".join(lines) + "\n")
+                self._out.flush()
+
+    def _meta(self, kind: str, name: str, thread: int) -> str:
+        event = {"name": kind, "ph": "M", "pid": os.getpid(), "tid": thread, "args": {"name": name}}
+        return ("" if kind == "process_name" else ",") + json.dumps(event)
+
+    def _write(self, text: str) -> None:
+        if self._out is None:
+            return
+        try:
+            self._out.write(text)
+        except OSError:  # the disk is full: predictions go on, the trace ends
+            self._out = None
+
+    def close(self) -> None:
+        """Write the rest and the closing bracket."""
+        self.flush()
+        with self._lock:
+            self._write("]\n")
+            if self._out is not None:
+                self._out.close()
+            self._out = None
