@@ -93,8 +93,8 @@ class Predictor:
     def __init__(self, backend: Backend, config: PredictorConfig, fixed_frame: str) -> None:
         self.backend, self.config, self.fixed_frame = backend, config, fixed_frame
         self.counters: Counter[str] = Counter()
-        #: Seconds that the last `predict` spent in each stage: resample, backend.
-        self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0}
+        #: Seconds that the last `predict` spent in each stage, in order.
+        self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         self._people: dict[str, _Person] = {}
         self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
@@ -257,8 +257,9 @@ class Predictor:
         if due:
             self._infer(due)
         else:
-            self.stage_s = {"resample": 0.0, "backend": 0.0}
+            self.stage_s = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         people = tuple(self._describe(i, p, now_ns) for i, p in self._people.items())
+        self.stage_s["describe"] = time.perf_counter() - start - sum(self.stage_s.values())
         return PredictionBatch(
             stamp_ns=now_ns,
             frame_id=self.fixed_frame,
