@@ -122,9 +122,7 @@ class _Storage:
         """Free what is open."""
 
     def _count(self, counts: Counter) -> None:
-        self.topics = {
-            key: Topic(t.name, t.msgtype, counts[key], t.definition) for key, t in self.topics.items()
-        }
+        self.topics = {key: Topic(t.name, t.msgtype, counts[key], t.definition) for key, t in self.topics.items()}
 
 
 class _Indexed(_Storage):
