@@ -1,0 +1,352 @@
+"""A stream of frames through the predictor, every prediction judged by what was seen later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from aux_motion_core.evaluation.bones import Bones
+from aux_motion_core.evaluation.bounds import Bounds
+from aux_motion_core.evaluation.errors import Errors, horizon_key, mean_of_seen
+from aux_motion_core.evaluation.jitter import Jitter
+from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
+from aux_motion_core.evaluation.sources import Sources, Step
+from aux_motion_core.evaluation.stream import Stream, Timeline
+from aux_motion_core.evaluation.unseen import Unseen
+from aux_motion_core.evaluation.worst import Worst
+from aux_motion_core.judge import HORIZONS_S
+from aux_motion_core.predictor import Predictor
+from aux_motion_core.replay import arrival_ns
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
+
+_JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
+#: Predictions that are worked on together.
+_BLOCK = 192
+_SPEED_STEPS = 5
+#: A body of a recording and a skeleton made from it are one when their joints are no farther apart than this, metres.
+_SAME_BODY_M = 0.5
+_NS = 1_000_000_000
+
+Frames = Iterable[tuple[int, SkeletonFrame]]
+Listener = Callable[[int, SkeletonFrame, PredictionBatch], None]
+
+
+class Evaluation:
+    """All metrics of a recording, or of several.
+
+    Args:
+        sources: K names, the first is what is published.
+        dt_s: of the predictions' steps.
+        steps: how many.
+        max_gap_s: frames farther apart say nothing about the time between them.
+    """
+
+    def __init__(self, sources: tuple[str, ...], dt_s: float, steps: int, max_gap_s: float = 0.25) -> None:
+        self.sources, self.dt_s = sources, dt_s
+        fit = [h for h in HORIZONS_S if h >= dt_s - 1e-9 and h <= steps * dt_s + 1e-6]
+        self.horizons_s = np.array(fit or [steps * dt_s])
+        self.errors = Errors(sources, self.horizons_s)
+        self.jitter = Jitter(sources, self.horizons_s, dt_s)
+        self.bones = Bones(sources, self.horizons_s, dt_s)
+        self.bounds = Bounds(self.horizons_s, dt_s)
+        self.unseen = Unseen(self.horizons_s)
+        self.stream = Stream(max_gap_s)
+        self.timeline = Timeline()
+        self.worst = Worst(sources, len(self.horizons_s) - 1, dt_s)
+
+    def update(self, outcomes: Outcomes, names: dict[int, str], labels: list[str]) -> None:
+        """Give outcomes to every metric; `names` and `labels` say what person and basis indices mean."""
+        self.errors.update(outcomes, names)
+        self.bones.update(outcomes)
+        self.bounds.update(outcomes, labels)
+        self.unseen.update(outcomes)
+        self.worst.update(outcomes, names)
+        judged = outcomes.predicted.judged
+        shown = min(1, len(self.horizons_s) - 1)
+        self.timeline.errors(outcomes.predicted.at_s[judged], mean_of_seen(outcomes.error_m[judged, 0, shown]))
+
+    def merge(self, other: Evaluation) -> None:
+        """Add another recording, made with the same sources and grid."""
+        for name in ("errors", "jitter", "bones", "bounds", "unseen", "stream"):
+            getattr(self, name).merge(getattr(other, name))
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values of all metrics."""
+        errors = self.errors.summary()
+        return {
+            "sources": list(self.sources),
+            "horizons_s": [float(h) for h in self.horizons_s],
+            "dt_s": self.dt_s,
+            "mpjpe_mm": {h: {s: v["mean"] for s, v in row.items()} for h, row in errors["errors_mm"].items()},
+            **errors,
+            "unseen": self.unseen.summary(),
+            "jitter_mm": self.jitter.summary(),
+            "bones": self.bones.summary(),
+            "bounds": self.bounds.summary(),
+            "scale": self.bounds.scales(),
+            "input": self.stream.summary(),
+        }
+
+    def moments(self) -> list[dict[str, Any]]:
+        """The worst moments as plain values."""
+        return [
+            {
+                "person": m.person_id,
+                "at_s": round(m.at_s, 3),
+                "stamp_s": m.stamp_ns / _NS,
+                "horizon_s": m.horizon_s,
+                "error_mm": round(1e3 * m.error_m, 1),
+                "others_mm": {k: round(1e3 * v, 1) for k, v in m.others_m.items()},
+            }
+            for m in self.worst.moments
+        ]
+
+
+class _Names:
+    """Indices of names, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.index: dict[str, int] = {}
+        self.names: dict[int, str] = {}
+
+    def __getitem__(self, name: str) -> int:
+        found = self.index.get(name)
+        if found is None:
+            found = self.index[name] = len(self.index)
+            self.names[found] = name
+        return found
+
+
+class _Block:
+    """Predictions that wait to be worked on together."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[MotionPrediction, int, float]] = []  # prediction, person, seconds from the start
+        self.place: list[int] = []  # row of the block's inferred people -> row of the block, -1: none
+        self.steps: list[Step] = []
+
+
+def evaluate(
+    frames: Frames,
+    predictor: Predictor,
+    truth: Frames | None = None,
+    compare: bool = True,
+    listener: Listener | None = None,
+    outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None = None,
+) -> Evaluation:
+    """Predict a stream as the node does, and judge.
+
+    Args:
+        frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
+        predictor: fresh.
+        truth: what predictions are judged by, where `frames` were made worse on purpose: the clean stream. People are
+            then matched by where they are, not by id. None: the frames themselves, by id.
+        compare: judge the baselines and the mix beside the predictor.
+        listener: called for each frame with the time of arrival, the frame and the batch.
+        outcome_listener: called with outcomes as they become known, and the names of the people.
+
+    Returns:
+        The metrics.
+    """
+    return _Run(predictor, truth, compare, listener, outcome_listener).run(frames)
+
+
+class _Run:
+    def __init__(
+        self,
+        predictor: Predictor,
+        truth: Frames | None,
+        compare: bool,
+        listener: Listener | None,
+        outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None,
+    ) -> None:
+        backend, config = predictor.backend, predictor.config
+        self._predictor = predictor
+        predictor.keep_inferred = True
+        self._sources = Sources(predictor, compare)
+        self._evaluation = Evaluation(self._sources.names, backend.dt_s, backend.future_steps, config.max_gap_s)
+        self._court = Court(self._evaluation.horizons_s, backend.dt_s, config.max_gap_s)
+        self._latency_ns = int(config.stamp_latency_s * _NS)
+        self._people, self._labels = _Names(), _Names()
+        self._truth: Iterator[tuple[int, SkeletonFrame]] | None = iter(truth) if truth is not None else None
+        self._next_truth: tuple[int, SkeletonFrame] | None = None
+        self._clean: list[SkeletonFrame] = []
+        self._listener, self._outcome_listener = listener, outcome_listener
+        self._block = _Block()
+        if self._truth is not None:
+            self._next_truth = next(self._truth, None)
+
+    def run(self, frames: Frames) -> Evaluation:
+        predictor, evaluation = self._predictor, self._evaluation
+        stream, timeline = evaluation.stream, evaluation.timeline
+        for log_time_ns, frame in frames:
+            now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
+            start = perf_counter()
+            predictor.add(frame)
+            batch = predictor.predict(now_ns)
+            took_s = perf_counter() - start + getattr(predictor.backend, "elsewhere_s", 0.0)
+            stream.update(log_time_ns, frame, batch, took_s, seen_joints(frame))
+            at_s = stream.span_ns / _NS
+            timeline.states(at_s, batch)
+            self._observe(log_time_ns, frame)
+            self._keep(batch, at_s)
+            if self._listener:
+                self._listener(now_ns, frame, batch)
+        self._flush()
+        for _, frame in self._rest_of_truth():
+            self._see(frame)
+        self._give(self._court.close())
+        stream.counters.update(predictor.counters)
+        return evaluation
+
+    # Truth
+
+    def _observe(self, log_time_ns: int, frame: SkeletonFrame) -> None:
+        if self._truth is None:
+            self._see(frame)
+            return
+        while self._next_truth is not None and self._next_truth[0] <= log_time_ns:
+            self._see(self._next_truth[1])
+            self._clean.append(self._next_truth[1])
+            self._next_truth = next(self._truth, None)
+        del self._clean[:-120]
+
+    def _rest_of_truth(self) -> Iterator[tuple[int, SkeletonFrame]]:
+        if self._next_truth is not None:
+            yield self._next_truth
+            yield from self._truth
+
+    def _see(self, frame: SkeletonFrame) -> None:
+        if self._latency_ns:
+            frame = SkeletonFrame(
+                frame.stamp_ns - self._latency_ns, frame.frame_id, frame.person_ids, frame.positions, frame.status,
+                frame.confidence, frame.covariance,
+            )  # fmt: skip
+        people = [self._people[i] for i in frame.person_ids]
+        self._give(self._court.observe(frame, people))
+
+    def _whose(self, predictions: list[MotionPrediction]) -> list[int]:
+        """Index of each prediction's person; with a clean stream: of the body that is there, -1 for nobody's."""
+        if self._truth is None:
+            return [self._people[p.person_id] for p in predictions]
+        found = []
+        for stamp_ns in {p.last_observed_ns + self._latency_ns for p in predictions}:
+            same = [p for p in predictions if p.last_observed_ns + self._latency_ns == stamp_ns]
+            clean = min(self._clean, key=lambda f: abs(f.stamp_ns - stamp_ns), default=None)
+            if clean is None or not clean.person_ids:
+                continue
+            seen = seen_joints(clean)
+            away = np.linalg.norm(np.stack([p.recovered for p in same])[:, None] - clean.positions, axis=-1)
+            with np.errstate(invalid="ignore"):
+                away = np.where(seen, np.nan_to_num(away), 0.0).sum(-1) / np.maximum(seen.sum(-1), 1)
+            away = np.where(seen.any(-1), away, 1e6)
+            for row, column in zip(*linear_sum_assignment(away), strict=True):
+                if away[row, column] <= _SAME_BODY_M:
+                    found.append((same[row].person_id, self._people[clean.person_ids[column]]))
+        by_id = dict(found)
+        return [by_id.get(p.person_id, -1) for p in predictions]
+
+    # Predictions
+
+    def _keep(self, batch: PredictionBatch, at_s: float) -> None:
+        """Put what was newly predicted into the block."""
+        inferred, block = self._predictor.inferred, self._block
+        fresh = set(inferred.ids) if inferred is not None else set()
+        wanted = [p for p in batch.people if p.person_id in fresh or p.stamp_ns != p.last_observed_ns]
+        rows: dict[str, int] = {}
+        for prediction, person in zip(wanted, self._whose(wanted), strict=True):
+            if person >= 0:
+                rows[prediction.person_id] = len(block.rows)
+                block.rows.append((prediction, person, at_s))
+        if inferred is not None:
+            state = {p.person_id: p.state for p in batch.people}
+            judged = np.array([state.get(i) in _JUDGED for i in inferred.ids])
+            block.steps.append(Step(batch.stamp_ns, inferred, judged, frozenset(state)))
+            block.place += [rows.get(i, -1) for i in inferred.ids]
+        if len(block.rows) >= _BLOCK or len(block.steps) >= 2 * _BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        block, self._block = self._block, _Block()
+        if block.rows:
+            predicted = self._predicted(block)
+            self._evaluation.jitter.update(predicted)
+            self._court.take(predicted)
+        self._give(self._court.judge())
+
+    def _predicted(self, block: _Block) -> Predicted:
+        n, steps = len(block.rows), self._predictor.backend.future_steps
+        people = [p for p, _, _ in block.rows]
+        published = np.stack([p.mean for p in people]).astype(np.float32)
+        future = np.full((n, len(self._sources.names), steps, N_JOINTS, 3), np.nan, np.float32)
+        future[:, 0] = published
+        speed = np.zeros(n)
+        if block.steps:
+            place = np.array(block.place)
+            has = place >= 0
+            known = np.zeros((len(place), steps, N_JOINTS, 3), np.float32)
+            known[has] = published[place[has]]
+            others = self._sources.futures(block.steps, known)
+            future[place[has], 1:] = others[has, 1:]
+            values = np.concatenate([s.inferred.values for s in block.steps])[has]
+            mask = np.concatenate([s.inferred.mask for s in block.steps])[has]
+            speed[place[has]] = _speed(values, mask, self._predictor.backend.dt_s)
+        state = np.array([p.state for p in people], np.uint8)
+        status = np.stack([p.joint_status for p in people])
+
+        def bounds(name: str) -> np.ndarray:
+            found = np.full((n, steps, N_JOINTS), np.nan, np.float32)
+            for row, p in enumerate(people):
+                if (value := getattr(p, name, None)) is not None:
+                    found[row] = value
+            return found
+
+        scale = np.full((n, steps, N_JOINTS, 3), np.nan, np.float32)
+        for row, p in enumerate(people):
+            if p.scale is not None:
+                scale[row] = p.scale
+        return Predicted(
+            person=np.array([i for _, i, _ in block.rows]),
+            stamp_ns=np.array([p.stamp_ns for p in people], np.int64),
+            at_s=np.array([a for _, _, a in block.rows]),
+            judged=np.isin(state, _JUDGED),
+            state=state,
+            future=future,
+            present=np.stack([p.recovered for p in people]).astype(np.float32),
+            asked=(status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED),
+            speed_mps=speed,
+            radius=bounds("radius"),
+            body_radius=bounds("body_radius"),
+            basis=np.array([-1 if p.radius is None else self._labels[_label(p)] for p in people]),
+            level=np.array([p.radius_coverage for p in people]),
+            body_level=np.array([getattr(p, "body_coverage", np.nan) for p in people]),
+            scale=scale,
+        )
+
+    def _give(self, outcomes: list[Outcomes]) -> None:
+        labels = list(self._labels.index)
+        for one in outcomes:
+            self._evaluation.update(one, self._people.names, labels)
+            if self._outcome_listener:
+                self._outcome_listener(one, self._people.names)
+
+
+def _label(prediction: MotionPrediction) -> str:
+    level = prediction.radius_coverage
+    return f"{prediction.radius_basis} {level:g}" if np.isfinite(level) else prediction.radius_basis
+
+
+def _speed(values: np.ndarray, mask: np.ndarray, dt_s: float) -> np.ndarray:
+    """(N,) mean speed of the joints seen at both ends of the newest steps of the windows; 0 where there is none."""
+    steps = min(_SPEED_STEPS, values.shape[1] - 1)
+    both = mask[:, -1] & mask[:, -1 - steps]
+    away = np.linalg.norm(values[:, -1] - values[:, -1 - steps], axis=-1)
+    return np.where(both, away, 0.0).sum(1) / np.maximum(both.sum(1), 1) / (steps * dt_s)
+
+
+__all__ = ["Evaluation", "evaluate", "horizon_key"]
