@@ -72,7 +72,7 @@ setup(
     maintainer="aux_motion maintainers",
     maintainer_email="maintainers@aux-motion.invalid",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
-    package_data={"aux_motion_core": ["*.json", "msg/*.msg"]},
+    package_data={"aux_motion_core": ["*.json", "msg/*.msg", "adapters/interfaces/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -10,12 +10,15 @@ Orders are those of the trackers' own documentation; aliases such as "azure_kine
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus
+from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 
 
 class MappingError(ValueError):
@@ -146,23 +149,32 @@ class Mapping:
     joints: tuple[str, ...]
     weights: np.ndarray
     status: np.ndarray
+    #: (alternatives, 20, 2) the one or two source columns of each alternative; Js, which is never there, where none is.
+    pairs: np.ndarray
+
+
+#: Names of joints that mean nothing here: their values are read over.
+NO_JOINT = "-"
 
 
 @lru_cache(maxsize=32)
-def mapping(name: str) -> Mapping:
+def mapping(name: str | tuple[str, ...]) -> Mapping:
     """The mapping of a joint list.
 
     Args:
-        name: key of `SOURCES` or of `ALIASES`.
+        name: key of `SOURCES` or of `ALIASES`, or the joints of a list of one's own, in wire order (`joint_list`).
 
     Raises:
         MappingError: no such list; names those there are.
     """
-    key = ALIASES.get(name, name)
-    if key not in SOURCES:
-        raise MappingError(f"unknown joint list {name!r}: expected one of {', '.join(sorted(SOURCES))}")
-    joints = SOURCES[key]
-    column = {joint: i for i, joint in enumerate(joints)}
+    if isinstance(name, tuple):
+        key, joints = f"of {len(name)} joints", name
+    else:
+        key = ALIASES.get(name, name)
+        if key not in SOURCES:
+            raise MappingError(f"unknown joint list {name!r}: expected one of {', '.join(sorted(SOURCES))}")
+        joints = SOURCES[key]
+    column = {joint: i for i, joint in enumerate(joints) if joint != NO_JOINT}
     rows: dict[int, list[tuple[tuple[str, ...], JointStatus]]] = {j: [] for j in range(N_JOINTS)}
     for joint, target in INDEX.items():
         if joint in column:
@@ -177,9 +189,154 @@ def mapping(name: str) -> Mapping:
         for level, (sources, kind) in enumerate(alternatives):
             weights[level, target, [column[s] for s in sources]] = 1.0 / len(sources)
             status[level, target] = kind
-    weights.setflags(write=False)
-    status.setflags(write=False)
-    return Mapping(key, joints, weights, status)
+    pairs = np.full((depth, N_JOINTS, 2), len(joints), np.intp)
+    for target, alternatives in rows.items():
+        for level, (sources, _) in enumerate(alternatives):
+            pairs[level, target] = column[sources[0]], column[sources[-1]]
+    for array in (weights, status, pairs):
+        array.setflags(write=False)
+    return Mapping(key, joints, weights, status, pairs)
+
+
+def map_people(
+    name: str | tuple[str, ...], positions: np.ndarray, confidence: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions and confidence of people as `body20`: `map_joints` and `map_confidence` in one, for live input.
+
+    Args:
+        name: joint list as `mapping` takes it.
+        positions: (people, Js, 3); a joint with a NaN or infinite coordinate is not there.
+        confidence: (people, Js) in 0..1, a joint with none (0, NaN) is not there; None: 1 for all that are there.
+
+    Returns:
+        positions (people, 20, 3), NaN where missing; status (people, 20) uint8 `JointStatus`; confidence (people, 20)
+        float32, that of the least confident source.
+
+    Raises:
+        MappingError: unknown list, or shapes that do not fit it.
+    """
+    table = mapping(name)
+    people, count = len(positions), len(table.joints)
+    if positions.shape != (people, count, 3):
+        raise MappingError(
+            f"positions of shape {positions.shape} do not fit joint list {table.name}: expected (people, {count}, 3)"
+        )
+    padded = np.full((people, count + 1, 3), np.nan)
+    padded[:, :count] = positions
+    sure = np.zeros((people, count + 1))
+    if confidence is None:
+        sure[:, :count] = 1.0
+    else:
+        sure[:, :count] = confidence
+    finite = np.isfinite(padded).all(-1)
+    with np.errstate(invalid="ignore"):
+        sure *= finite & (sure > 0.0)  # NaN times False is NaN
+    np.copyto(sure, 0.0, where=np.isnan(sure))
+    first, second = table.pairs[..., 0], table.pairs[..., 1]
+    least = np.minimum(sure[:, first], sure[:, second])  # (people, alternatives, 20)
+    level = (least > 0.0).argmax(1)
+    who, joint = np.arange(people)[:, None], np.arange(N_JOINTS)
+    chosen = least[who, level, joint]
+    there = chosen > 0.0
+    a, b = first[level, joint], second[level, joint]
+    out = 0.5 * (padded[who, a] + padded[who, b])
+    out[~there] = np.nan
+    status = table.status[level, joint] * there
+    return out, status.astype(np.uint8, copy=False), np.minimum(chosen, 1.0).astype(np.float32)
+
+
+# Names of joints as trackers and people write them.
+
+#: Every joint that a list names.
+VOCABULARY: tuple[str, ...] = tuple(dict.fromkeys((*JOINTS, *(j for joints in SOURCES.values() for j in joints))))
+_SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_SAME = {
+    "hips": "pelvis",
+    "hip": "pelvis",  # without a side
+    "mid_hip": "pelvis",
+    "hip_center": "pelvis",
+    "root": "pelvis",
+    "waist": "pelvis",
+    "spine_base": "pelvis",
+    "spine_navel": "spine",
+    "spine_naval": "spine",
+    "navel_spine": "spine",
+    "naval_spine": "spine",
+    "spine_mid": "spine",
+    "torso": "spine",
+    "chest": "spine_chest",
+    "chest_spine": "spine_chest",
+    "thorax": "neck",
+    "spine_shoulder": "neck",
+    "shoulder_center": "neck",
+    "big_toe": "toe",
+    "foot_index": "toe",
+    "toe_base": "toe",
+    "handtip": "hand_tip",
+    "collar": "clavicle",
+    "hip_joint": "hip",
+    "upper_arm": "shoulder",
+    "lower_arm": "elbow",
+    "forearm": "elbow",
+    "thigh": "hip",
+    "shank": "knee",
+}
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+
+
+@lru_cache(maxsize=1024)
+def joint_name(name: str) -> str | None:
+    """The name in `VOCABULARY` of a joint as a tracker writes it, such as `LShoulder`, `Clavicle_left`, `MidHip`.
+
+    Returns:
+        None when it means no joint that is known here.
+    """
+    words = [w.lower() for w in _WORDS.findall(name)]
+    sides = [_SIDES[w] for w in words if w in _SIDES]
+    rest = "_".join(w for w in words if w not in _SIDES)
+    if len(sides) > 1 or not rest:
+        return None
+    if rest in VOCABULARY and not sides:
+        return rest
+    side = f"{sides[0]}_" if sides else ""
+    for candidate in (side + rest, side + _SAME.get(rest, rest)):
+        if candidate in VOCABULARY:
+            return candidate
+    return None
+
+
+def joint_list(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    """A joint list given by a person: one name of a list, or every joint in wire order.
+
+    Args:
+        names: for instance ("coco17",) or ("pelvis", "left_hip", "-", ...); "-" is a value that is read over.
+
+    Returns:
+        What `mapping` takes.
+
+    Raises:
+        MappingError: nothing given, unknown or repeated names.
+    """
+    if len(names) == 1 and names[0] in {*SOURCES, *ALIASES}:
+        return ALIASES.get(names[0], names[0])
+    if not names:
+        raise MappingError(
+            f"no joint list: name one of {', '.join(sorted(SOURCES))}, or every joint in the order of the message"
+        )
+    found = []
+    for name in names:
+        joint = NO_JOINT if name == NO_JOINT else joint_name(name)
+        if joint is None:
+            near = difflib.get_close_matches(name.lower(), (*VOCABULARY, *SOURCES), 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise MappingError(f"unknown joint {name!r}: {hint}'-' stands for a joint to read over")
+        found.append(joint)
+    repeated = [j for j, n in Counter(found).items() if n > 1 and j != NO_JOINT]
+    if repeated:
+        raise MappingError(f"joints {', '.join(repeated[:5])} repeat in the joint list: give each once, or '-'")
+    if not set(found) & {*JOINTS, *(s for rows in _ALTERNATIVES.values() for row in rows for s in row)}:
+        raise MappingError(f"none of the joints {', '.join(names[:5])} is of use: expected joints such as left_wrist")
+    return tuple(found)
 
 
 def map_joints(

@@ -1,0 +1,63 @@
+"""Azure Kinect and Orbbec Femto: `visualization_msgs/MarkerArray` on `body_tracking_data`.
+
+Facts (Azure_Kinect_ROS_Driver, usage.md): one marker per joint, `id = body * 100 + joint`, the 32 joints of the body
+tracking SDK. The array has no header: stamp and frame are each marker's. Confidence is not published, so joints that
+the SDK guessed look like those that it saw. Nobody is an array without markers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.messages import MessageError
+from aux_motion_core.types import SkeletonFrame
+
+_ADD = 0  # also MODIFY; the others delete
+_JOINTS = 32
+_NS = 1_000_000_000
+
+
+class AzureKinect(Adapter):
+    """Bodies of an Azure Kinect or an Orbbec Femto."""
+
+    name = "azure_kinect"
+    msgtype = "visualization_msgs/msg/MarkerArray"
+    topic = "body_tracking_data"
+    install = "apt install ros-$ROS_DISTRO-visualization-msgs"
+
+    def frames(self, message: Any) -> list[SkeletonFrame]:
+        """One frame per stamp and coordinate frame; none for an empty array, which has neither."""
+        groups: dict[tuple[int, int, str], list[tuple[int, float, float, float]]] = {}
+        for marker in message.markers:
+            if marker.action != _ADD:
+                continue
+            header, at = marker.header, marker.pose.position
+            stamp = header.stamp
+            groups.setdefault((stamp.sec, stamp.nanosec, header.frame_id), []).append((marker.id, at.x, at.y, at.z))
+        if not groups:
+            self.counters["azure_kinect_nobody"] += 1
+            return []
+        frames = []
+        for (sec, nanosec, frame_id), rows in groups.items():
+            values = np.array(rows, np.float64)
+            number = values[:, 0].astype(np.int64)
+            body, joint = np.divmod(number, 100)
+            wrong = (joint >= _JOINTS) | (number < 0)
+            if wrong.any():
+                if wrong.all():
+                    raise MessageError(
+                        f"marker id {number[0]} is no joint: expected id = body * 100 + joint with 32 joints, as "
+                        "body_tracking_data of the Azure Kinect driver has it; is this the topic of its bodies?"
+                    )
+                self.counters["azure_kinect_unknown_joint"] += int(wrong.sum())
+                values, body, joint = values[~wrong], body[~wrong], joint[~wrong]
+            bodies, row = np.unique(body, return_inverse=True)
+            positions = np.full((len(bodies), _JOINTS, 3), np.nan)
+            positions[row, joint] = values[:, 1:]
+            positions[~positions.any(-1)] = np.nan
+            stamp_ns = int(sec) * _NS + int(nanosec)
+            frames.append(self._frame(stamp_ns, str(frame_id), map(str, bodies.tolist()), positions, joints="k4a32"))
+        return frames

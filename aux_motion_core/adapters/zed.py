@@ -1,0 +1,147 @@
+"""Stereolabs ZED body tracking: `zed_msgs/ObjectsStamped` on `<camera>/body_trk/skeletons`.
+
+Facts (zed_msgs 5.3, zed-ros2-wrapper): `label_id` is the track's id. The 70 key point slots are filled up to the body
+format's 18, 34 or 38, the rest is zero; a joint that was not seen is NaN. State SEARCHING is the tracker's own guess.
+While `prediction_timeout_s` (0.5 by default) runs, a body that is not seen any more keeps the state OK: such coasting
+shows only in its motion, which is too even to be measured. Positions are in the left camera's frame, z up only as far
+as the camera is level.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.messages import MessageError, stamp_to_ns
+from aux_motion_core.types import SkeletonFrame
+
+_OFF, _SEARCHING, _TERMINATE = 0, 2, 3
+#: body_format -> joint list; order and count as the SDK's.
+_FORMATS = {0: ("openpose18", 18), 1: ("zed34", 34), 2: ("zed38", 38)}
+_SLOTS = 38
+#: Every joint moved exactly as the message before (or not at all): below what any camera measures, metres.
+_EVEN_M = 2e-4
+#: So many joints at least tell it.
+_EVEN_JOINTS = 6
+#: Longer between two messages tells nothing, nanoseconds.
+_GAP_NS = 500_000_000
+
+
+class Zed(Adapter):
+    """Bodies of a ZED camera.
+
+    Args:
+        flag_coasting: mark bodies whose motion is too even to be measured as TRACKER_PREDICTED.
+    """
+
+    name = "zed"
+    msgtype = "zed_msgs/msg/ObjectsStamped"
+    topic = "zed/zed_node/body_trk/skeletons"
+    install = (
+        "apt install ros-$ROS_DISTRO-zed-msgs, or build https://github.com/stereolabs/zed-ros2-interfaces and source it"
+    )
+
+    def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "", flag_coasting: bool = True) -> None:
+        super().__init__(joints, frame_id)
+        self._flag_coasting = flag_coasting
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the bodies' motion."""
+        self._stamp_ns: int | None = None
+        self._dt_ns = 0
+        self._rows: dict[int, int] = {}
+        self._last = np.empty((0, _SLOTS, 3))
+        self._step = np.empty((0, _SLOTS, 3))
+
+    def frames(self, message: Any) -> list[SkeletonFrame]:
+        """One frame per body format, in practice one."""
+        stamp_ns, frame_id = stamp_to_ns(message.header.stamp), str(message.header.frame_id)
+        bodies: list[Any] = []
+        for body in message.objects:
+            if not body.skeleton_available:
+                self.counters["zed_object_without_skeleton"] += 1
+            elif body.tracking_state == _OFF and body.tracking_available:
+                self.counters["zed_body_off"] += 1
+            else:
+                bodies.append(body)
+        if not bodies:
+            return [self._nobody(stamp_ns, frame_id)]
+        formats = [int(b.body_format) for b in bodies]
+        for number in formats:
+            if number not in _FORMATS:
+                raise MessageError(
+                    f"body_format {number} is unknown: expected 0 (BODY_18), 1 (BODY_34) or 2 (BODY_38); "
+                    "set body_tracking.body_format of the ZED node"
+                )
+        out = []
+        kept = np.full((len(bodies), _SLOTS, 3), np.nan)
+        for number in set(formats):
+            joints, count = _FORMATS[number]
+            rows = [i for i, f in enumerate(formats) if f == number]
+            flat = [k.kp for i in rows for k in bodies[i].skeleton_3d.keypoints[:count]]
+            positions = np.concatenate(flat).astype(np.float64).reshape(len(rows), count, 3)
+            positions[~positions.any(-1)] = np.nan  # a slot that was never written
+            kept[rows, :count] = positions
+            out.append((rows, joints, positions))
+        guessed = np.array([b.tracking_state in (_SEARCHING, _TERMINATE) for b in bodies])
+        if self._flag_coasting:
+            even = self._coasting(stamp_ns, [int(b.label_id) for b in bodies], kept) & ~guessed
+            if even.any():
+                self.counters["zed_coasting"] += int(even.sum())
+            guessed |= even
+        ids = [str(b.label_id) for b in bodies]
+        return [
+            self._frame(
+                stamp_ns,
+                frame_id,
+                [ids[i] for i in rows],
+                positions,
+                self._confidence(bodies, rows, positions.shape[1]),
+                joints,
+                guessed[rows],
+            )
+            for rows, joints, positions in out
+        ]
+
+    @staticmethod
+    def _confidence(bodies: list[Any], rows: list[int], count: int) -> np.ndarray:
+        """(rows, count): of the key points where the messages have it (newer than 5.3), else the body's, 1 to 99."""
+        each = np.array([[bodies[i].confidence] for i in rows], np.float64)
+        if hasattr(bodies[0], "skeleton_keypoint_confidence"):
+            told = np.array([np.asarray(bodies[i].skeleton_keypoint_confidence)[:count] for i in rows], np.float64)
+            each = np.where(np.nan_to_num(told).any(1, keepdims=True), told, each)
+        # NaN positions tell what is missing; a body that tells no confidence is there all the same
+        each = np.where(np.isfinite(each) & (each > 0.0), each, 100.0 if each.shape[1] == 1 else 0.0)
+        return np.broadcast_to(each * 0.01, (len(rows), count))
+
+    def _coasting(self, stamp_ns: int, ids: list[int], positions: np.ndarray) -> np.ndarray:
+        """(people,) bool: bodies that stand perfectly still or move on perfectly evenly."""
+        people = len(ids)
+        even = np.zeros(people, bool)
+        before = np.array([self._rows.get(i, -1) for i in ids])
+        dt_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
+        known = before >= 0
+        step = np.full_like(positions, np.nan)
+        if 0 < dt_ns <= _GAP_NS and known.any():
+            last = self._last[before[known]]
+            step[known] = positions[known] - last
+            moved = np.abs(step[known]).max(-1)
+            there = np.isfinite(moved)
+            change = np.abs(step[known] - self._step[before[known]] * (dt_ns / max(self._dt_ns, 1))).max(-1)
+            compared = np.isfinite(change)
+            with np.errstate(invalid="ignore"):
+                frozen = (there.sum(1) >= _EVEN_JOINTS) & ~(moved > _EVEN_M).any(1)
+                carried = (compared.sum(1) >= _EVEN_JOINTS) & ~(change > _EVEN_M).any(1)
+            even[known] = frozen | carried
+        if dt_ns != 0 or self._stamp_ns is None:
+            self._stamp_ns, self._dt_ns = stamp_ns, dt_ns
+            self._rows = {i: row for row, i in enumerate(ids)}
+            self._last, self._step = positions, step
+        return even
+
+    def trouble(self) -> str:
+        """Nothing: coasting is marked and counted."""
+        return ""
