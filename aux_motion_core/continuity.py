@@ -88,7 +88,7 @@ class Taken:
         restarted: ids whose history is of another place or side: it starts anew with this frame.
         forgotten: id -> (20,) joints that were believed after a jump: where they were before is no part of a motion.
         duplicated: ids that share a body with another, or may.
-        disputed: id -> (20,) joints and (20, 3) metres: where a second skeleton of that body has them.
+        disputed: id, (20,) joints and (20, 3) metres: where a second skeleton of that body has them.
         counters: what was repaired.
     """
 
@@ -100,7 +100,7 @@ class Taken:
     restarted: list[str] = field(default_factory=list)
     forgotten: dict[str, np.ndarray] = field(default_factory=dict)
     duplicated: set[str] = field(default_factory=set)
-    disputed: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    disputed: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
 
 
@@ -233,7 +233,7 @@ class Continuity:
                 dt = (stamp_ns - self._newest_ns[slots]) * 1e-9
                 ahead = dt > 0.0
         self._mask(stamp_ns, slots, taken, dist, common, ahead, config)
-        for person_id, (joints, places) in taken.disputed.items():
+        for person_id, joints, places in taken.disputed:
             self._dispute(self._slots[person_id], stamp_ns, joints, places, config)
         self._remember(stamp_ns, slots, taken, ahead, dt)
         return taken
@@ -299,7 +299,9 @@ class Continuity:
                 taken.status[keep] = np.where(fill, taken.status[drop], taken.status[keep])
                 left.append(drop)
                 if differ.any():
-                    taken.disputed[taken.ids[keep]] = differ, taken.positions[drop].copy()
+                    taken.disputed.append((taken.ids[keep], differ, taken.positions[drop].copy()))
+                renamed = {taken.ids[drop]: taken.ids[keep]}  # where a third skeleton was on the one that goes
+                taken.disputed = [(renamed.get(i, i), joints, places) for i, joints, places in taken.disputed]
                 gone = taken.ids[drop]
                 if gone in self._slots and not self._apart[self._slots[gone]]:  # it never was another body
                     self._close(gone)
@@ -467,6 +469,8 @@ class Continuity:
         again = (self._pending_n[slots] > 0) & (gap <= limits * (stamp_ns - self._pending_ns[slots]) * 1e-9 + NOISE_M)
         times = np.where(again, self._pending_n[slots] + 1, 1)
         believed = now & (times >= config.believe_after_frames)
+        whole = believed.any(1) & (2 * believed.sum(1) >= seen.sum(1))  # the body is elsewhere, all of it
+        believed |= now & whole[:, None]
         masked = now & ~believed
         back = seen & ahead[:, None] & ~far  # where it was; not seen at all: it goes on waiting
         doubt = self._doubt[slots] - (back & (self._doubt[slots] > 0))
@@ -477,11 +481,10 @@ class Continuity:
         taken.status[masked | late] = JointStatus.MISSING
         taken.counters.update(outlier_masked=int((masked | late).sum()), outlier_believed=int(believed.sum()))
         for row in np.flatnonzero(believed.any(1)):
-            joints = believed[row]
-            if 2 * joints.sum() < seen[row].sum():
-                taken.forgotten[taken.ids[row]] = joints
+            if not whole[row]:
+                taken.forgotten[taken.ids[row]] = believed[row]
                 continue
-            moved = (taken.positions[row] - self._place[slots[row]])[joints].mean(0)
+            moved = (taken.positions[row] - self._place[slots[row]])[believed[row]].mean(0)
             if np.abs(moved).max() > _APART_M and len(self._slots) < config.max_people:
                 slots[row] = self._leave(taken, taken.ids[row])
             else:
