@@ -45,7 +45,9 @@ def typestore() -> Any:
         types.update(get_types_from_msg(path.read_text(encoding="utf-8"), f"aux_motion_msgs/msg/{path.stem}"))
     if SKELETONS not in types:
         raise BagError(f"no message definitions in {_MSG_FOLDER}; reinstall aux_motion")
-    store.register(types)
+    from aux_motion_core.adapters.recorded import interface_types  # which reads bags with this module
+
+    store.register({**interface_types(), **types})
     return store
 
 
