@@ -137,12 +137,13 @@ class BagReader:
 
     Args:
         path: bag folder (with or without metadata.yaml), `.mcap` or `.db3` file, also compressed (`.zstd`).
-        on_damage: called once with that line, at the end of the reading; None: it is logged as a warning.
+        on_damage: called once with that line, when a bag that was read to its end is closed; None: it is logged as a
+            warning.
 
     Attributes:
         topics: sorted by name.
         start_ns, end_ns: first and last log time, nanoseconds; start after end when there is no message.
-        damage: the line, once there is one.
+        damage: the line, after `messages` has come to its end.
 
     Raises:
         BagError: no bag, or nothing in it can be read.
@@ -162,6 +163,8 @@ class BagReader:
 
     def __exit__(self, *exc: Any) -> None:
         self._raw.close()
+        if self.damage is not None and not any(exc):
+            self._on_damage(self.damage)
 
     def select(self, msgtypes: str | Collection[str], topic: str | None = None) -> Topic:
         """The topic to read.
@@ -205,7 +208,7 @@ class BagReader:
             One `BagMessage` after the other; memory does not grow with their number.
 
         Raises:
-            BagError: a type is not known here, or no message at all can be decoded.
+            BagError: a type is not known here.
         """
         topics = [topics] if isinstance(topics, Topic) else list(topics)
         stores = {t.key: None if raw else self._store(t) for t in topics}
@@ -227,12 +230,7 @@ class BagReader:
         names = {t.name for t in topics}
         others = [t for t in self.topics if t.name in names and t.key not in stores and t.count]
         wrong += [f"{t.count} messages of topic {t.name} are of another type ({t.msgtype})" for t in others]
-        if wrong and not count and start_ns is None:
-            what = ", ".join(sorted(names))
-            raise BagError(f"no message on {what} of bag {self.path} can be read: {'; '.join(wrong)}")
-        if wrong and self.damage is None:
-            self.damage = f"bag {self.path}: {count} messages read; {'; '.join(wrong)}"
-            self._on_damage(self.damage)
+        self.damage = f"bag {self.path}: {count} messages read; {'; '.join(wrong)}" if wrong else None
 
     def _but(self) -> str:
         return f"; and it is damaged: {self._raw.damage}" if self._raw.damage else ""
@@ -288,6 +286,8 @@ def read_messages(
         for message in bag.messages(chosen):
             count += 1
             yield message
+        if not count and bag.damage:
+            raise BagError(f"no message of {chosen} can be read: {bag.damage}")
         if not count:
             raise BagError(f"bag {path} has no message on {chosen.name}: record it while the tracker runs")
 
