@@ -1,10 +1,12 @@
-"""`aux-motion bench`: latency per stage, end to end over DDS, start-up and memory of the node."""
+"""`aux-motion bench`: latency per stage, of backends, and end to end over DDS, start-up and memory of the node."""
 
 from __future__ import annotations
 
 import gc
-import tempfile
-import threading
+import importlib
+import os
+import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from aux_motion import live
+from aux_motion import bench_dds, live
 from aux_motion.parameters import default_model_dir
 from aux_motion_core import baselines as others
 from aux_motion_core import synthetic
@@ -20,6 +22,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.predictor import Predictor, make_backend
 from aux_motion_core.replay import PREDICTED
 
+STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
 RATE_HZ = 30.0
 _WARM_UP = 30
 _FRAME = "map"
@@ -36,8 +39,8 @@ def _record(stage: str, backend: str, people: int, threads: int, seconds: list[f
 def stages(name: str, folder: str, people: int, threads: int, rounds: int, publisher: Any) -> list[Record]:
     """Time the node's path stage by stage in this process.
 
-    Stages: convert (message to frame, into the tracks), resample (windows, normalisation and its undoing,
-    states), backend (inference), publish (message made and handed to DDS), total.
+    Stages: convert (message to frame, into the tracks), resample (windows, normalised), backend (inference), describe
+    (normalisation undone, bounds, states), message (written), publish (serialised and handed to DDS), total.
 
     Args:
         name: "onnx" or a baseline.
@@ -47,12 +50,13 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         rounds: measured messages.
         publisher: of PredictionArray.
     """
-    from aux_motion.conversion import frame_from_message, prediction_message, skeleton_message
+    from aux_motion.conversion import PredictionWriter, frame_from_message, skeleton_message
 
+    writer = PredictionWriter()
     backend = make_backend(name, folder, threads=threads)
     predictor = Predictor(backend, PredictorConfig(max_people=max(people, 1)), _FRAME)
     frames = synthetic.frames(people, (rounds + _WARM_UP) / RATE_HZ, RATE_HZ, frame_id=_FRAME)
-    spent: dict[str, list[float]] = {s: [] for s in ("convert", "resample", "backend", "publish", "total")}
+    spent: dict[str, list[float]] = {s: [] for s in STAGES}
     gc.collect()
     for index, frame in enumerate(frames):
         message = skeleton_message(frame)
@@ -61,112 +65,70 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         converted = time.perf_counter()
         batch = predictor.predict(frame.stamp_ns)
         predicted = time.perf_counter()
-        publisher.publish(prediction_message(batch))
+        filled = writer.fill(batch)
+        written = time.perf_counter()
+        publisher.publish(filled)
         published = time.perf_counter()
         if index < _WARM_UP:
             continue
         spent["convert"].append(converted - start)
-        spent["resample"].append(predicted - converted - predictor.stage_s["backend"])
-        spent["backend"].append(predictor.stage_s["backend"])
-        spent["publish"].append(published - predicted)
+        for stage, seconds in predictor.stage_s.items():
+            spent[stage].append(seconds)
+        spent["message"].append(written - predicted)
+        spent["publish"].append(published - written)
         spent["total"].append(published - start)
     if not any(p.state in PREDICTED for p in batch.people):
         raise ValueError(f"backend {name} predicted nobody of {people} people: nothing to measure")
     return [_record(stage, name, people, threads, values) for stage, values in spent.items()]
 
 
-class _Client:
-    """Publishes one walking person at 30 Hz and notes when predictions of it come back."""
+def torch_eager(folder: str) -> dict[str, Any]:
+    """What makes the artefact's own network in plain torch, for `variants.measure`; empty where torch is not.
 
-    def __init__(self, people: int = 1) -> None:
-        self.latencies_s: list[float] = []
-        self.first_ns: int | None = None
-        self._seen = 0
-        self._people = people
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def __enter__(self) -> _Client:
-        import rclpy
-        from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-        from rclpy.qos import qos_profile_sensor_data
-
-        from aux_motion.conversion import skeleton_message
-        from aux_motion_core.messages import ns_to_stamp
-
-        self._rclpy = rclpy
-        node = rclpy.create_node("aux_motion_bench")
-        publisher = node.create_publisher(SkeletonArray, "skeletons", qos_profile_sensor_data)
-        node.create_subscription(PredictionArray, "predictions", self._on_prediction, 10)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        frames = synthetic.frames(self._people, 60.0, RATE_HZ, frame_id=_FRAME)
-        messages = [skeleton_message(f) for f in frames]
-
-        def publish() -> None:
-            next_at = time.perf_counter()
-            index = 0
-            while not self._stop.is_set():
-                message = messages[index % len(messages)]
-                stamp = ns_to_stamp(time.time_ns())
-                message.header.stamp.sec, message.header.stamp.nanosec = stamp["sec"], stamp["nanosec"]
-                publisher.publish(message)
-                index += 1
-                next_at += 1.0 / RATE_HZ
-                self._stop.wait(max(0.0, next_at - time.perf_counter()))
-
-        def spin() -> None:
-            try:
-                while not self._stop.is_set():
-                    executor.spin_once(timeout_sec=0.1)
-            except ExternalShutdownException:
-                return
-
-        self._node, self._executor = node, executor
-        self._threads = [threading.Thread(target=f, daemon=True) for f in (spin, publish)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def _on_prediction(self, message: Any) -> None:
-        now_ns = time.time_ns()
-        for person in message.people:
-            stamp_ns = person.stamp.sec * 1_000_000_000 + person.stamp.nanosec
-            if person.state in PREDICTED and stamp_ns > self._seen:
-                self._seen = stamp_ns
-                self.first_ns = self.first_ns or now_ns
-                self.latencies_s.append((now_ns - stamp_ns) * 1e-9)
-
-    def __exit__(self, *exc: Any) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=2.0)
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-
-
-def end_to_end(model: Path | None, backend: str, seconds: float) -> Record:
-    """The node in a process of its own, one walking person at 30 Hz over DDS; rclpy must be initialised.
-
-    Returns:
-        Latencies from before publishing the skeletons to having the prediction, and the node's start-up time
-        (from the start of its process, the person already walking, to the first prediction) and memory.
+    The network's code is in `training`, which is in a checkout only.
     """
-    with tempfile.TemporaryDirectory() as folder, _Client() as client:
-        with live.predictor_process(_FRAME, Path(folder) / "node.log", model, backend) as node:
-            limit_s = live.STARTUP_TIMEOUT_S
-            live.wait(lambda: client.first_ns is not None, [node], limit_s, "prediction")
-            started_s = (client.first_ns - node.started_ns) * 1e-9
-            time.sleep(1.0)
-            client.latencies_s.clear()
-            end = time.monotonic() + seconds
-            live.wait(lambda: time.monotonic() > end, [node], seconds + 5.0, "end")
-            latencies, memory = list(client.latencies_s), node.resident_mib()
-    if not latencies:
-        raise live.LiveError("the node stopped to predict during the run")
-    more = {"start_to_first_prediction_s": round(started_s, 3), "node_rss_mib": round(memory, 1)}
-    return _record("end_to_end", backend, 1, 1, latencies, messages=len(latencies), **more)
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "training").is_dir():
+        return {}
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    try:
+        torch = importlib.import_module("torch")
+        load_weights = importlib.import_module("training.finetune").load_weights
+        torch_infer = importlib.import_module("training.train").torch_infer
+    except ImportError:
+        return {}
+
+    def make(threads: int, device: str = "cpu") -> Any:
+        infer = torch_infer(load_weights(Path(folder))[0].to(device))
+
+        def on_threads(values: np.ndarray, mask: np.ndarray) -> Any:
+            torch.set_num_threads(threads)
+            return [part for part in infer(values, mask) if part is not None]
+
+        return on_threads
+
+    made = {"torch eager": lambda: make(1), "torch eager, 2 threads": lambda: make(2)}
+    if torch.cuda.is_available():
+        made["torch eager, CUDA"] = lambda: make(1, "cuda")
+    return made
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on."""
+    names = {}
+    for module in ("numpy", "onnxruntime", "torch", "openvino"):
+        if module in sys.modules:
+            names[module] = sys.modules[module].__version__
+    cpu = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    except OSError:
+        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    about = {"cpu": cpu, "cores": cores, "python": platform.python_version(), **names}
+    return {**about, "load": round(os.getloadavg()[0], 2)}
 
 
 def run(
@@ -177,7 +139,9 @@ def run(
     baselines: bool,
     dds_seconds: float,
     backend: str = "onnx",
-) -> list[Record]:
+    rates_hz: list[int] | None = None,
+    backends: bool = False,
+) -> dict[str, Any]:
     """Measure everything, on a private ROS domain.
 
     Args:
@@ -186,37 +150,58 @@ def run(
         threads: numbers of threads of the backend.
         rounds: measured rounds of each stage.
         baselines: measure the baselines' backend stage too.
-        dds_seconds: length of the end-to-end run; 0: none.
+        dds_seconds: of node and of echo, for each rate and number of people; 0: no run over DDS.
         backend: what is measured.
+        rates_hz: of the input over DDS.
+        backends: measure the ways to run the model that the backend was chosen from, in turn.
 
     Returns:
-        Records with the keys stage, backend, people, threads, p50_ms, p95_ms, p99_ms.
+        `machine`, and `records` with the keys stage, backend, people, threads, p50_ms, p95_ms, p99_ms.
     """
+    folder = str(model or default_model_dir())
+    make_backend(backend, folder, threads=1).close()  # a wrong model is said before anything starts
+    about = machine()
     live.private_domain()
     import rclpy
     from aux_motion_msgs.msg import PredictionArray
 
-    folder = str(model or default_model_dir())
-    make_backend(backend, folder, threads=1)  # a wrong model is said before anything starts
+    records: list[Record] = []
+    if backends:
+        from aux_motion_core.backends import variants
+
+        found = variants.measure(folder, people, rounds, others=torch_eager(folder))
+        records += [{**r, "stage": "variant", "threads": 2 if "2 threads" in r["backend"] else 1} for r in found]
     rclpy.init(args=[])
     try:
         node = rclpy.create_node("aux_motion_bench_stages")
         publisher = node.create_publisher(PredictionArray, "unheard", 1)
         jobs = [(backend, n, t) for t in threads for n in people]
         jobs += [(name, n, 1) for name in others.BASELINES if baselines and name != backend for n in people]
-        records: list[Record] = []
         for name, n, t in tqdm(jobs, unit=" runs", disable=None):
             rows = stages(name, folder, n, t, rounds, publisher)
             records += rows if name == backend else [r for r in rows if r["stage"] == "backend"]
+        node.destroy_node()
         if dds_seconds > 0.0:
-            records.append(end_to_end(model, backend, dds_seconds))
+            rates = rates_hz or [round(RATE_HZ)]
+            records += bench_dds.measure(model, folder, backend, people, rates, dds_seconds, threads[0])
     finally:
         rclpy.try_shutdown()
-    return records
+    return {"machine": {**machine(), "load": about["load"]}, "records": records}
 
 
 def table(records: list[Record]) -> str:
-    """Records as a readable table, milliseconds."""
+    """Records as readable tables, milliseconds."""
+    parts = [_stage_table([r for r in records if r["stage"] not in ("variant", "end_to_end")])]
+    if variants := [r for r in records if r["stage"] == "variant"]:
+        from aux_motion_core.backends.variants import table as variant_table
+
+        parts.insert(0, variant_table(variants))
+    if live_records := [r for r in records if r["stage"] == "end_to_end"]:
+        parts.append(_live_table(live_records))
+    return "\n\n".join(parts)
+
+
+def _stage_table(records: list[Record]) -> str:
     titles = "".join(f"{t:>10}" for t in ("p50 ms", "p95 ms", "p99 ms"))
     head = f"{'stage':<12}{'backend':<30}{'people':>7}{'threads':>9}{titles}"
     lines = [head, "-" * len(head)]
@@ -230,9 +215,31 @@ def table(records: list[Record]) -> str:
             f"{r['stage']:<12}{r['backend']:<30}{r['people']:>7}{r['threads']:>9}"
             f"{r['p50_ms']:>10.2f}{r['p95_ms']:>10.2f}{r['p99_ms']:>10.2f}"
         )
-        if "node_rss_mib" in r:
-            lines.append(
-                f"node: first prediction {r['start_to_first_prediction_s']:.2f} s after its start, "
-                f"{r['node_rss_mib']:.0f} MiB resident, {r['messages']} predictions timed"
-            )
+    return "\n".join(lines)
+
+
+def _live_table(records: list[Record]) -> str:
+    head = (
+        f"{'end_to_end':<12}{'rate Hz':>8}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'echo p50':>10}{'p99':>8}"
+        f"{'above p50':>11}{'p99':>8}{'missed':>8}{'of':>6}{'one core':>10}"
+    )
+    lines = [head, "-" * len(head)]
+    for r in records:
+        if r["backend"] == bench_dds.FLOOR:
+            continue
+        floor = next(
+            f
+            for f in records
+            if (f["backend"], f["people"], f["rate_hz"]) == (bench_dds.FLOOR, r["people"], r["rate_hz"])
+        )
+        lines.append(
+            f"{r['backend']:<12}{r['rate_hz']:>8}{r['people']:>7}{r['p50_ms']:>9.2f}{r['p99_ms']:>9.2f}"
+            f"{floor['p50_ms']:>10.2f}{floor['p99_ms']:>8.2f}{r['above_floor_p50_ms']:>11.2f}"
+            f"{r['above_floor_p99_ms']:>8.2f}{r['missed']:>8}{r['sent']:>6}{100 * r['node_cpu_share']:>9.0f}%"
+        )
+    first = records[0]
+    lines.append(
+        f"node: first prediction {first['start_to_first_prediction_s']:.2f} s after its start, "
+        f"{first['node_rss_mib']:.0f} MiB resident"
+    )
     return "\n".join(lines)

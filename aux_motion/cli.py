@@ -111,37 +111,74 @@ def play(
     typer.echo(f"played {count} messages of {bag} on {to}")
 
 
-def _numbers(text: str, option: str) -> list[int]:
+def _numbers(text: str, option: str, most: int = 64) -> list[int]:
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if not numbers or not all(1 <= n <= 64 for n in numbers):
-        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to 64 with commas, such as 1,4,8")
+    if not numbers or not all(1 <= n <= most for n in numbers):
+        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to {most} with commas, such as 1,4,8")
     return numbers
 
 
 @app.command()
 def bench(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture (PNG, SVG; needs matplotlib).")] = None,
     model: Model = None,
     backend: BackendName = "onnx",
-    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8",
-    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
-    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage.")] = 300,
+    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8,16",
+    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas; the node has the first.")] = "1,2",
+    rates: Annotated[str, typer.Option(help="Rates of the input over DDS, Hz, with commas.")] = "15,30,60,120",
+    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage and variant.")] = 300,
     baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
-    dds_seconds: Annotated[float, typer.Option(min=0.0, help="End-to-end run over DDS; 0: none.")] = 15.0,
+    backends: Annotated[
+        bool, typer.Option(help="Measure the other ways to run the model too, plain torch among them.")
+    ] = False,
+    dds_seconds: Annotated[
+        float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
+    ] = 3.0,
 ) -> None:
-    """Measure latency per stage, end to end over DDS, start-up and memory."""
+    """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
     from aux_motion import bench as implementation
 
     numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
-    records = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend)
-    typer.echo(implementation.table(records))
-    if json_out is not None:
-        json_out.parent.mkdir(parents=True, exist_ok=True)
-        json_out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-        typer.echo(f"written: {json_out}")
+    hertz = _numbers(rates, "--rates", 1000)
+    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
+    typer.echo(implementation.table(report["records"]))
+    if picture is not None:
+        from aux_motion import bench_plot
+
+        bench_plot.draw(report["records"], picture)
+        typer.echo(f"written: {picture}")
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the run.")] = 10.0,
+    people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
+    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
+    model: Model = None,
+    backend: BackendName = "onnx",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
+) -> None:
+    """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
+    from aux_motion import soak as implementation
+
+    report = implementation.run(minutes, people, rate, model, backend, threads)
+    typer.echo(implementation.text(report))
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+    if not all(verdict["passed"] for verdict in report["verdicts"]):
+        raise typer.Exit(1)
+
+
+def _write_json(file: Path | None, content: dict) -> None:
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"written: {file}")
 
 
 def guard(call: Callable[[], object], name: str) -> None:

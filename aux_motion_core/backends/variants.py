@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from aux_motion_core import compile as engines
 from aux_motion_core.artefact import Artefact
 from aux_motion_core.backends import precision
 
+_CPU = ("CPUExecutionProvider",)
 Infer = Callable[[np.ndarray, np.ndarray], Any]
 #: Calls of one variant in a row, before the next one's turn: the machine's mood hits all alike.
 _TURN = 25
@@ -34,8 +36,8 @@ def _options(threads: int = 1, spin: bool = False, arena: bool = True, **entries
     return options
 
 
-def _session(model: str | bytes, options: ort.SessionOptions) -> Infer:
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def _session(model: str | bytes, options: ort.SessionOptions, providers: Sequence[str] = _CPU) -> Infer:
+    session = ort.InferenceSession(model, options, providers=list(providers))
     names = [o.name for o in session.get_outputs()]
 
     def infer(values: np.ndarray, mask: np.ndarray) -> Any:
@@ -46,7 +48,7 @@ def _session(model: str | bytes, options: ort.SessionOptions) -> Infer:
 
 def _bound(model: str, options: ort.SessionOptions) -> Infer:
     """Inputs bound where they lie, outputs into buffers that are used again."""
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, options, providers=list(_CPU))
     binding, buffers = session.io_binding(), {}
 
     def infer(values: np.ndarray, mask: np.ndarray) -> Any:
@@ -104,7 +106,7 @@ def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iter
         saved = str(Path(folder) / "optimised.onnx")
         options = _options()
         options.optimized_model_filepath = saved
-        ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(file, options, providers=list(_CPU))
         plain = _options()
         plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         made: dict[str, Callable[[], Infer]] = {
@@ -124,6 +126,7 @@ def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iter
             pass
         else:
             dynamic = Path(folder) / "dynamic.onnx"
+            logging.getLogger().setLevel(logging.ERROR)  # it advises on models with convolutions
             quantize_dynamic(file, dynamic, weight_type=QuantType.QInt8, per_channel=True)
             static = precision.make(artefact, "int8", windows)
             made["onnx, int8 dynamic"] = lambda: _session(str(dynamic), _options())
@@ -135,11 +138,32 @@ def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iter
         else:
             made["openvino"] = lambda: _openvino(file, 1)
             made["openvino, 2 threads"] = lambda: _openvino(file, 2)
+        if "CUDAExecutionProvider" in ort.get_available_providers():
+            made["onnx, CUDA"] = lambda: _session(file, _options(), ["CUDAExecutionProvider"])
+        made |= _on_gpu(artefact)
         yield made
 
 
+def _on_gpu(artefact: Artefact) -> dict[str, Callable[[], Infer]]:
+    """TensorRT, where it works here."""
+    from aux_motion_core.backends import tensorrt
+
+    gpu = engines.open_gpu()
+    if gpu is None:
+        return {}
+    gpu.close()
+    backend = tensorrt.make("auto", artefact, 1, deadline_s=1.0)
+    if backend.about["backend"] == "onnx":
+        return {}
+    return {backend.about["runtime"]: lambda: lambda *batch: [x for x in backend.infer(*batch) if x is not None]}
+
+
 def measure(
-    model_dir: str | Path, people: list[int], rounds: int = 500, bag: str | Path | None = None
+    model_dir: str | Path,
+    people: list[int],
+    rounds: int = 500,
+    bag: str | Path | None = None,
+    others: dict[str, Callable[[], Infer]] | None = None,
 ) -> list[dict[str, Any]]:
     """Time all variants in turn.
 
@@ -148,9 +172,10 @@ def measure(
         people: batch sizes.
         rounds: calls of each variant and batch.
         bag: recording whose windows are predicted; None: the sample that comes with the checkout.
+        others: name -> what makes it: measured beside the variants.
 
     Returns:
-        One record a variant and batch: stage, variant, people, p50_ms, p95_ms, p99_ms, load_ms (with the first call)
+        One record a variant and batch: backend, people, p50_ms, p95_ms, p99_ms, load_ms (with the first call)
         and how far its answers are from the first variant's (mean_mm, most_mm).
 
     Raises:
@@ -165,7 +190,7 @@ def measure(
     with variants(artefact, (values, mask)) as made:
         running: dict[str, Infer] = {}
         about: dict[str, dict[str, float]] = {}
-        for name, make in made.items():
+        for name, make in {**made, **(others or {})}.items():
             start = time.perf_counter()
             running[name] = make()
             running[name](values[:1], mask[:1])
@@ -191,18 +216,18 @@ def measure(
                         spent[name].append(time.perf_counter() - start)
             for name, seconds in spent.items():
                 p50, p95, p99 = (round(1e3 * float(q), 3) for q in np.percentile(seconds, (50, 95, 99)))
-                row = {"stage": "variant", "variant": name, "people": n, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+                row = {"backend": name, "people": n, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
                 records.append({**row, **about[name]})
     return records
 
 
 def table(records: list[dict[str, Any]]) -> str:
     """Records of `measure` as text."""
-    head = f"{'variant':<32}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'load ms':>9}{'from onnx, mm: mean':>21}{'most':>8}"
+    head = f"{'backend':<32}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'load ms':>9}{'from onnx, mm: mean':>21}{'most':>8}"
     lines = [head, "-" * len(head)]
     for r in records:
         lines.append(
-            f"{r['variant']:<32}{r['people']:>7}{r['p50_ms']:>9.2f}{r['p99_ms']:>9.2f}{r['load_ms']:>9.0f}"
+            f"{r['backend']:<32}{r['people']:>7}{r['p50_ms']:>9.2f}{r['p99_ms']:>9.2f}{r['load_ms']:>9.0f}"
             f"{r['mean_mm']:>21.3f}{r['most_mm']:>8.2f}"
         )
     return "\n".join(lines)
