@@ -75,6 +75,65 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    bags: Annotated[
+        list[Path],
+        typer.Argument(help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
+    topic: Topic = None,
+    tracker: Annotated[
+        str | None, typer.Option(help="Whose messages: zed, yolo, hiros, ...; by default told by the topic's type.")
+    ] = None,
+    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    model: Model = None,
+    backend: BackendName = "onnx",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    fixed_frame: Annotated[
+        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Judge the baselines and the mix beside the model.")] = True,
+    faults: Annotated[
+        str, typer.Option(help="Faults to lay over the recording, such as drop=0.3,limb=left_arm,noise_mm=40.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit code 1 when this holds, such as 'mpjpe_mm@0.4s>80'; may be repeated."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes, for several bags.")] = 1,
+    annotated: Annotated[bool, typer.Option(help="Write annotated.mcap for RViz and Foxglove.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
+) -> None:
+    """Judge predictions on recordings by what was seen later; writes summary.json, report.html, errors.csv."""
+    from aux_motion import evaluate as implementation
+
+    values: dict[str, object] = {"backend": backend, "threads": threads}
+    if model is not None:
+        values["model_dir"] = str(model)
+    if fixed_frame is not None:
+        values["fixed_frame"] = fixed_frame
+    job = {
+        "topic": topic,
+        "tracker": tracker,
+        "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
+        "params": params,
+        "values": values,
+        "compare": baselines,
+        "faults": faults,
+        "seed": seed,
+        "annotated": annotated,
+        "progress": progress,
+    }
+    code = implementation.main(
+        bags, out, job, fail_if or [], workers, typer.echo, lambda line: typer.echo(f"aux-motion: {line}", err=True)
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def compile(  # noqa: A001
     model_dir: Annotated[Path, typer.Argument(help="Model folder (model.onnx, model.json).", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the engine.", show_default=False)],

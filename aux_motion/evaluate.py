@@ -1,0 +1,566 @@
+"""`aux-motion evaluate`: recordings through the node's path, every prediction judged by what was seen later."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from aux_motion import offline
+from aux_motion.parameters import default_model_dir, validate
+from aux_motion_core import bags
+from aux_motion_core.adapters import read_frames
+from aux_motion_core.backends import make_backend
+from aux_motion_core.clock import StampClock
+from aux_motion_core.evaluation import gate
+from aux_motion_core.evaluation.run import Evaluation, evaluate
+from aux_motion_core.frames import Frames, static_transforms
+from aux_motion_core.predictor import Predictor
+from aux_motion_core.types import SkeletonFrame
+
+#: Of summary.json: grows when a field changes its meaning or goes away.
+SCHEMA_VERSION = 1
+#: Fractions of the asked strength at which faults are judged.
+FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: So many unusable messages are named and forgiven; more of them, and the recording is not what was meant.
+FORGIVEN_SHARE = 0.01
+ANNOTATED = "annotated.mcap"
+_SUFFIXES = (".mcap", ".db3", ".zstd")
+
+
+class EvaluateError(ValueError):
+    """What cannot be evaluated or written, in one line."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A bag to evaluate.
+
+    Attributes:
+        bag: folder or file.
+        out: folder of the results.
+        topic: skeleton topic; None: the only one that would do.
+        tracker: whose messages; None: told by the topic's type.
+        joints: joint list of a tracker whose messages name none.
+        params: ROS parameter file.
+        values: parameters that win over it.
+        compare: judge the baselines and the mix too.
+        faults: to lay over the recording; empty: none.
+        seed: of the faults.
+        annotated: write the annotated MCAP.
+        progress: show bars.
+    """
+
+    bag: Path
+    out: Path
+    topic: str | None = None
+    tracker: str | None = None
+    joints: tuple[str, ...] = ()
+    params: Path | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    compare: bool = True
+    faults: str = ""
+    seed: int = 0
+    annotated: bool = True
+    progress: bool = True
+
+
+@dataclass
+class Result:
+    """What came of a job.
+
+    Attributes:
+        summary: as written to summary.json; empty when nothing could be read.
+        evaluation: the metrics; None when nothing could be read.
+        problems: lines on what is wrong with the recording: the exit code is 2.
+        written: files.
+    """
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    problems: list[str] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all.
+
+    Raises:
+        EvaluateError: it cannot be written, for instance because the disk is full.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise EvaluateError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another --out"
+        ) from None
+    return path
+
+
+# Bags
+
+
+def find_bags(paths: Iterable[Path]) -> list[Path]:
+    """The bags named: files, bag folders, and every bag in other folders.
+
+    A folder is one bag when it has a metadata.yaml, or holds only the numbered files that ros2 bag makes of one
+    recording (`walk_0.mcap`, `walk_1.mcap`).
+
+    Raises:
+        EvaluateError: a folder without a bag.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir() or _is_bag(path):
+            found.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if p.name != ANNOTATED and not p.name.startswith("."))
+        bags_inside = [p for p in inside if (p.is_dir() and _is_bag(p)) or (p.is_file() and p.suffix in _SUFFIXES)]
+        if not bags_inside:
+            raise EvaluateError(f"no bag in folder {path}: expected bag folders, .mcap or .db3 files")
+        found += bags_inside
+    return list(dict.fromkeys(found))
+
+
+def _is_bag(folder: Path) -> bool:
+    if (folder / "metadata.yaml").is_file():
+        return True
+    files = [p for p in folder.iterdir() if p.is_file() and p.suffix in _SUFFIXES]
+    stems = {re.sub(r"_\d+(\.mcap|\.db3)?(\.zstd)?$", "", p.name) for p in files}
+    numbered = all(re.search(r"_\d+\.(mcap|db3)(\.zstd)?$", p.name) for p in files)
+    return bool(files) and numbered and len(stems) == 1
+
+
+def _folders(found: list[Path], out: Path) -> list[Path]:
+    """Where each bag's results go: `out` itself for one, else a folder of its name each."""
+    if len(found) == 1:
+        return [out]
+    used: Counter[str] = Counter()
+    folders = []
+    for path in found:
+        name = path.name if path.is_dir() else path.name.split(".")[0]
+        used[name] += 1
+        folders.append(out / (name if used[name] == 1 else f"{name}_{used[name]}"))
+    return folders
+
+
+# One bag
+
+
+class _Reading:
+    """The frames of a bag as the node would have them, and what was wrong with them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.rejected: Counter[str] = Counter()
+        self.damage: str = ""
+        values = {**(offline.file_parameters(job.params) if job.params else {}), **job.values}
+        if not values.get("fixed_frame"):
+            errors: list[ValueError] = []
+            first = next(self._raw(None, errors.append), None)
+            if first is None:
+                reason = f"the first one: {errors[0]}" if errors else "there is none"
+                raise bags.BagError(f"no message of bag {job.bag} can be used; {reason}")
+            values["fixed_frame"] = first[1].frame_id
+        self.parameters = validate(values)
+        self.clock = StampClock(self.parameters.stamp_source)
+
+    def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
+        job = self._job
+        options = {"joints": job.joints, "frames": frames, "on_bad": on_bad, "on_damage": self._damaged}
+        if frames is not None:
+            options["tf_timeout_s"] = self.parameters.tf_timeout_s
+        yield from read_frames(job.bag, job.topic, job.tracker, **options)
+
+    def _damaged(self, line: str) -> None:
+        self.damage = line
+
+    def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
+        """(log_time_ns, frame in the fixed frame), counted from anew."""
+        self.rejected.clear()
+        self.clock = StampClock(self.parameters.stamp_source)
+        p = self.parameters
+        more = static_transforms(getattr(p, "static_transforms", ()) or ())
+        frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
+
+        def bad(error: ValueError) -> None:
+            self.rejected[" ".join(str(error).split())] += 1
+
+        for log_time_ns, frame in self._raw(frames, bad):
+            yield log_time_ns, self.clock.take(frame, log_time_ns)
+
+    def total(self) -> int | None:
+        """How many messages there are, about; None where that is not told."""
+        with bags.BagReader(self._job.bag, on_damage=lambda line: None) as bag:
+            counts = [
+                t.count for t in bag.topics if not self._job.topic or t.name.strip("/") == self._job.topic.strip("/")
+            ]
+        return max(counts, default=0) or None
+
+
+def evaluate_bag(job: Job) -> Result:
+    """Evaluate a bag and write its results.
+
+    Raises:
+        ValueError: one line on what is wrong with bag, model, parameters or the folder of the results.
+    """
+    from aux_motion import report
+
+    reading = _Reading(job)
+    parameters = reading.parameters
+    folder = parameters.model_dir or str(default_model_dir())
+    backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+    result = Result()
+    try:
+        predictor = Predictor(backend, parameters, parameters.fixed_frame)
+        predictor.warm_up()
+        bar = tqdm(
+            reading.frames(),
+            total=reading.total(),
+            unit=" messages",
+            desc=job.bag.name,
+            disable=not job.progress or None,
+        )
+        with bar:
+            evaluation = evaluate(bar, predictor, compare=job.compare)
+        evaluation.stream.rejected.update(reading.rejected)
+        result.evaluation = evaluation
+        result.problems = _problems(job, reading, evaluation)
+        summary = {
+            "schema_version": SCHEMA_VERSION,
+            "aux_motion": _version(),
+            "bag": str(job.bag),
+            "topic": job.topic,
+            "tracker": job.tracker,
+            "model": {"name": backend.name, "version": backend.version, "backend": backend.about.get("backend", "")},
+            "fixed_frame": parameters.fixed_frame,
+            "parameters": {
+                k: v for k, v in parameters.model_dump().items() if v != type(parameters).model_fields[k].default
+            },
+            "problems": result.problems,
+            **evaluation.summary(),
+            "worst": evaluation.moments(),
+            "timeline": evaluation.timeline.summary(),
+            "clock": dict(reading.clock.counters),
+        }
+        if job.faults:
+            summary["faults"] = _sweep(job, reading, backend)
+        result.summary = summary
+    finally:
+        backend.close()
+    if not sum(summary["samples"].values()):
+        summary["problems"].append(_why_nothing(job, summary))
+    result.written += [
+        write_text(job.out / "summary.json", json.dumps(summary, indent=1) + "\n"),
+        write_text(job.out / "errors.csv", table(summary)),
+        write_text(job.out / "report.html", report.page(summary, evaluation)),
+    ]
+    return result
+
+
+def _version() -> str:
+    try:
+        return version("aux_motion")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _problems(job: Job, reading: _Reading, evaluation: Evaluation) -> list[str]:
+    """What makes the numbers less than they should be, in one line each."""
+    found = [reading.damage] if reading.damage else []
+    stream = evaluation.stream
+    rejected = sum(reading.rejected.values())
+    if rejected > FORGIVEN_SHARE * (rejected + stream.frames):
+        reason, count = reading.rejected.most_common(1)[0]
+        found.append(
+            f"bag {job.bag}: {rejected} of {rejected + stream.frames} messages cannot be used; {count}: {reason}"
+        )
+    if stream.jump_count:
+        at_s, by_s = stream.jumps[0]
+        found.append(
+            f"bag {job.bag}: its stamps jump {stream.jump_count} times, first by {by_s:g} s after {at_s:g} s (a clock "
+            "was set, or a bag was played in a loop while recording): cut it there, or set stamp_source to receive"
+        )
+    return found
+
+
+def _why_nothing(job: Job, summary: dict[str, Any]) -> str:
+    given = summary["input"]
+    frames = given["frames"]
+    if not frames:
+        reason = next(iter(given["rejected_reasons"]), "it has none")
+        return f"nothing of bag {job.bag} could be judged: no message can be used; {reason}"
+    if not given["people_count"]:
+        why = f"there is no skeleton in any of its {frames} messages: record while the tracker sees somebody"
+    elif frames == 1:
+        why = "it has one message: record some seconds"
+    elif given["stamps"]["repeated"] >= frames - 1:
+        why = f"its {frames} messages all have one stamp: the tracker does not stamp, set stamp_source to receive"
+    elif not given["predictions"]:
+        why = (
+            f"nobody was seen for long enough to be predicted in {given['duration_s']:g} s of {frames} messages: "
+            "record longer, at 5 Hz or more"
+        )
+    else:
+        why = f"nobody was seen again after a prediction in {given['duration_s']:g} s: record longer"
+    return f"nothing of bag {job.bag} could be judged: {why}"
+
+
+def _sweep(job: Job, reading: _Reading, backend: Any) -> dict[str, Any]:
+    """Error over the strength of each fault, judged against the recording as it is."""
+    from aux_motion_core.faults import Faults
+
+    faults = Faults.parse(job.faults, seed=job.seed)
+    single = {str(s.name): replace(faults, settings=(s,)) for s in faults.settings}
+    if len(single) < len(faults.settings):  # several limbs: one by one
+        single = {str(s): replace(faults, settings=(s,)) for s in faults.settings}
+    if len(single) > 1:
+        single["all"] = faults
+    curves: dict[str, Any] = {}
+    clean: dict[str, Any] | None = None
+    runs = [(name, one, f) for name, one in single.items() for f in FRACTIONS]
+    for name, one, fraction in tqdm(runs, desc="faults", unit=" runs", disable=not job.progress or None):
+        if fraction == 0.0 and clean is not None:
+            curves[name] = [clean]
+            continue
+        laid = one.scaled(fraction)
+        predictor = Predictor(backend, reading.parameters, reading.parameters.fixed_frame)
+        found = evaluate(laid.apply(reading.frames()), predictor, truth=reading.frames(), compare=job.compare)
+        part = found.summary()
+        point = {
+            "fraction": fraction,
+            "faults": str(laid) if fraction else "",
+            **{k: part[k] for k in ("mpjpe_mm", "samples", "jitter_mm")},
+            "unseen": {h: u["share"] for h, u in part["unseen"].items()},
+            "coverage": {
+                label: {h: c["coverage"] for h, c in kind["horizons"].items()} for label, kind in part["bounds"].items()
+            },
+            "predicted_share": part["input"]["predicted_share"],
+            "states": part["input"]["states"],
+            "counters": part["input"]["counters"],
+        }
+        clean = point if fraction == 0.0 else clean
+        curves.setdefault(name, []).append(point)
+    return {"spec": str(faults), "seed": job.seed, "fractions": list(FRACTIONS), "curves": curves}
+
+
+# Tables
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The errors as CSV: one line for each scope, horizon and source."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            "scope",
+            "name",
+            "horizon_s",
+            "source",
+            "samples",
+            "mean_mm",
+            "median_mm",
+            "p95_mm",
+            "low_mm",
+            "high_mm",
+            "unseen_share",
+        ]
+    )
+
+    def rows(scope: str, name: str, key: str, cells: dict[str, Any], samples: int, unseen: Any) -> None:
+        for source in summary["sources"]:
+            c = cells[source]
+            writer.writerow(
+                [
+                    scope,
+                    name,
+                    key,
+                    source,
+                    samples,
+                    c["mean"],
+                    c["median"],
+                    c["p95"],
+                    c.get("low"),
+                    c.get("high"),
+                    unseen,
+                ]
+            )
+
+    for key, cells in summary["errors_mm"].items():
+        rows("all", "", key, cells, summary["samples"][key], summary["unseen"].get(key, {}).get("share"))
+    for key, joints in summary["joints_mm"].items():
+        for joint, cells in joints.items():
+            unseen = summary["unseen"].get(key, {}).get("joints", {}).get(joint)
+            rows("joint", joint, key, cells, cells["samples"], unseen)
+    for scope in ("speeds", "people"):
+        for name, horizons in summary.get(f"{scope}_mm", {}).items():
+            for key, cells in horizons.items():
+                rows({"speeds": "speed", "people": "person"}[scope], name, key, cells, cells["samples"], None)
+    return text.getvalue()
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary in a few readable lines."""
+    from aux_motion_core import judge
+
+    given = summary["input"]
+    lines = [judge.error_table(judge.Verdict(summary["mpjpe_mm"], summary["samples"])), ""]
+    if summary["unseen"]:
+        shares = ", ".join(f"{k} s {100 * u['share']:.0f} %" for k, u in summary["unseen"].items())
+        lines.append(f"never seen   {shares} of the joints that were seen when the prediction was made: not judged")
+    for label, kind in summary["bounds"].items():
+        cells = [f"{k} s {100 * c['coverage']:.1f} %" for k, c in kind["horizons"].items() if c["coverage"] is not None]
+        nominal = "" if kind["nominal"] is None else f" (asked {100 * kind['nominal']:g} %)"
+        lines.append(f"bound        {label}{nominal}: held {', '.join(cells)}")
+    rate = f"{given['rate_hz']:g} Hz" if given["rate_hz"] else "no rate"
+    lines.append(
+        f"input        {given['frames']} messages in {given['duration_s']:.1f} s ({rate}), "
+        f"{given['people_count']} people, {given['rejected']} rejected, {given['gaps']['count']} gaps"
+    )
+    if given["counters"]:
+        lines.append("repaired     " + ", ".join(f"{k} {v}" for k, v in given["counters"].items()))
+    delay = given["log_minus_stamp_ms"]
+    if delay:
+        lines.append(f"delay        log time minus stamp: least {delay['least']:.1f} ms, median {delay['p50']:.1f} ms")
+    if given["processing_ms"]:
+        lines.append("processing   " + ", ".join(f"{k} {v:.1f} ms" for k, v in given["processing_ms"].items()))
+    return "\n".join(lines)
+
+
+# Several bags
+
+
+def _guarded(job: Job) -> tuple[Result | None, str]:
+    try:
+        return evaluate_bag(job), ""
+    except ValueError as error:
+        return None, str(error).strip().splitlines()[0]
+    except Exception as error:
+        if os.environ.get("AUX_MOTION_TRACEBACK"):
+            raise
+        return None, f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no further message'])[0]}"
+
+
+def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None, str]]:
+    """Evaluate bags, each in a process of its own where there are several workers.
+
+    Yields:
+        Job, its result or None, and the line on why there is none; in the order of the jobs.
+    """
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        for job in jobs:
+            yield job, *_guarded(job)
+        return
+    quiet = [replace(j, progress=False) for j in jobs]
+    context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        done = tqdm(pool.map(_guarded, quiet), total=len(jobs), unit=" bags", disable=not jobs[0].progress or None)
+        for job, (result, line) in zip(jobs, done, strict=True):
+            yield job, result, line
+
+
+def overall(results: list[tuple[Job, Result]], failed: dict[str, str]) -> dict[str, Any]:
+    """One summary of several bags: every sample counts the same; the bags stand apart beside it."""
+    first = results[0][1].evaluation
+    merged = Evaluation(first.sources, first.dt_s, round(first.horizons_s[-1] / first.dt_s))
+    for _, result in results:
+        if result.evaluation.sources == merged.sources and len(result.evaluation.horizons_s) == len(merged.horizons_s):
+            merged.merge(result.evaluation)
+    one = results[0][1].summary
+    keep = ("errors_mm", "mpjpe_mm", "samples", "input", "unseen", "problems")
+    summary = {
+        "schema_version": SCHEMA_VERSION,
+        "aux_motion": one["aux_motion"],
+        "model": one["model"],
+        "problems": [p for _, r in results for p in r.summary["problems"]] + list(failed.values()),
+        **merged.summary(),
+        "bags": {str(job.bag): {"out": str(job.out), **{k: r.summary[k] for k in keep}} for job, r in results},
+        "failed_bags": failed,
+    }
+    summary["people_mm"] = {}  # ids mean nothing from bag to bag
+    return summary
+
+
+def main(
+    paths: list[Path],
+    out: Path,
+    job: dict[str, Any],
+    fail_if: list[str],
+    workers: int = 1,
+    say: Callable[[str], None] = print,
+    warn: Callable[[str], None] = print,
+) -> int:
+    """Evaluate bags as the command line asks.
+
+    Args:
+        paths: bags and folders of bags.
+        out: folder of the results.
+        job: further fields of `Job`.
+        fail_if: conditions, see `gate`.
+        workers: processes.
+        say: takes lines of results.
+        warn: takes lines on what is wrong.
+
+    Returns:
+        Exit code: 2 where a recording or a result is not as it should be, 1 where a condition holds, else 0.
+
+    Raises:
+        ValueError: nothing could be evaluated, or a condition cannot be checked; one line.
+    """
+    from aux_motion import report
+
+    conditions = [gate.parse(text_) for text_ in fail_if]
+    if job.get("faults"):
+        from aux_motion_core.faults import Faults
+
+        Faults.parse(job["faults"])
+    found = find_bags(paths)
+    jobs = [Job(bag=bag, out=folder, **job) for bag, folder in zip(found, _folders(found, out), strict=True)]
+    done: list[tuple[Job, Result]] = []
+    failed: dict[str, str] = {}
+    for one, result, line in run(jobs, workers):
+        if result is None:
+            failed[str(one.bag)] = line
+            if len(jobs) > 1:
+                warn(line)
+            continue
+        done.append((one, result))
+        if len(jobs) > 1:
+            say(f"\n{one.bag}")
+        say(text(result.summary))
+    if not done:
+        raise EvaluateError(
+            next(iter(failed.values())) if len(failed) == 1 else f"none of {len(failed)} bags could be read"
+        )
+    if len(jobs) > 1:
+        summary = overall(done, failed)
+        write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
+        write_text(out / "errors.csv", table(summary))
+        write_text(out / "report.html", report.page(summary, None))
+        say(f"\nall {len(done)} bags\n{text(summary)}")
+    else:
+        summary = done[0][1].summary
+    say(f"written: {out}/ (summary.json, report.html, errors.csv{', ' + ANNOTATED if job.get('annotated') else ''})")
+    for line in summary["problems"]:
+        warn(line)
+    holding = gate.check(conditions, gate.metrics(summary))
+    for line in holding:
+        warn(f"fails: {line}")
+    return 2 if summary["problems"] else 1 if holding else 0
