@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aux_motion_core.calibration import Calibration
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
 SCHEMA_VERSION = 1
@@ -47,7 +48,7 @@ class Artefact(BaseModel):
     future_steps: int = Field(ge=1, le=1000)
     units: Literal["m"]
     normaliser: dict[str, Any]
-    calibration: dict[str, Any] | None
+    calibration: Calibration | None
     training: dict[str, Any]
     metrics: dict[str, Any]
     onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -121,5 +122,11 @@ def load(folder: str | Path) -> Artefact:
         raise ArtefactError(
             f"{onnx}: expected sha256 {artefact.onnx_sha256[:12]}... (model.json), the file has {digest[:12]}...: the "
             "two files do not belong together; export or copy the artefact again"
+        )
+    table = artefact.calibration
+    if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):
+        raise ArtefactError(
+            f"{card}: the calibration is of another model (sha256 {table.onnx_sha256[:12]}..., {table.steps} steps; "
+            f"here {digest[:12]}..., {artefact.future_steps}): run python -m training.calibrate for this one"
         )
     return artefact

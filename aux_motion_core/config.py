@@ -88,6 +88,31 @@ class PredictorConfig(BaseModel):
         description="Predictions are compared with what is then seen; errors so old count 1/e. 0: not at all.",
     )
 
+    coverage_level: float = Field(
+        0.95,
+        ge=0.5,
+        le=0.999,
+        description="Nominal coverage of the radii: a level of the model's table (0.9, 0.95, 0.99). Another one, and a "
+        "model without a table, gives the reach set, flagged UNCALIBRATED.",
+    )
+    tracker_error_m: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="Added to radii that were calibrated on motion capture: the tracker's own error, until the model "
+        "is calibrated on the tracker (training.calibrate --bags).",
+    )
+    adaptation: Literal["off", "shadow", "on"] = Field(
+        "on",
+        description="Radii follow what the self-check sees of each person: off, shadow (counted, not applied) or on.",
+    )
+    adaptation_floor: float = Field(
+        1.0,
+        ge=0.5,
+        le=1.0,
+        description="Smallest factor that adaptation may put on the calibrated radii; 1.0: it only widens.",
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> PredictorConfig:
         if self.lost_after_s <= self.stale_after_s:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aux_motion_core.adaptation import Adaptation, Realised
 from aux_motion_core.backends import Backend, make_backend
+from aux_motion_core.bounds import Bounds, equivalent_scale, known, reach_cap, reach_radius
+from aux_motion_core.calibration import MOTION_CAPTURE
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.mix import Mix
 from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, last_observed, normalise
-from aux_motion_core.selfcheck import SelfCheck, grid_steps
+from aux_motion_core.ood import Unfamiliar
+from aux_motion_core.selfcheck import Report, SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
@@ -79,6 +84,20 @@ class _Result:
     reasons: Reason
     state: TrackState
     scale: np.ndarray | None = None
+    radius: np.ndarray | None = None  # calibrated where there is no UNCALIBRATED, else the reach bound
+    body: np.ndarray | None = None
+
+
+@dataclass
+class _Radii:
+    """Calibrated radii of N people, metres; `radius` as published, `offline` by the table alone."""
+
+    offline: np.ndarray
+    radius: np.ndarray
+    body_offline: np.ndarray | None
+    body: np.ndarray | None
+    usable: np.ndarray  # (N,)
+    odd: np.ndarray  # (N,) out of distribution
 
 
 class Predictor:
@@ -101,20 +120,65 @@ class Predictor:
         #: Whether `predict` keeps what went into the backend, and what it kept last; None: nothing was due.
         self.keep_inferred, self.inferred = False, None
         self.self_check: SelfCheck | None = None
+        #: Calibrated radii at `coverage_level`, or None; and why there are none, in one line.
+        self.bounds: Bounds | None = None
+        self.uncalibrated_because = ""
+        self._unfamiliar: Unfamiliar | None = None
+        self._calibrate()
         self._check_itself()
 
     def configure(self, config: PredictorConfig) -> None:
         """Use other values from now on; tracks are kept."""
         before, self.config = self.config, config
-        if (before.mix, before.self_check_s) != (config.mix, config.self_check_s):
+        if before.coverage_level != config.coverage_level:
+            self._calibrate()
+        names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor")
+        if any(getattr(before, n) != getattr(config, n) for n in names):
             self._check_itself()
+
+    def _calibrate(self) -> None:
+        """Take the model's table at the level that is asked for."""
+        table, b = getattr(self.backend, "calibration", None), self.backend
+        self.bounds = self._unfamiliar = None
+        if table is None:
+            self.uncalibrated_because = (
+                f"{b.name} has no calibration table: people carry the reach set; run python -m training.calibrate"
+            )
+            return
+        bounds = Bounds(table, self.config.coverage_level)
+        self.uncalibrated_because = bounds.reason
+        if bounds.calibrated:
+            self.bounds = bounds
+            self._unfamiliar = Unfamiliar(table.familiar, b.dt_s) if table.familiar else None
+
+    def realised(self, person_id: str | None = None) -> Realised | None:
+        """How often published radii held lately, of a person or of all; None where radii are not checked."""
+        check = self.self_check
+        if check is None or check.adaptation is None:
+            return None
+        if person_id is None:
+            return check.adaptation.realised()
+        person = self._people.get(person_id)
+        return None if person is None or person.row < 0 else check.adaptation.realised(np.array([person.row]))
 
     def _check_itself(self) -> None:
         """Start to judge past predictions anew, as the configuration asks."""
         b, c = self.backend, self.config
         mix = Mix(b, grid_steps(b.dt_s, b.future_steps)) if c.mix else None
-        wanted = c.mix or c.self_check_s > 0.0
+        adapts = self.bounds is not None and c.adaptation != "off"
+        wanted = c.mix or adapts or c.self_check_s > 0.0
         self.self_check = SelfCheck(b.dt_s, b.future_steps, c.self_check_s or 10.0, mix=mix) if wanted else None
+        if self.self_check and self.bounds is not None:
+            self.self_check.adaptation = Adaptation(
+                c.coverage_level,
+                self.self_check.steps,
+                b.dt_s,
+                b.future_steps,
+                self.self_check.under_way,
+                floor=c.adaptation_floor,
+                learn=adapts,
+                window_s=c.self_check_s or 10.0,
+            )
         for person in self._people.values():
             person.row = -1
 
@@ -129,6 +193,28 @@ class Predictor:
         """Run the backend once, so that the first person does not pay for lazy initialisation."""
         steps = self.backend.history_steps
         self.backend.infer(np.zeros((1, steps, N_JOINTS, 3), np.float32), np.ones((1, steps, N_JOINTS), bool))
+
+    def fit(self, now_ns: int) -> Report | None:
+        """How past predictions fitted what was then seen; None when they are not compared.
+
+        Args:
+            now_ns: the present.
+        """
+        check = self.self_check
+        if check is None:
+            return None
+        return Report(
+            stamp_ns=now_ns,
+            frame_id=self.fixed_frame,
+            model_name=self.backend.name,
+            model_version=self.backend.version,
+            window_s=check.window_s,
+            horizons_s=check.horizons_s,
+            verdict=check.verdict(now_ns),
+            overall=check.fit(),
+            people={i: check.fit(p) for i, p in self._people.items()},
+            members=check.mix.names if check.mix else (),
+        )
 
     # Input
 
@@ -292,12 +378,14 @@ class Predictor:
         future, recovered, scale = b.infer(values, mask)
         if self.keep_inferred:
             self._keep_inferred(people, values, mask, heading, future)
-        check, members = self.self_check, None
+        check, members, moved = self.self_check, None, None
         if check and check.mix:
-            members = check.mix.members(values, mask, future)
+            members, alone = check.mix.members(values, mask, future), future
             future = check.mix.combine(check.rows_of(people), members)
+            moved = np.linalg.norm(future - alone, axis=-1)  # the table is of the model alone
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
+        radii = self._radii(people, windows, values, mask, future, scale, moved)
         scale = None if scale is None else denormalise_scale(scale, heading)
         self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
 
@@ -310,8 +398,21 @@ class Predictor:
             denormalise(np.broadcast_to(REST_POSE, pose.shape), heading),
         )
         min_span = min(round(c.min_history_s / b.dt_s), b.history_steps - 1)
+        calibrated = np.zeros(len(people), bool) if radii is None else radii.usable & ~radii.odd & finite
+        reach = None
+        if not calibrated.all():
+            hidden_s = np.stack([(p.track.newest_ns - p.track.seen_ns) * 1e-9 for p in people])
+            speed = np.full(len(people), c.reach_speed_mps)
+            reach = reach_radius(future, pose, self._reach_steps, speed, hidden_s)
         for i, person in enumerate(people):
-            reasons, state = Reason.UNCALIBRATED, TrackState.TRACKING
+            reasons, state = Reason.NONE, TrackState.TRACKING
+            if not calibrated[i]:
+                reasons |= Reason.UNCALIBRATED
+            if radii is not None and radii.odd[i]:
+                reasons |= Reason.OUT_OF_DISTRIBUTION
+                self.counters["out_of_distribution"] += 1
+            if radii is not None and finite[i] and not radii.usable[i]:
+                self.counters["non_finite_scale"] += 1
             if b.fell_back:
                 reasons |= Reason.BACKEND_FALLBACK
             if not seen_ever[i].all():
@@ -333,7 +434,10 @@ class Predictor:
                 state = TrackState.DEGRADED
             person.pose = pose[i] if finite[i] else held[i]
             known = scale is not None and finite[i] and bool(np.isfinite(scale[i]).all())
-            person.result = _Result(future[i], person.pose, reasons, state, scale[i] if known else None)
+            radius, body = reach[i] if not calibrated[i] else radii.radius[i], None
+            if calibrated[i] and radii.body is not None:
+                body = radii.body[i]
+            person.result = _Result(future[i], person.pose, reasons, state, scale[i] if known else None, radius, body)
             person.done_version = person.track.version
         judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
         if check and judged:
@@ -344,7 +448,70 @@ class Predictor:
                 pose[judged],
                 np.stack([people[i].track.newest_status != JointStatus.MISSING for i in judged]),
                 None if members is None else denormalise(members[:, :, check.steps], heading)[judged],
+                None if radii is None else self._to_judge(radii, calibrated)(judged),
             )
+
+    def _radii(
+        self,
+        people: list[_Person],
+        windows: np.ndarray,
+        values: np.ndarray,
+        mask: np.ndarray,
+        mean: np.ndarray,
+        scale: np.ndarray | None,
+        moved: np.ndarray | None,
+    ) -> _Radii | None:
+        """Calibrated radii around `mean`, whichever of these people can have them; None: nobody can.
+
+        Args:
+            people: N of them.
+            windows: (N, T, J, 3) metres, fixed frame; values: the same, normalised; mask: (N, T, J).
+            mean: (N, S, J, 3) metres as published, fixed frame.
+            scale: (N, S, J, 3) metres of the model, or None.
+            moved: (N, S, J) metres between the model's own mean and `mean`, or None.
+        """
+        bounds, c = self.bounds, self.config
+        if bounds is None or (scale is None and bounds.table.score != "error_m"):
+            return None
+        what = known(windows, mask, self.backend.dt_s)
+        offline, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
+        cap = reach_cap(mean, what, self._reach_steps, bounds.top_mps)
+        more = 0.0 if bounds.table.domain.tracker != MOTION_CAPTURE else c.tracker_error_m
+        if moved is not None:
+            more = more + moved
+        check = self.self_check
+        factor = body_factor = None
+        if check and check.adaptation and c.adaptation == "on":
+            factor, body_factor = check.adaptation.factors(check.rows_of(people))
+        offline = np.fmin(offline + more, cap)  # NaN stays: both are
+        radius = offline if factor is None else np.minimum(offline * factor, cap)
+        body_offline = body
+        if body is not None:
+            body_offline = np.minimum(np.maximum(body + more, offline), cap)
+            body = body_offline if factor is None else np.minimum(body_offline * body_factor[:, None, None], cap)
+        usable = np.isfinite(radius).all((1, 2))
+        if scale is not None:
+            usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
+        if body is not None:
+            usable &= np.isfinite(body).all((1, 2))
+        odd = self._unfamiliar(values, mask) > 1.0 if self._unfamiliar else np.zeros(len(people), bool)
+        return _Radii(offline, radius, body_offline, body, usable, odd)
+
+    @staticmethod
+    def _to_judge(radii: _Radii, calibrated: np.ndarray) -> Callable[[list[int]], tuple[np.ndarray | None, ...]]:
+        """Radii of some people for the self-check, NaN for those who carry none."""
+
+        def of(rows: list[int]) -> tuple[np.ndarray | None, ...]:
+            none = ~calibrated[rows]
+            out = []
+            for values in (radii.offline, radii.radius, radii.body_offline, radii.body):
+                part = None if values is None else values[rows]
+                if part is not None and none.any():
+                    part[none] = np.nan
+                out.append(part)
+            return tuple(out)
+
+        return of
 
     def _keep_inferred(
         self, people: list[_Person], values: np.ndarray, mask: np.ndarray, heading: Heading, future: np.ndarray
@@ -387,6 +554,7 @@ class Predictor:
         bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(
             reasons & (Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
         )
+        basis = f"reach:{c.reach_speed_mps:.1f}mps"
         common = MotionPrediction(
             person_id=person_id,
             state=state,
@@ -399,10 +567,19 @@ class Predictor:
             recovered=result.recovered,
             joint_status=person.track.newest_status.copy(),
             scale=result.scale,
+            radius=result.radius,
+            radius_basis=basis,
         )
-        basis = f"reach:{c.reach_speed_mps:.1f}mps"
         if not bound_only:
-            return common if outliers is None else self._widen(common, outliers, basis)
+            if not reasons & Reason.UNCALIBRATED:
+                common = replace(
+                    common,
+                    radius_basis="conformal",
+                    radius_coverage=c.coverage_level,
+                    body_radius=result.body,
+                    body_coverage=float("nan") if result.body is None else c.coverage_level,
+                )
+            return common if outliers is None else self._widen(common, outliers)
         # what nobody sees is bounded from now on, not from when it was last seen
         unseen = state in (TrackState.STALE, TrackState.ABSENT)
         origin_ns = max(now_ns, newest_ns) if unseen else newest_ns
@@ -411,6 +588,7 @@ class Predictor:
         reach = c.reach_speed_mps * ((origin_ns - newest_ns) * 1e-9 + self._reach_steps)
         held = replace(
             common,
+            reasons=reasons | Reason.UNCALIBRATED,
             stamp_ns=origin_ns,
             valid_until_ns=origin_ns + horizon_ns,
             mean=np.broadcast_to(result.recovered, result.mean.shape),
@@ -418,9 +596,9 @@ class Predictor:
             radius_basis=basis,
             scale=None,
         )
-        return held if outliers is None else self._widen(held, outliers, basis)
+        return held if outliers is None else self._widen(held, outliers)
 
-    def _widen(self, person: MotionPrediction, outliers: Outliers, basis: str) -> MotionPrediction:
+    def _widen(self, person: MotionPrediction, outliers: Outliers) -> MotionPrediction:
         radius = widened(
             person.mean,
             person.recovered,
@@ -430,4 +608,6 @@ class Predictor:
             outliers,
             person.radius,
         )
-        return replace(person, radius=radius, radius_basis=basis)
+        # no radius gets smaller, so what covered goes on covering
+        body = None if person.body_radius is None else np.maximum(person.body_radius, radius)
+        return replace(person, radius=radius, body_radius=body)

@@ -5,11 +5,14 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
+from aux_motion_core.adaptation import Adaptation
 from aux_motion_core.mix import Mix
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 
@@ -21,8 +24,21 @@ _EVERY_S = 0.03
 _SUCCESSIVE_S = 0.2
 #: Sources before the members of a mix: what is published, and the newest pose held.
 _PUBLISHED, _HELD, _OTHERS = 0, 1, 2
+#: So many outcomes of a horizon tell something.
+MIN_OUTCOMES = 30.0
+#: A model does not fit when its error is larger than that of holding the pose by this factor and by this much, metres
+#: (less is a tracker's noise on people who stand), for so many seconds.
+WORSE_FACTOR, WORSE_M, WORSE_FOR_S = 1.1, 0.01, 3.0
 #: Rolling sums: judged outcomes, error, error of holding, joints predicted, joints never seen, updates, jitter.
 _N, _ERROR, _HOLDING, _JOINTS, _UNSEEN, _UPDATES, _JITTER, _SUMS = range(8)
+
+
+class Verdict(IntEnum):
+    """Whether the model fits what it sees (wire values of `SelfCheck.fit`)."""
+
+    UNKNOWN = 0  # too few outcomes
+    FITS = 1
+    DOES_NOT_FIT = 2  # worse than holding the pose
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,44 @@ class Fit:
     unseen_share: np.ndarray
     outcomes: np.ndarray
     weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The self-check of one moment, what the topic `self_check` carries.
+
+    Attributes:
+        stamp_ns: now.
+        window_s: what is so old counts 1/e.
+        horizons_s: (H,) seconds.
+        verdict: of all people together.
+        overall: of all people together, those who left too.
+        people: of each person who is known, by id.
+        members: what the mix weighs; empty without one.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    model_name: str
+    model_version: str
+    window_s: float
+    horizons_s: np.ndarray
+    verdict: Verdict
+    overall: Fit
+    people: Mapping[str, Fit]
+    members: tuple[str, ...] = ()
+
+    def remark(self) -> str:
+        """What is wrong, in one line with the remedy; empty unless the model does not fit."""
+        if self.verdict is not Verdict.DOES_NOT_FIT:
+            return ""
+        fit = self.overall
+        worst = int(np.nanargmax(np.where(fit.outcomes >= MIN_OUTCOMES, fit.error_m - fit.holding_error_m, -1.0)))
+        remedy = "train it on this motion" if self.members else "set mix to true, or train it on this motion"
+        return (
+            f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
+            f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
+        )
 
 
 def _fit(sums: np.ndarray, weights: np.ndarray | None = None) -> Fit:
@@ -86,11 +140,19 @@ class SelfCheck:
         self._max_gap_ns = round(max_gap_s * _NS)
         self._sources = _OTHERS + (len(mix.names) if mix else 0)
         self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
+        #: Told about the outcomes of calibrated radii, where it is set.
+        self.adaptation: Adaptation | None = None
         self._all = np.zeros((_SUMS, len(self.steps)))
         self._all_ns = 0
+        self._worse_since_ns: int | None = None
         self._owner: list[Any] = []
         self._rows: dict[str, np.ndarray] = {}
         self._grow(4)
+
+    @property
+    def under_way(self) -> int:
+        """Predictions kept of each person until they are judged."""
+        return self._under_way
 
     def _grow(self, more: int) -> None:
         h, r = len(self.steps), self._under_way
@@ -115,6 +177,7 @@ class SelfCheck:
         """Forget everybody and everything."""
         self.keep(())
         self._all[:] = 0.0
+        self._all_ns, self._worse_since_ns = 0, None
 
     def keep(self, people: Any) -> None:
         """Free the rows of all but these."""
@@ -135,6 +198,8 @@ class SelfCheck:
                     self._rows[name][row] = 0
                 if self.mix:
                     self.mix.start(row)
+                if self.adaptation:
+                    self.adaptation.start(row)
         return np.array([p.row for p in people], np.intp)
 
     def observe(self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
@@ -172,6 +237,9 @@ class SelfCheck:
         a = self._rows
         away = a["pose"][row, what, :, horizon] - truth[:, None]
         error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+        if self.adaptation:
+            stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
+            self.adaptation.learn(row, what, horizon, stamp_ns, error[:, _PUBLISHED], good, a["joints"][row, what])
         n = good.sum(1)
         error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
         judged = n > 0
@@ -192,8 +260,11 @@ class SelfCheck:
         """What was summed so far counts less."""
         passed_s = np.where(before_ns > 0, np.maximum(stamp_ns - before_ns, 0), 0) / _NS
         self._rows["sums"][rows] *= np.exp(-passed_s / self.window_s)[:, None, None]
-        self._all *= np.exp(-max(stamp_ns - self._all_ns, 0) / _NS / self.window_s) if self._all_ns else 1.0
-        self._all_ns = stamp_ns
+        passed_s = (stamp_ns - self._all_ns) / _NS
+        if passed_s > 0.0 and self._all_ns:
+            self._all *= np.exp(-passed_s / self.window_s)
+        if passed_s > 0.0 or passed_s < -1.0:  # the clock went back
+            self._all_ns = stamp_ns
 
     def predicted(
         self,
@@ -203,6 +274,7 @@ class SelfCheck:
         pose: np.ndarray,
         joints: np.ndarray,
         members: np.ndarray | None = None,
+        radii: tuple[np.ndarray | None, ...] | None = None,
     ) -> None:
         """Take predictions to be judged later.
 
@@ -213,6 +285,7 @@ class SelfCheck:
             pose: (N, J, 3), the newest, which holding repeats.
             joints: (N, J) bool, seen at the stamp.
             members: (N, members, H, J, 3) of the mix, at `steps`.
+            radii: for `Adaptation.predicted`: offline, published, body, published body, each (N, steps, J) or None.
         """
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
@@ -222,6 +295,7 @@ class SelfCheck:
         if not fresh.all():
             rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))
             members = None if members is None else members[fresh]
+            radii = None if radii is None else tuple(None if x is None else x[fresh] for x in radii)
         at = a["next"][rows]
         a["next"][rows] = (at + 1) % self._under_way
         a["taken"][rows] = a["stamp"][rows, at] = stamp_ns
@@ -230,6 +304,9 @@ class SelfCheck:
         a["pose"][rows, at, _HELD] = pose[:, None]
         if members is not None:
             a["pose"][rows, at, _OTHERS:] = members
+        if self.adaptation:
+            nothing = np.full((len(rows), self._length, N_JOINTS), np.nan)
+            self.adaptation.predicted(rows, at, *((nothing, nothing, None, None) if radii is None else radii))
 
     def _jitter(self, rows: np.ndarray, stamp_ns: np.ndarray, future: np.ndarray) -> None:
         passed_s = (stamp_ns - self._rows["last_ns"][rows]) / _NS
@@ -262,6 +339,25 @@ class SelfCheck:
         new = np.zeros((len(row), _SUMS))
         new[:, _JOINTS] = new[:, _UNSEEN] = a["joints"][row, what].sum(1)
         self._add(row, horizon, new)
+
+    def verdict(self, now_ns: int) -> Verdict:
+        """Whether the model fits; asked about once a second, since it must be worse for a while.
+
+        Args:
+            now_ns: the present.
+        """
+        overall = self.fit()
+        enough = (overall.outcomes >= MIN_OUTCOMES) & np.isfinite(overall.error_m)
+        if not enough.any():
+            self._worse_since_ns = None
+            return Verdict.UNKNOWN
+        limit = WORSE_FACTOR * overall.holding_error_m + WORSE_M
+        if not (overall.error_m > limit)[enough].any():
+            self._worse_since_ns = None
+            return Verdict.FITS
+        if self._worse_since_ns is None or now_ns < self._worse_since_ns:
+            self._worse_since_ns = now_ns
+        return Verdict.DOES_NOT_FIT if now_ns - self._worse_since_ns >= WORSE_FOR_S * _NS else Verdict.FITS
 
     def fit(self, person: Any = None) -> Fit:
         """How predictions fitted lately: of a person, or of all together (also of those who left)."""

@@ -284,6 +284,7 @@ class TensorrtBackend:
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = cpu.joint_names
         self.dt_s, self.history_steps, self.future_steps = cpu.dt_s, cpu.history_steps, cpu.future_steps
+        self.calibration = cpu.calibration
         self.counters: Counter[str] = Counter()
         self.about: dict[str, str] = {}
         self.fell_back = False
