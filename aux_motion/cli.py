@@ -24,6 +24,7 @@ _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_
 Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False)]
 Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where the bag has several.")]
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
+Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
 
 
@@ -168,6 +169,33 @@ def play(
 
     count = player.play(bag, to, topic, rate, loop, keep_stamps, wait_for)
     typer.echo(f"played {count} messages of {bag} on {to}")
+
+
+@app.command()
+def record(
+    topics: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Topics; without: those of this package, of trackers, transforms and diagnostics.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New .mcap file; by default named after the present time.", show_default=False)
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long; otherwise with Ctrl-C.")] = None,
+    sim_time: Annotated[bool, typer.Option("--sim-time", help="Log by /clock, as in a replay.")] = False,
+    domain: Domain = None,
+) -> None:
+    """Record skeletons and predictions to MCAP; what was recorded survives a kill and a full disk."""
+    _use_domain(domain)
+    from aux_motion import record as implementation
+
+    typer.echo(implementation.record(out, topics or (), seconds, sim_time))
+
+
+def _use_domain(domain: int | None) -> None:
+    if domain is not None:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)  # before rclpy starts
 
 
 def _numbers(text: str, option: str, most: int = 64) -> list[int]:

@@ -130,6 +130,19 @@ def _installed_definitions(msgtype: str, known: Collection[str]) -> dict[str, An
     return types
 
 
+def message_definition(msgtype: str) -> str:
+    """The definition of a type as bags carry it (`ros2msg`, with those that it needs), "" where it is unknown here.
+
+    Installed ROS packages come first: they are what the messages were made with.
+    """
+    store = typestore()
+    types = _installed_definitions(msgtype, ())
+    if types:
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+    return store.generate_msgdef(msgtype, ros_version=2)[0] if msgtype in store.fielddefs else ""
+
+
 class BagReader:
     """A bag's topics and messages; use as a context manager.
 
