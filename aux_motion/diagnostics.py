@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from aux_motion_core.backends import Backend
 from aux_motion_core.clock import StampClock
 from aux_motion_core.messages import ns_to_stamp
+from aux_motion_core.selfcheck import Report
 from aux_motion_core.types import PredictionBatch, Reason, TrackState
 
 #: How long an error stays the status' level after it was seen last.
@@ -77,6 +78,7 @@ class Diagnostics:
         self.about: dict[str, str] = {}
         self.backend: Backend | None = None
         self.clock = StampClock()
+        self.fit: Report | None = None
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -85,6 +87,9 @@ class Diagnostics:
         self.stages = {name: Rolling() for name in STAGES}
         #: What the kernel gave and refused (`aux_motion.realtime.apply`), and where a trace is written.
         self.realtime: dict[str, str] = {}
+        #: What is wrong with the inputs, and about them.
+        self.source_trouble = ""
+        self.source_values: dict[str, object] = {}
         self.messages = 0
         self.predictions = 0
         self.heartbeats = 0
@@ -153,6 +158,7 @@ class Diagnostics:
             "resets": self.resets,
             "stamp_source": self.clock.source,
         }
+        values.update(self.source_values)
         if self.clock.drift_rate is not None:
             values["stamp_drift_ms_per_s"] = 1e3 * self.clock.drift_rate
         if self._arrivals:
@@ -168,6 +174,8 @@ class Diagnostics:
             level, message = _WARN, self.upside_down.last
         elif self.lifecycle != "active":
             level, message = _OK, "not active"
+        elif self.source_trouble:
+            level, message = _WARN, self.source_trouble
         elif not self._arrivals or time.monotonic() - self._arrivals[-1] > RECENT_S:
             level, message = _WARN, f"no messages on {self.about.get('input_topic')}"
         elif stamps := self.clock.trouble():
@@ -196,14 +204,35 @@ class Diagnostics:
         for name, times in self.stages.items():
             for quantile, value in times.quantiles_ms().items():
                 values[f"{name}_ms_{quantile}"] = value
+        values.update(() if self.fit is None else _fit_values(self.fit))
         if self.failure:
             level, message = _ERROR, self.failure
         elif self.prediction_errors.recent:
             level, message = _ERROR, self.prediction_errors.last
         elif "fallback" in backend:
             level, message = _WARN, f"the CPU predicts: {backend['fallback']}"
+        elif self.lifecycle == "active" and self.fit is not None and (remark := self.fit.remark()):
+            level, message = _WARN, remark
         elif self.lifecycle == "active":
             level, message = _OK, "predicting"
         else:
             level, message = _OK, self.lifecycle
         return self._status("prediction", level, message, values)
+
+
+def _fit_values(report: Report) -> dict[str, str]:
+    """The self-check of all people together: a number for each horizon."""
+    fit = report.overall
+
+    def row(values: np.ndarray, factor: float = 1.0, digits: int = 1) -> str:
+        return " ".join(f"{factor * v:.{digits}f}" for v in values)
+
+    return {
+        "self_check": report.verdict.name.lower(),
+        "self_check_horizons_s": row(report.horizons_s, digits=2),
+        "self_check_error_mm": row(fit.error_m, 1e3),
+        "self_check_holding_error_mm": row(fit.holding_error_m, 1e3),
+        "self_check_jitter_mm": row(fit.jitter_m, 1e3),
+        "self_check_unseen_share": row(fit.unseen_share, digits=3),
+        "self_check_outcomes": row(fit.outcomes, digits=0),
+    }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import rclpy
-from aux_motion_msgs.msg import PredictionArray, SkeletonArray
+from aux_motion_msgs.msg import PredictionArray, SelfCheck
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
@@ -25,33 +25,21 @@ from visualization_msgs.msg import MarkerArray
 
 from aux_motion import parameters as node_parameters
 from aux_motion import realtime
-from aux_motion.conversion import PredictionWriter, frame_from_message
+from aux_motion.conversion import PredictionWriter, self_check_message
 from aux_motion.diagnostics import Diagnostics
-from aux_motion.frames import FrameError, Frames
 from aux_motion.markers import marker_parts
+from aux_motion.outputs import Outputs
 from aux_motion.parameters import NodeParameters, ParameterError
+from aux_motion.sources import INPUT_DEPTH, Source, Sources, input_qos
 from aux_motion.trace import Trace
 from aux_motion_core.backends import MODEL_BACKENDS, make_backend
-from aux_motion_core.clock import StampClock
+from aux_motion_core.frames import Ready
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import PredictionBatch
 
 NODE_NAME = "aux_motion_predictor"
-#: Messages that may wait while one prediction is made; all of them enter their tracks.
-INPUT_DEPTH = 32
 _NS = 1_000_000_000
-#: Beyond this a time a little later does not fit into a message.
-LAST_STAMP_NS = (2**31 - 86400) * _NS
-
-
-def input_qos() -> QoSProfile:
-    """QoS of the input: sensor data (best effort, volatile), deep enough to lose nothing while predicting."""
-    return QoSProfile(
-        depth=INPUT_DEPTH,
-        history=HistoryPolicy.KEEP_LAST,
-        reliability=ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.VOLATILE,
-    )
+__all__ = ["INPUT_DEPTH", "NODE_NAME", "PredictorNode", "input_qos", "main", "output_qos", "spin"]
 
 
 def output_qos(heartbeat_hz: float) -> QoSProfile:
@@ -88,8 +76,8 @@ class PredictorNode(LifecycleNode):
         self._diagnostics = Diagnostics(self.get_fully_qualified_name().lstrip("/"))
         self.parameters: NodeParameters | None = None
         self._predictor: Predictor | None = None
-        self._frames: Frames | None = None
-        self._subscription: Any = None
+        self._sources: Sources | None = None
+        self._outputs: Outputs | None = None
         self._active = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heartbeat: Any = None
@@ -99,7 +87,6 @@ class PredictorNode(LifecycleNode):
         self._background = realtime.Background(self._on_background_error)
         node_parameters.declare(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._stamps = self._diagnostics.clock
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
         self._next_markers_at = 0.0
@@ -129,39 +116,33 @@ class PredictorNode(LifecycleNode):
                 engine_dir=parameters.engine_dir,
                 deadline_s=parameters.gpu_deadline_s,
             )
-            frames = Frames(
-                parameters.fixed_frame,
-                parameters.static_transform_frame,
-                parameters.static_transform,
-                tf_node_name=f"{self.get_name()}_tf",
-            )
-            predictor = Predictor(backend, parameters, frames.fixed_frame)
+            predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()
             trace = Trace(parameters.trace_file) if parameters.trace_file else None
+            self._outputs = Outputs(self, parameters, self._background)
+            sources = Sources(self, parameters, self._on_message, self._on_waited)
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
             if backend is not None:
                 backend.close()
             return self._refuse(error)
         self.parameters = parameters
-        self._stamps = self._diagnostics.clock = StampClock(parameters.stamp_source)
+        self._sources = sources
+        self._diagnostics.clock = sources.all[0].clock
         self._predictor = predictor
-        self._frames = frames
         self._trace = trace
         self._diagnostics.about = {
             "model": backend.name,
             "model_version": backend.version,
             "model_dir": folder if parameters.backend in MODEL_BACKENDS else "",
-            "fixed_frame": frames.fixed_frame,
-            "input_topic": self.resolve_topic_name(parameters.input_topic),
+            "fixed_frame": predictor.fixed_frame,
+            "input_topic": sources.topics,
         }
         self._diagnostics.backend = backend
         self._predictions = self.create_lifecycle_publisher(
             PredictionArray, "predictions", output_qos(parameters.heartbeat_hz)
         )
         self._markers = self.create_lifecycle_publisher(MarkerArray, "markers", 1)
-        self._subscription = self.create_subscription(
-            SkeletonArray, parameters.input_topic, self._on_skeletons, input_qos()
-        )
+        self._self_check = self.create_lifecycle_publisher(SelfCheck, "self_check", 1)
         self._heartbeat = self.create_timer(
             1.0 / parameters.heartbeat_hz, self._on_heartbeat, clock=self._steady
         )
@@ -169,7 +150,7 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.lifecycle = "inactive"
         self.get_logger().info(
             f"configured: {backend.name} {backend.version} on {backend.about['backend']}, predictions in frame "
-            f"{frames.fixed_frame!r} from {self._diagnostics.about['input_topic']}"
+            f"{predictor.fixed_frame!r} from {self._diagnostics.about['input_topic']}"
         )
         if "fallback" in backend.about:
             self.get_logger().warning(f"the CPU predicts: {backend.about['fallback']}")
@@ -209,6 +190,7 @@ class PredictorNode(LifecycleNode):
         self._heartbeat.cancel()
         self._collector.stop()
         self._background.drop()
+        self._outputs.clear(self._predictor.fixed_frame, self._now_ns())
         self._predictor.backend.close()
         self._diagnostics.lifecycle = "inactive"
         return super().on_deactivate(state)
@@ -267,17 +249,16 @@ class PredictorNode(LifecycleNode):
         if self._heartbeat is not None:
             self.destroy_timer(self._heartbeat)
             self._heartbeat = None
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
+        if self._sources is not None:
+            self._sources.close()
+            self._sources = None
             self.destroy_lifecycle_publisher(self._predictions)
             self.destroy_lifecycle_publisher(self._markers)
-        if self._frames is not None:
-            self._frames.close()
-            self._frames = None
+            self.destroy_lifecycle_publisher(self._self_check)
+            self._outputs.close()
         if self._predictor is not None:
             self._predictor.backend.close()
-        self._predictor = self._diagnostics.backend = None
+        self._predictor = self._diagnostics.backend = self._diagnostics.fit = None
 
     # Parameters
 
@@ -296,37 +277,42 @@ class PredictorNode(LifecycleNode):
         if self._predictor is not None:
             self.parameters = parameters
             self._predictor.configure(parameters)
+            self._sources.configure(parameters)
         return SetParametersResult(successful=True)
 
     # Data
 
-    def _on_skeletons(self, message: SkeletonArray, info: Any) -> None:
+    def _on_message(self, source: Source, message: Any, info: Any) -> None:
         """Every message that waits enters its track; then one prediction is made."""
         if not self._active:
             return
         self._background.busy()
         try:
-            self._take(message, info)
+            self._take(source, message, info)
         finally:
             self._background.idle()
         self._between_frames()
 
-    def _take(self, message: SkeletonArray, info: Any) -> None:
+    def _take(self, source: Source, message: Any, info: Any) -> None:
         arrived_ns = self._arrival_ns(info)
         if self._trace is not None:
             self._trace.add("wait", self._trace.at(arrived_ns), time.perf_counter())
-        usable = self._add(message, arrived_ns)
-        subscription = self._subscription
-        with subscription.handle:
-            for _ in range(INPUT_DEPTH):
-                waiting = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-                if waiting is None:
-                    break
-                arrived_ns = self._arrival_ns(waiting[1])
-                self._diagnostics.superseded += usable
-                usable = self._add(waiting[0], arrived_ns) or usable
+        usable = self._add(source, message, arrived_ns)
+        for other, waiting, about in self._sources.waiting():
+            arrived_ns = self._arrival_ns(about)
+            self._diagnostics.superseded += usable
+            usable = self._add(other, waiting, arrived_ns) or usable
         if usable:
             self._predict(arrived_ns)
+
+    def _on_waited(self) -> None:
+        """Frames that waited for their transform, or that come by TF alone."""
+        if not self._active:
+            return
+        ready = self._sources.drain()
+        if ready and self._enter(ready):
+            self._predict(ready[-1].received_ns)
+            self._between_frames()
 
     def _between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
@@ -346,42 +332,52 @@ class PredictorNode(LifecycleNode):
         received_ns = info.get("received_timestamp", 0)
         return received_ns if now_ns - _NS < received_ns <= now_ns else now_ns
 
-    def _add(self, message: SkeletonArray, arrived_ns: int) -> bool:
-        """Put one message into the tracks; False when it could not be used, which is counted and named."""
+    def _add(self, source: Source, message: Any, arrived_ns: int) -> bool:
+        """Put one message into the tracks; False when it could not be used (yet), which is counted and named."""
         diagnostics = self._diagnostics
         diagnostics.arrived()
         start = time.perf_counter()
         try:
             # the time of receipt on the clock of the predictions
             received_ns = self.get_clock().now().nanoseconds - (time.time_ns() - arrived_ns)
-            frame = self._stamps.take(frame_from_message(message), received_ns)
-            if frame.stamp_ns > LAST_STAMP_NS:
-                raise ValueError(
-                    f"stamp {frame.stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit"
-                )
-            frame = self._frames.to_fixed(frame, self.parameters.tf_timeout_s)
-            self._predictor.add(frame)
-        except FrameError as error:
-            diagnostics.frame_errors.note(str(error))
-            self.get_logger().error(diagnostics.frame_errors.last, throttle_duration_sec=5.0)
-            return False
+            ready = self._sources.accept(source, message, arrived_ns, received_ns)
         except Exception as error:  # a sender's mistake must never stop the node
-            diagnostics.bad_messages.note(f"bad message: {' '.join(str(error).split())}")
-            self.get_logger().warning(diagnostics.bad_messages.last, throttle_duration_sec=5.0)
+            self._note_bad(error)
             return False
+        usable = self._enter(ready)
         converted = time.perf_counter()
         diagnostics.stages["convert"].add(converted - start)
         if self._trace is not None:
-            self._trace.add("convert", start, converted, stamp_ns=frame.stamp_ns)
+            stamp_ns = ready[-1].frame.stamp_ns if usable and ready[-1].frame else 0
+            self._trace.add("convert", start, converted, stamp_ns=stamp_ns)
+        return usable
+
+    def _enter(self, ready: list[Ready]) -> bool:
+        """Put frames into the tracks; whether any could be used."""
+        usable = False
+        for item in ready:
+            if item.frame is None:
+                self._diagnostics.frame_errors.note(str(item.error))
+                self.get_logger().error(self._diagnostics.frame_errors.last, throttle_duration_sec=5.0)
+                continue
+            try:
+                self._predictor.add(item.frame)
+            except Exception as error:
+                self._note_bad(error)
+                continue
+            usable = True
+            self._note_stamp(item.frame.stamp_ns)
+        return usable
+
+    def _note_bad(self, error: Exception) -> None:
+        self._diagnostics.bad_messages.note(f"bad message: {' '.join(str(error).split()) or type(error).__name__}")
+        self.get_logger().warning(self._diagnostics.bad_messages.last, throttle_duration_sec=5.0)
+
+    def _note_stamp(self, stamp_ns: int) -> None:
         back_ns = int(self.parameters.reset_jump_s * _NS)
-        if (
-            self._newest_ns is None
-            or frame.stamp_ns > self._newest_ns
-            or frame.stamp_ns < self._newest_ns - back_ns
-        ):
-            self._newest_ns = diagnostics.newest_stamp_ns = frame.stamp_ns
+        if self._newest_ns is None or stamp_ns > self._newest_ns or stamp_ns < self._newest_ns - back_ns:
+            self._newest_ns = self._diagnostics.newest_stamp_ns = stamp_ns
         self._newest_at_ns = time.monotonic_ns()
-        return True
 
     def _now_ns(self) -> int:
         """The time of a prediction: the node's clock, but never before the newest input.
@@ -429,6 +425,7 @@ class PredictorNode(LifecycleNode):
             stages["end_to_end"].add(max(0, time.time_ns() - arrived_ns) / _NS)
         if self._trace is not None:
             self._trace_prediction(start, inferred, written, done, len(batch.people))
+        self._outputs.publish(batch)
         if done >= self._next_markers_at and self._markers.get_subscription_count():
             self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
             self._background.submit("markers", lambda: self._publish_markers(batch))
@@ -475,7 +472,7 @@ class PredictorNode(LifecycleNode):
 
     def _reset(self) -> None:
         self._predictor.reset()
-        self._stamps.reset()
+        self._sources.reset()
         self._newest_ns = self._diagnostics.newest_stamp_ns = None
         self._diagnostics.resets += 1
 
@@ -484,7 +481,13 @@ class PredictorNode(LifecycleNode):
         if trace is not None:
             self._background.submit("trace", trace.flush)
         if self._predictor is not None:
-            self._diagnostics.counters = Counter(self._predictor.counters)
+            self._sources.check()
+            self._diagnostics.counters = Counter(self._predictor.counters) + self._sources.counters()
+            self._diagnostics.source_trouble = self._sources.trouble()
+            self._diagnostics.source_values = self._sources.values()
+            fit = self._diagnostics.fit = self._predictor.fit(self.get_clock().now().nanoseconds)
+            if fit is not None and self._active and self._self_check.get_subscription_count():
+                self._background.submit("self_check", lambda: self._self_check.publish(self_check_message(fit)))
         if self._diagnostics_publisher.get_subscription_count():
             self._background.submit("diagnostics", self._report)
 

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from aux_motion.outputs import OutputParameters
 from aux_motion.realtime import cpus
+from aux_motion_core.adapters import ALIASES, NAMES
 from aux_motion_core.config import PredictorConfig
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class ParameterError(ValueError):
     """Parameters that cannot be used, in one line: which, expected, came."""
 
 
-class NodeParameters(PredictorConfig):
+class NodeParameters(OutputParameters, PredictorConfig):
     """Parameters of `aux_motion_predictor`. What has no mark of its own applies at once when it is set."""
 
     fixed_frame: str = Field(
@@ -34,11 +36,44 @@ class NodeParameters(PredictorConfig):
         description="Required. Frame of the predictions: not accelerating, z up (for instance map, world).",
         json_schema_extra=READ_ONLY,
     )
-    input_topic: str = Field(
-        "skeletons",
+    tracker: str = Field(
+        "aux_motion",
         min_length=1,
-        description="Topic of the aux_motion_msgs/SkeletonArray input.",
+        description="What sends the skeletons: aux_motion (SkeletonArray), zed, azure_kinect, yolo, ros4hri, hiros, "
+        "pose_array, openpose or mediapipe. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    tracker_joints: list[str] = Field(
+        [""],
+        description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
+        "joint in wire order ('-': read over). Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    input_topic: str = Field(
+        "",
+        description="Topic of the input; empty: the tracker's usual one, for SkeletonArray it is skeletons.",
         json_schema_extra=READ_ONLY,
+    )
+    input_topics: list[str] = Field(
+        [""],
+        description="Topics of several inputs; they win over input_topic. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    input_trackers: list[str] = Field(
+        [""],
+        description="Trackers of input_topics, one for all or one each; empty: tracker. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    input_frames: list[str] = Field(
+        [""],
+        description="Frames of the inputs' positions, one for all or one each, where the messages name a wrong one or "
+        "none; empty: the messages'. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    merge_inputs: bool = Field(
+        True,
+        description="One body that several inputs see is one person; false: a person per input. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
     )
     model_dir: str = Field(
         "",
@@ -122,8 +157,16 @@ class NodeParameters(PredictorConfig):
         description="Pose of static_transform_frame in fixed_frame: x, y, z in m, quaternion x, y, z, w.",
         json_schema_extra=READ_ONLY,
     )
+    static_transforms: list[str] = Field(
+        [""],
+        description="More fixed cameras without TF, each as 'frame x y z qx qy qz qw'. Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
     tf_timeout_s: float = Field(
-        0.05, ge=0.0, le=1.0, description="How long a message waits for the transform at its stamp, seconds."
+        0.05,
+        ge=0.0,
+        le=1.0,
+        description="How long a frame waits for the transform at its stamp, seconds; other frames go on meanwhile.",
     )
     markers_max_rate_hz: float = Field(
         15.0,
@@ -138,6 +181,23 @@ class NodeParameters(PredictorConfig):
         if value:
             cpus(value)
         return value
+
+    def given(self, name: str) -> list[str]:
+        """The values of a list of texts; [""] is how ROS writes an empty one."""
+        return [value for value in getattr(self, name) if value]
+
+    @model_validator(mode="after")
+    def _inputs_fit(self) -> NodeParameters:
+        count = max(len(self.given("input_topics")), 1)
+        for name in ("input_trackers", "input_frames"):
+            if len(self.given(name)) not in (0, 1, count):
+                raise ValueError(
+                    f"{name} has {len(self.given(name))} values: expected none, one, or {count} as input_topics"
+                )
+        for name in (self.tracker, *self.given("input_trackers")):
+            if name not in (*NAMES, *ALIASES):
+                raise ValueError(f"unknown tracker {name!r}: expected one of {', '.join(NAMES)}")
+        return self
 
     @model_validator(mode="after")
     def _transform_is_a_rotation(self) -> NodeParameters:
@@ -198,14 +258,14 @@ def _bounds(metadata: list[Any]) -> tuple[Any, Any]:
     return low, high
 
 
-def flag(name: str, key: str) -> bool:
+def flag(name: str, key: str, model: type[BaseModel] = NodeParameters) -> bool:
     """Whether parameter `name` carries the mark "read_only" or "at_configure"."""
-    extra = NodeParameters.model_fields[name].json_schema_extra
+    extra = model.model_fields[name].json_schema_extra
     return bool(isinstance(extra, dict) and extra.get(key))
 
 
-def declare(node: Node) -> None:
-    """Declare every field of `NodeParameters` as a parameter of `node`.
+def declare(node: Node, model: type[BaseModel] = NodeParameters) -> None:
+    """Declare every field of `model` as a parameter of `node`.
 
     Raises:
         ParameterError: an override has the wrong type or is out of range.
@@ -213,12 +273,12 @@ def declare(node: Node) -> None:
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
-    for name, info in NodeParameters.model_fields.items():
+    for name, info in model.model_fields.items():
         kind = get_origin(info.annotation) or info.annotation
         default = "" if info.is_required() else info.get_default(call_default_factory=True)
         default = kind(default) if kind in (float, int) else default
         descriptor = ParameterDescriptor(
-            name=name, description=info.description or "", read_only=flag(name, "read_only")
+            name=name, description=info.description or "", read_only=flag(name, "read_only", model)
         )
         low, high = _bounds(info.metadata)
         if kind is float and (low is not None or high is not None):
@@ -247,7 +307,7 @@ def declare(node: Node) -> None:
             raise ParameterError(f"parameter {name}: expected {span}; {str(error).rstrip('.')}") from None
 
 
-def read(node: Node) -> dict[str, Any]:
-    """Values of all declared parameters of `NodeParameters`, as plain Python."""
-    values = {name: node.get_parameter(name).value for name in NodeParameters.model_fields}
+def read(node: Node, model: type[BaseModel] = NodeParameters) -> dict[str, Any]:
+    """Values of all declared parameters of `model`, as plain Python."""
+    values = {name: node.get_parameter(name).value for name in model.model_fields}
     return {name: list(value) if hasattr(value, "tolist") else value for name, value in values.items()}
