@@ -59,6 +59,8 @@ def predict(
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Judge the baselines beside the model.")] = True,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list of pose_array: coco17, or names with commas.")] = "",
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
     from aux_motion import offline
@@ -68,7 +70,16 @@ def predict(
         values["model_dir"] = str(model)
     if fixed_frame is not None:
         values["fixed_frame"] = fixed_frame
-    report = offline.predict(bag, out=out, topic=topic, params=params, values=values, compare=baselines)
+    report = offline.predict(
+        bag,
+        out=out,
+        topic=topic,
+        params=params,
+        values=values,
+        compare=baselines,
+        tracker=tracker,
+        joints=[j.strip() for j in joints.split(",") if j.strip()],
+    )
     typer.echo(offline.text(report, out))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)

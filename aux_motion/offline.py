@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from tqdm import tqdm
 
-from aux_motion.frames import Frames
 from aux_motion.parameters import NodeParameters, ParameterError, default_model_dir, validate
 from aux_motion_core import bags, baselines, judge, replay
+from aux_motion_core.adapters import adapter_class, read_frames
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.frames import Frames, static_transforms
 from aux_motion_core.predictor import Predictor, make_backend
 
 _NODE = "aux_motion_predictor"
@@ -52,6 +54,8 @@ def predict(
     values: dict[str, Any] | None = None,
     compare: bool = True,
     progress: bool = True,
+    tracker: str | None = None,
+    joints: Sequence[str] = (),
 ) -> replay.Report:
     """Predict a bag with the node's path.
 
@@ -63,6 +67,8 @@ def predict(
         values: parameters that win over the file; without `fixed_frame` the bag's own frame is the fixed one.
         compare: judge the baselines too.
         progress: show a bar.
+        tracker: one of `adapters.NAMES`; None: the parameters', else told by the topic's type.
+        joints: joint list of a tracker whose messages name none.
 
     Returns:
         What was done; the first source of the verdict is the chosen backend.
@@ -70,13 +76,16 @@ def predict(
     Raises:
         ValueError: one line on what is wrong with bag, model or parameters.
     """
-    total = bags.count_messages(bag, bags.SKELETONS, topic)
     values = {**(file_parameters(params) if params else {}), **(values or {})}
+    tracker = tracker or values.get("tracker")
+    joints = list(joints) or [j for j in values.get("tracker_joints", ()) if j]
+    total = bags.count_messages(bag, adapter_class(tracker).msgtype if tracker else bags.SKELETONS, topic) or None
     if not values.get("fixed_frame"):
         errors: list[ValueError] = []
-        first = next(bags.read_skeletons(bag, topic, on_bad=errors.append), None)
+        first = next(read_frames(bag, topic, tracker, joints, on_bad=errors.append), None)
         if first is None:
-            raise bags.BagError(f"no message of bag {bag} can be used; the first one: {errors[0]}")
+            reason = f"the first one: {errors[0]}" if errors else "nobody is in it"
+            raise bags.BagError(f"no message of bag {bag} can be used; {reason}")
         values["fixed_frame"] = first[1].frame_id
     parameters = validate(values)
     folder = parameters.model_dir or str(default_model_dir())
@@ -86,18 +95,23 @@ def predict(
     if compare:
         others = baseline_predictors(parameters.fixed_frame, parameters)
         predictors.update({k: v for k, v in others.items() if k != name})
-    frames = Frames(parameters.fixed_frame, parameters.static_transform_frame, parameters.static_transform)
-    try:
-        return replay.predict_bag(
-            bag,
-            predictors,
-            out=out,
-            topic=topic,
-            to_fixed=frames.to_fixed,
-            progress=lambda items: tqdm(items, total=total, unit=" messages", disable=not progress or None),
-        )
-    finally:
-        frames.close()
+    frames = Frames(
+        parameters.fixed_frame,
+        parameters.static_transform_frame,
+        parameters.static_transform,
+        more=static_transforms(parameters.given("static_transforms")),
+        no_tf="the bag has no /tf",
+    )
+    return replay.predict_bag(
+        bag,
+        predictors,
+        out=out,
+        topic=topic,
+        tracker=tracker,
+        joints=joints,
+        frames=frames,
+        progress=lambda items: tqdm(items, total=total, unit=" messages", disable=not progress or None),
+    )
 
 
 def as_json(report: replay.Report) -> dict[str, Any]:

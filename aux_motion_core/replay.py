@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 from aux_motion_core import bags
+from aux_motion_core.adapters import read_frames
+from aux_motion_core.frames import Frames
 from aux_motion_core.judge import Judge, Verdict
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
@@ -74,17 +76,23 @@ def predict_bag(
     predictors: Mapping[str, Predictor],
     out: str | Path | None = None,
     topic: str | None = None,
+    tracker: str | None = None,
+    joints: Sequence[str] = (),
+    frames: Frames | None = None,
     to_fixed: Callable[[SkeletonFrame], SkeletonFrame] | None = None,
     progress: Callable[[Iterable], Iterable] | None = None,
 ) -> Report:
     """Predict a whole bag, write the predictions, judge them by what was seen later.
 
     Args:
-        bag: folder or bare file with one SkeletonArray topic.
+        bag: folder or bare file.
         predictors: the first one is reported and written, the others (baselines) are judged beside it.
         out: `.mcap` to write with topics /skeletons (in the fixed frame) and /predictions, or None.
         topic: skeleton topic, where the bag has several.
-        to_fixed: brings a frame to the fixed frame; raises ValueError when it cannot.
+        tracker: one of `adapters.NAMES`; None: told by the topic's type.
+        joints: joint list of a tracker whose messages name none.
+        frames: brings frames to the fixed frame, with the bag's TF where it has some.
+        to_fixed: or: brings a frame to the fixed frame; raises ValueError when it cannot.
         progress: wraps the iteration over messages, for instance tqdm.
 
     Returns:
@@ -101,7 +109,7 @@ def predict_bag(
         report.rejected[str(error)] += 1
 
     def usable() -> Iterator[tuple[int, SkeletonFrame]]:
-        for log_time_ns, frame in bags.read_skeletons(bag, topic, on_bad=bad):
+        for log_time_ns, frame in read_frames(bag, topic, tracker, joints, frames=frames, on_bad=bad):
             try:
                 yield log_time_ns, to_fixed(frame) if to_fixed else frame
             except ValueError as error:
@@ -110,8 +118,8 @@ def predict_bag(
     first_ns = last_ns = None
     with ExitStack() as stack:
         writer = stack.enter_context(bags.BagWriter(out)) if out is not None else None
-        frames = usable()
-        for log_time_ns, frame in progress(frames) if progress else frames:
+        found = usable()
+        for log_time_ns, frame in progress(found) if progress else found:
             now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
             batches = {}
             for name, predictor in predictors.items():
