@@ -279,6 +279,14 @@ def _write_json(file: Path | None, content: dict) -> None:
         typer.echo(f"written: {file}")
 
 
+@app.command(context_settings=_OPEN)
+def ssm(context: typer.Context) -> None:
+    """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
+    from aux_motion import ssm as implementation
+
+    raise typer.Exit(implementation.main(context.args) or 0)
+
+
 def guard(call: Callable[[], object], name: str) -> None:
     """Call; an error, expected or not, ends the process with one line and exit code 2.
 

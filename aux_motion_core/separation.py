@@ -328,7 +328,7 @@ class Monitor:
             text = "waits until the separation is kept" if allowed else "somebody is within the protective distance"
         elif fraction < 1.0:
             reason = SpeedReason.SLOWED
-            text = "speeds up" if allowed > fraction else "limited by the separation"
+            text = "speeds up" if allowed > fraction + c.hysteresis else "limited by the separation"
         else:
             reason, text = SpeedReason.FREE, "the separation allows full speed"
         row = int(np.ceil(present * (len(_FRACTIONS) - 1) - 1e-9))
