@@ -20,7 +20,13 @@ def run(
         str | None, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Threads of the backend.")] = None,
-    input_topic: Annotated[str | None, typer.Option(help="Topic of the skeletons.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="What sends the skeletons (docs/trackers.md).")] = None,
+    joints: Annotated[
+        str | None, typer.Option(help="Joint list of pose_array: coco17, or every joint with commas.")
+    ] = None,
+    input_topic: Annotated[
+        str | None, typer.Option(help="Topic of the skeletons; several with commas.")
+    ] = None,
     static_frame: Annotated[
         str | None, typer.Option(help="Frame that --static-transform brings to it.")
     ] = None,
@@ -48,7 +54,10 @@ def run(
         "model_dir": None if model is None else str(model),
         "backend": backend,
         "threads": threads,
-        "input_topic": input_topic,
+        "tracker": tracker,
+        "tracker_joints": _texts(joints),
+        "input_topic": input_topic if "," not in (input_topic or "") else None,
+        "input_topics": _texts(input_topic) if "," in (input_topic or "") else None,
         "static_transform_frame": static_frame,
         "static_transform": None if static_transform is None else _numbers(static_transform),
         "trace_file": None if trace is None else str(trace.absolute()),
@@ -66,6 +75,10 @@ def run(
 
     values = {k: v for k, v in overrides.items() if v is not None}
     raise typer.Exit(spin(arguments, values, needs_start=autostart))
+
+
+def _texts(text: str | None) -> list[str] | None:
+    return [part.strip() for part in text.split(",") if part.strip()] if text else None
 
 
 def _numbers(text: str) -> list[float]:

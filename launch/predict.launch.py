@@ -5,6 +5,7 @@ given changes nothing.
 """
 
 from pathlib import Path
+from typing import List  # noqa: UP035, launch knows this one
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
@@ -14,6 +15,26 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 BOOLEAN = ["", "true", "false"]
+TRACKERS = [
+    "",
+    "aux_motion",
+    "zed",
+    "azure_kinect",
+    "yolo",
+    "ros4hri",
+    "hiros",
+    "pose_array",
+    "openpose",
+    "mediapipe",
+]
+#: Arguments that are lists: by what their parts are separated.
+LISTS = {
+    "tracker_joints": ",",
+    "input_topics": ",",
+    "input_trackers": ",",
+    "input_frames": ",",
+    "static_transforms": ";",
+}
 
 
 def model_folder(model: str, share: Path) -> str:
@@ -31,11 +52,14 @@ def predictor(context):
             "params_file",
             "namespace",
             "model",
+            "tracker",
             "input_topic",
             "fixed_frame",
+            "stamp_source",
             "use_sim_time",
             "autostart",
             "log_level",
+            *LISTS,
         )
     }
     params_file = (
@@ -47,9 +71,12 @@ def predictor(context):
         raise RuntimeError(f"params_file {params_file} does not exist: give the path of a ROS parameter file")
 
     overrides = {}
-    for name in ("input_topic", "fixed_frame"):
+    for name in ("tracker", "input_topic", "fixed_frame", "stamp_source"):
         if given[name]:
             overrides[name] = ParameterValue(given[name], value_type=str)
+    for name, separator in LISTS.items():
+        if parts := [part.strip() for part in given[name].split(separator) if part.strip()]:
+            overrides[name] = ParameterValue(parts, value_type=List[str])  # noqa: UP006
     if given["model"]:
         overrides["model_dir"] = ParameterValue(model_folder(given["model"], share), value_type=str)
     for name in ("use_sim_time", "autostart"):
@@ -85,9 +112,40 @@ def generate_launch_description():
                 "model", default_value="", description="Name of a shipped model or folder of an artefact"
             ),
             DeclareLaunchArgument(
+                "tracker",
+                default_value="",
+                choices=TRACKERS,
+                description="What sends the skeletons (docs/trackers.md); aux_motion is our own SkeletonArray",
+            ),
+            DeclareLaunchArgument(
+                "tracker_joints",
+                default_value="",
+                description="Joints of pose_array and the like: a list such as coco17, or every joint, with commas",
+            ),
+            DeclareLaunchArgument(
                 "input_topic",
                 default_value="",
-                description="Topic of the aux_motion_msgs/SkeletonArray input",
+                description="Topic of the input; empty: the tracker's usual one",
+            ),
+            DeclareLaunchArgument("input_topics", default_value="", description="Topics of several inputs, with commas"),
+            DeclareLaunchArgument(
+                "input_trackers", default_value="", description="Trackers of input_topics, with commas"
+            ),
+            DeclareLaunchArgument(
+                "input_frames",
+                default_value="",
+                description="Frames of the inputs, with commas, where their messages name wrong ones or none",
+            ),
+            DeclareLaunchArgument(
+                "static_transforms",
+                default_value="",
+                description="Fixed cameras without TF: 'frame x y z qx qy qz qw', several with semicolons",
+            ),
+            DeclareLaunchArgument(
+                "stamp_source",
+                default_value="",
+                choices=["", "header", "receive"],
+                description="receive for a tracker whose stamps cannot be used",
             ),
             DeclareLaunchArgument(
                 "fixed_frame",
