@@ -19,10 +19,10 @@ from typing import Any
 from tqdm import tqdm
 
 from aux_motion import offline
-from aux_motion.parameters import default_model_dir, validate
+from aux_motion.parameters import NodeParameters, default_model_dir, validate
 from aux_motion_core import bags
 from aux_motion_core.adapters import read_frames
-from aux_motion_core.backends import make_backend
+from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.clock import StampClock
 from aux_motion_core.evaluation import gate
 from aux_motion_core.evaluation.run import Evaluation, evaluate
@@ -61,6 +61,7 @@ class Job:
         seed: of the faults.
         annotated: write the annotated MCAP.
         progress: show bars.
+        workers: processes for the runs with faults.
     """
 
     bag: Path
@@ -75,6 +76,7 @@ class Job:
     seed: int = 0
     annotated: bool = True
     progress: bool = True
+    workers: int = 1
 
 
 @dataclass
@@ -171,6 +173,7 @@ class _Reading:
         self.rejected: Counter[str] = Counter()
         self.damage: str = ""
         values = {**(offline.file_parameters(job.params) if job.params else {}), **job.values}
+        self._given = values
         if not values.get("fixed_frame"):
             errors: list[ValueError] = []
             first = next(self._raw(None, errors.append), None)
@@ -183,10 +186,17 @@ class _Reading:
 
     def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
         job = self._job
-        options = {"joints": job.joints, "frames": frames, "on_bad": on_bad, "on_damage": self._damaged}
-        if frames is not None:
-            options["tf_timeout_s"] = self.parameters.tf_timeout_s
-        yield from read_frames(job.bag, job.topic, job.tracker, **options)
+        yield from read_frames(
+            job.bag,
+            job.topic,
+            job.tracker or self._given.get("tracker"),
+            job.joints or [j for j in self._given.get("tracker_joints", ()) if j],
+            next(iter(self._given.get("input_frames", ())), ""),
+            frames,
+            self._given.get("tf_timeout_s", 0.05),
+            on_bad,
+            self._damaged,
+        )
 
     def _damaged(self, line: str) -> None:
         self.damage = line
@@ -196,7 +206,7 @@ class _Reading:
         self.rejected.clear()
         self.clock = StampClock(self.parameters.stamp_source)
         p = self.parameters
-        more = static_transforms(getattr(p, "static_transforms", ()) or ())
+        more = static_transforms(p.given("static_transforms"))
         frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
 
         def bad(error: ValueError) -> None:
@@ -224,8 +234,7 @@ def evaluate_bag(job: Job) -> Result:
 
     reading = _Reading(job)
     parameters = reading.parameters
-    folder = parameters.model_dir or str(default_model_dir())
-    backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+    backend = _backend(parameters)
     result = Result()
     try:
         predictor = Predictor(backend, parameters, parameters.fixed_frame)
@@ -260,7 +269,7 @@ def evaluate_bag(job: Job) -> Result:
             "clock": dict(reading.clock.counters),
         }
         if job.faults:
-            summary["faults"] = _sweep(job, reading, backend)
+            summary["faults"] = _sweep(job)
         result.summary = summary
     finally:
         backend.close()
@@ -322,42 +331,72 @@ def _why_nothing(job: Job, summary: dict[str, Any]) -> str:
     return f"nothing of bag {job.bag} could be judged: {why}"
 
 
-def _sweep(job: Job, reading: _Reading, backend: Any) -> dict[str, Any]:
-    """Error over the strength of each fault, judged against the recording as it is."""
+def _sweep_point(job: Job, settings: str, fraction: float) -> dict[str, Any]:
+    """Errors with faults at a fraction of their strength, judged by the recording as it is."""
+    from aux_motion_core.faults import Faults
+
+    laid = Faults.parse(settings, seed=job.seed).scaled(fraction)
+    reading = _Reading(job)
+    true_ids: dict[str, str] = {}
+
+    def stream() -> Iterator[tuple[int, SkeletonFrame]]:
+        for item in laid.trace(reading.frames()):
+            for person_id, row in zip(item.frame.person_ids, item.rows, strict=True):
+                true_ids[person_id] = item.source.person_ids[row]
+            yield item.log_time_ns, item.frame
+
+    backend = _backend(reading.parameters)
+    try:
+        predictor = Predictor(backend, reading.parameters, reading.parameters.fixed_frame)
+        found = evaluate(
+            stream(), predictor, truth=reading.frames(), whose=true_ids.get, from_arrival=True, compare=job.compare
+        )
+    finally:
+        backend.close()
+    part = found.summary()
+    return {
+        "fraction": fraction,
+        "faults": str(laid) if laid.settings else "",
+        **{k: part[k] for k in ("mpjpe_mm", "samples", "jitter_mm")},
+        "interval_mm": {h: {s: [c["low"], c["high"]] for s, c in row.items()} for h, row in part["errors_mm"].items()},
+        "unseen": {h: u["share"] for h, u in part["unseen"].items()},
+        "coverage": {
+            label: {h: c["coverage"] for h, c in kind["horizons"].items()} for label, kind in part["bounds"].items()
+        },
+        "predicted_share": part["input"]["predicted_share"],
+        "states": part["input"]["states"],
+        "counters": part["input"]["counters"],
+    }
+
+
+def _sweep(job: Job) -> dict[str, Any]:
+    """Error over the strength of each fault, and of all together."""
     from aux_motion_core.faults import Faults
 
     faults = Faults.parse(job.faults, seed=job.seed)
-    single = {str(s.name): replace(faults, settings=(s,)) for s in faults.settings}
-    if len(single) < len(faults.settings):  # several limbs: one by one
-        single = {str(s): replace(faults, settings=(s,)) for s in faults.settings}
+    names = [s.name for s in faults.settings]
+    single = {s.name if names.count(s.name) == 1 else str(s): str(s) for s in faults.settings}
     if len(single) > 1:
-        single["all"] = faults
-    curves: dict[str, Any] = {}
-    clean: dict[str, Any] | None = None
-    runs = [(name, one, f) for name, one in single.items() for f in FRACTIONS]
-    for name, one, fraction in tqdm(runs, desc="faults", unit=" runs", disable=not job.progress or None):
-        if fraction == 0.0 and clean is not None:
-            curves[name] = [clean]
-            continue
-        laid = one.scaled(fraction)
-        predictor = Predictor(backend, reading.parameters, reading.parameters.fixed_frame)
-        found = evaluate(laid.apply(reading.frames()), predictor, truth=reading.frames(), compare=job.compare)
-        part = found.summary()
-        point = {
-            "fraction": fraction,
-            "faults": str(laid) if fraction else "",
-            **{k: part[k] for k in ("mpjpe_mm", "samples", "jitter_mm")},
-            "unseen": {h: u["share"] for h, u in part["unseen"].items()},
-            "coverage": {
-                label: {h: c["coverage"] for h, c in kind["horizons"].items()} for label, kind in part["bounds"].items()
-            },
-            "predicted_share": part["input"]["predicted_share"],
-            "states": part["input"]["states"],
-            "counters": part["input"]["counters"],
-        }
-        clean = point if fraction == 0.0 else clean
-        curves.setdefault(name, []).append(point)
-    return {"spec": str(faults), "seed": job.seed, "fractions": list(FRACTIONS), "curves": curves}
+        single["all"] = str(faults)
+    # nothing is laid over it at 0, whatever the fault
+    runs = [(next(iter(single)), 0.0)] + [(name, f) for name in single for f in FRACTIONS if f > 0.0]
+    quiet = replace(job, progress=False, annotated=False)
+    arguments = [[quiet] * len(runs), [single[n] for n, _ in runs], [f for _, f in runs]]
+    bar = {"desc": "faults", "unit": " runs", "total": len(runs), "disable": not job.progress or None}
+    if job.workers > 1:
+        with ProcessPoolExecutor(job.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            points = list(tqdm(pool.map(_sweep_point, *arguments), **bar))
+    else:
+        points = list(tqdm(map(_sweep_point, *arguments), **bar))
+    curves: dict[str, Any] = {name: [points[0]] for name in single}
+    for (name, _), point in zip(runs[1:], points[1:], strict=True):
+        curves[name].append(point)
+    return {"spec": str(faults), "seed": job.seed, "fractions": list(FRACTIONS), "from_arrival": True, "curves": curves}
+
+
+def _backend(parameters: NodeParameters) -> Backend:
+    folder = parameters.model_dir or str(default_model_dir())
+    return make_backend(parameters.backend, folder, threads=parameters.threads)
 
 
 # Tables
@@ -468,7 +507,7 @@ def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None,
         for job in jobs:
             yield job, *_guarded(job)
         return
-    quiet = [replace(j, progress=False) for j in jobs]
+    quiet = [replace(j, progress=False, workers=1) for j in jobs]
     context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         done = tqdm(pool.map(_guarded, quiet), total=len(jobs), unit=" bags", disable=not jobs[0].progress or None)
@@ -532,7 +571,10 @@ def main(
 
         Faults.parse(job["faults"])
     found = find_bags(paths)
-    jobs = [Job(bag=bag, out=folder, **job) for bag, folder in zip(found, _folders(found, out), strict=True)]
+    jobs = [
+        Job(bag=bag, out=folder, workers=workers, **job)
+        for bag, folder in zip(found, _folders(found, out), strict=True)
+    ]
     done: list[tuple[Job, Result]] = []
     failed: dict[str, str] = {}
     for one, result, line in run(jobs, workers):

@@ -8,7 +8,7 @@ import numpy as np
 
 from aux_motion_core.evaluation.errors import horizon_key
 from aux_motion_core.evaluation.histogram import Histograms
-from aux_motion_core.evaluation.outcomes import Outcomes, at_horizons
+from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import BONES
 
 _PARENT, _CHILD = np.array(BONES).T
@@ -30,20 +30,20 @@ class Bones:
     Args:
         sources: K names.
         horizons_s: (H,).
-        dt_s: of the steps.
     """
 
-    def __init__(self, sources: tuple[str, ...], horizons_s: np.ndarray, dt_s: float) -> None:
-        self.sources, self.horizons_s, self._dt_s = sources, np.asarray(horizons_s, float), dt_s
+    def __init__(self, sources: tuple[str, ...], horizons_s: np.ndarray) -> None:
+        self.sources, self.horizons_s = sources, np.asarray(horizons_s, float)
         self._histograms = Histograms((len(sources), len(self.horizons_s)), low=1e-4, high=100.0)
         self._input = Histograms((), low=1e-4, high=100.0)
         self._own: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # sums and counts of each bone
 
     def update(self, outcomes: Outcomes) -> None:
         """Take outcomes in the order of time."""
-        predicted = outcomes.predicted
-        for person in np.unique(predicted.person[predicted.judged]):
-            rows = predicted.rows(np.flatnonzero((predicted.person == person) & predicted.judged))
+        judged, people = outcomes.predicted.judged, outcomes.predicted.person
+        for person in np.unique(people[judged]):
+            own_outcomes = outcomes.rows(np.flatnonzero((people == person) & judged))
+            rows = own_outcomes.predicted
             asked = rows.asked[:, _PARENT] & rows.asked[:, _CHILD]
             now = lengths(rows.present)
             if len(self._own) > 256:
@@ -56,7 +56,7 @@ class Bones:
             known = (counts > 0) & (own > _SHORTEST_M)
             share = np.abs(now - own) / np.maximum(own, _SHORTEST_M)
             self._input.add(share[known & asked])
-            then = lengths(at_horizons(rows.future, self.horizons_s, self._dt_s, axis=2))  # (N, K, H, bones)
+            then = lengths(own_outcomes.at_horizons(rows.future, axis=2))  # (N, K, H, bones)
             change = np.abs(then - own[:, None, None]) / np.maximum(own, _SHORTEST_M)[:, None, None]
             change = np.where(known[:, None, None], change, np.nan)
             k, h = change.shape[1:3]

@@ -9,7 +9,7 @@ import numpy as np
 from aux_motion_core.evaluation.bootstrap import Segments
 from aux_motion_core.evaluation.errors import SPEED_CLASSES, horizon_key, mean_of_seen
 from aux_motion_core.evaluation.histogram import Histograms
-from aux_motion_core.evaluation.outcomes import Outcomes, at_horizons
+from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import JOINTS, N_JOINTS
 
 #: Approach speed of ISO 13855 beyond 0.5 m, from which the comparator's ball grows around the last observation; m/s.
@@ -61,11 +61,10 @@ class Bounds:
 
     Args:
         horizons_s: (H,).
-        dt_s: of the steps.
     """
 
-    def __init__(self, horizons_s: np.ndarray, dt_s: float) -> None:
-        self.horizons_s, self._dt_s = np.asarray(horizons_s, float), dt_s
+    def __init__(self, horizons_s: np.ndarray) -> None:
+        self.horizons_s = np.asarray(horizons_s, float)
         self.kinds: dict[str, _Kind] = {}
         self._z = np.zeros((2, len(self.horizons_s)))  # squared errors over variances, and how many
         self._within = np.zeros((3, len(self.horizons_s)))  # axes within 1 and 2 sigma, and all
@@ -86,9 +85,9 @@ class Bounds:
         self._scales(outcomes)
 
     def _add(self, outcomes: Outcomes, rows: np.ndarray, label: str) -> None:
-        p = outcomes.predicted.rows(rows)
-        error, h = outcomes.error_m[rows, 0], len(self.horizons_s)
-        radius = at_horizons(p.radius, self.horizons_s, self._dt_s, axis=1)
+        outcomes = outcomes.rows(rows)
+        p, error, h = outcomes.predicted, outcomes.error_m[:, 0], len(self.horizons_s)
+        radius = outcomes.at_horizons(p.radius)
         usable = np.isfinite(error) & np.isfinite(radius)
         kind = self.kinds.get(label)
         if kind is None:
@@ -104,7 +103,7 @@ class Bounds:
             np.add.at(table[0], group, inside.sum(2))
             np.add.at(table[1], group, usable.sum(2))
         some = usable.any(2)
-        body = at_horizons(p.body_radius, self.horizons_s, self._dt_s, axis=1)
+        body = outcomes.at_horizons(p.body_radius)
         body = np.where(np.isfinite(body), body, radius)
         held = (~usable | (error <= body)).all(2)
         kind.body += np.stack([(held & some).sum(0), some.sum(0)])
@@ -122,14 +121,14 @@ class Bounds:
             kind.interval += np.stack([np.where(usable, score, 0.0).sum((0, 2)), usable.sum((0, 2))])
 
     def _scales(self, outcomes: Outcomes) -> None:
-        p = outcomes.predicted
-        rows = np.flatnonzero(p.judged & np.isfinite(p.scale[:, 0, 0, 0]))
+        rows = np.flatnonzero(outcomes.predicted.judged & np.isfinite(outcomes.predicted.scale[:, 0, 0, 0]))
         if not len(rows):
             return
-        scale = at_horizons(p.scale[rows], self.horizons_s, self._dt_s, axis=1)
-        mean = at_horizons(p.future[rows, 0], self.horizons_s, self._dt_s, axis=1)
-        z = np.abs(mean - outcomes.truth[rows]) / np.maximum(scale, 1e-6)
-        good = np.broadcast_to(outcomes.seen[rows][..., None], z.shape)
+        outcomes = outcomes.rows(rows)
+        scale = outcomes.at_horizons(outcomes.predicted.scale)
+        mean = outcomes.at_horizons(outcomes.predicted.future[:, 0])
+        z = np.abs(mean - outcomes.truth) / np.maximum(scale, 1e-6)
+        good = np.broadcast_to(outcomes.seen[..., None], z.shape)
         n = good.sum((0, 2, 3))
         self._z += np.stack([np.where(good, np.minimum(z, 1e3) ** 2, 0.0).sum((0, 2, 3)), n])
         self._within += np.stack([(good & (z <= 1.0)).sum((0, 2, 3)), (good & (z <= 2.0)).sum((0, 2, 3)), n])

@@ -8,7 +8,7 @@ import numpy as np
 
 from aux_motion_core.evaluation.errors import horizon_key, millimetres
 from aux_motion_core.evaluation.histogram import Histograms
-from aux_motion_core.evaluation.outcomes import Predicted, at_horizons, concatenate
+from aux_motion_core.evaluation.outcomes import Predicted, at_steps, concatenate
 
 _SUCCESSIVE_NS = 200_000_000
 
@@ -46,14 +46,8 @@ class Jitter:
         usable = ((passed_ns > 0) & (passed_ns < _SUCCESSIVE_NS))[:, None] & (step <= steps - 1 + 1e-6)
         if not usable.any():
             return
-        new = at_horizons(rows.future[1:], self.horizons_s, self._dt_s, axis=2)  # (N-1, K, H, J, 3)
-        low = np.clip(np.floor(step).astype(int), 0, steps - 2)
-        weight = (step - low).astype(np.float32)[:, None, :, None, None]
-        old = rows.future[:-1]
-        i = np.arange(len(low))[:, None]
-        before = np.moveaxis(old[i, :, low], 1, 2)  # index arrays apart put (N-1, H) first
-        after = np.moveaxis(old[i, :, low + 1], 1, 2)
-        away = new - (before + weight * (after - before))
+        here = np.broadcast_to(self.horizons_s / self._dt_s - 1.0, step.shape)
+        away = at_steps(rows.future[1:], here, axis=2) - at_steps(rows.future[:-1], step, axis=2)  # (N-1, K, H, J, 3)
         value = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away)).mean(-1)
         value = np.where(usable[:, None], value, np.nan)
         k, h = value.shape[1:]

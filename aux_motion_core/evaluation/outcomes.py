@@ -22,6 +22,7 @@ class Predicted:
     Attributes:
         person: (N,) index of the person.
         stamp_ns: (N,) int64 origin of the steps.
+        age_s: (N,) how much later it was made than what it was made from.
         at_s: (N,) seconds from the start of the recording, not moved by clocks that are set.
         judged: (N,) bool: TRACKING or DEGRADED, so that its error counts; the others only hold a pose.
         state: (N,) `TrackState`.
@@ -39,6 +40,7 @@ class Predicted:
 
     person: np.ndarray
     stamp_ns: np.ndarray
+    age_s: np.ndarray
     at_s: np.ndarray
     judged: np.ndarray
     state: np.ndarray
@@ -74,6 +76,7 @@ class Outcomes:
     Attributes:
         predicted: the predictions.
         horizons_s: (H,).
+        step: (N, H) where the horizons are on the grid of the prediction, 0-based and in between.
         known: (N, H) bool: the recording goes on to that time.
         seen: (N, H, J) bool: the joint was observed just before and just after that time.
         truth: (N, H, J, 3) float32 metres, 0 where not seen.
@@ -82,35 +85,51 @@ class Outcomes:
 
     predicted: Predicted
     horizons_s: np.ndarray
+    step: np.ndarray
     known: np.ndarray
     seen: np.ndarray
     truth: np.ndarray
     error_m: np.ndarray
 
-    def at_horizons(self, values: np.ndarray, dt_s: float) -> np.ndarray:
-        """(N, ..., steps, J, ...) values with axis `steps` at position 1 brought to the horizons."""
-        return at_horizons(values, self.horizons_s, dt_s, axis=1)
+    def rows(self, index: np.ndarray) -> Outcomes:
+        """Those rows."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        predicted, horizons_s = parts.pop("predicted"), parts.pop("horizons_s")
+        return Outcomes(predicted.rows(index), horizons_s, **{k: v[index] for k, v in parts.items()})
+
+    def at_horizons(self, values: np.ndarray, axis: int = 1) -> np.ndarray:
+        """(N, ..., steps, ...) values of the prediction, steps along `axis`, brought to the horizons."""
+        return at_steps(values, self.step, axis)
 
 
-def at_horizons(values: np.ndarray, horizons_s: np.ndarray, dt_s: float, axis: int) -> np.ndarray:
-    """Steps of a prediction at horizons, interpolated where these are between steps.
+def at_steps(values: np.ndarray, step: np.ndarray, axis: int) -> np.ndarray:
+    """Values between the steps of a grid, by linear interpolation.
 
     Args:
-        values: steps along `axis`.
-        horizons_s: (H,) within the prediction.
-        dt_s: of the steps; the first is `dt_s` after the stamp.
+        values: (N, ..., steps, ...), steps along `axis`, which is 1 or 2.
+        step: (N, H) 0-based; what lies outside the grid is taken at its end.
         axis: which axis holds the steps.
+
+    Returns:
+        The same with H in the place of the steps.
     """
     steps = values.shape[axis]
-    step = np.clip(horizons_s / dt_s - 1.0, 0.0, steps - 1)
+    step = np.clip(step, 0.0, steps - 1)
     low = np.floor(step + 1e-6).astype(int)
-    found = np.take(values, low, axis)
-    weight = step - low
-    if (weight > 1e-6).any():
-        shape = [1] * values.ndim
-        shape[axis] = len(low)
-        between = weight.reshape(shape).astype(values.dtype)
-        found = found + between * (np.take(values, np.minimum(low + 1, steps - 1), axis) - found)
+    weight = (step - low).astype(values.dtype)
+    same = (step == step[:1]).all()
+
+    def take(index: np.ndarray) -> np.ndarray:
+        if same:
+            return np.take(values, index[0], axis)
+        row = np.arange(len(values))[:, None]
+        # index arrays with a slice between them put (N, H) first
+        return values[row, index] if axis == 1 else np.moveaxis(values[row, :, index], 1, 2)
+
+    found = take(low)
+    if len(step) and (weight > 1e-6).any():
+        shape = [len(step) if i == 0 else step.shape[1] if i == axis else 1 for i in range(values.ndim)]
+        found = found + weight.reshape(shape) * (take(np.minimum(low + 1, steps - 1)) - found)
     return found
 
 
@@ -145,9 +164,13 @@ class Court:
         horizons_s: seconds after the stamp, increasing.
         dt_s: of the predictions' steps.
         max_gap_s: frames farther apart say nothing about the time between them.
+        from_arrival: horizons begin when a prediction was made, not at its stamp: what who uses it at once gets.
     """
 
-    def __init__(self, horizons_s: np.ndarray, dt_s: float, max_gap_s: float = 0.25) -> None:
+    def __init__(
+        self, horizons_s: np.ndarray, dt_s: float, max_gap_s: float = 0.25, from_arrival: bool = False
+    ) -> None:
+        self._from_arrival = from_arrival
         self.horizons_s, self.dt_s = np.asarray(horizons_s, float), dt_s
         self._ahead_ns = np.round(self.horizons_s * _NS).astype(np.int64)
         self._max_gap_ns = round(max_gap_s * _NS)
@@ -214,7 +237,12 @@ class Court:
 
     def _compare(self, predicted: Predicted) -> Outcomes:
         n, h = len(predicted), len(self.horizons_s)
-        target_ns = predicted.stamp_ns[:, None] + self._ahead_ns
+        ahead_ns = np.broadcast_to(self._ahead_ns, (n, h))
+        if self._from_arrival:
+            ahead_ns = ahead_ns + np.round(predicted.age_s * _NS).astype(np.int64)[:, None]
+        step = ahead_ns / (self.dt_s * _NS) - 1.0
+        within = step <= predicted.future.shape[2] - 1 + 1e-6
+        target_ns = predicted.stamp_ns[:, None] + ahead_ns
         truth = np.zeros((n, h, N_JOINTS, 3), np.float32)
         seen = np.zeros((n, h, N_JOINTS), bool)
         for person in np.unique(predicted.person):
@@ -225,7 +253,7 @@ class Court:
             positions, visible = np.stack(found.positions), np.stack(found.seen)
             times = target_ns[rows]
             after = np.searchsorted(stamps, times)
-            inside = (after > 0) & (after < len(stamps))
+            inside = (after > 0) & (after < len(stamps)) & within[rows]
             after = np.clip(after, 1, len(stamps) - 1)
             before = after - 1
             gap_ns = stamps[after] - stamps[before]
@@ -235,9 +263,9 @@ class Court:
             a, b = positions[before], positions[after]
             where = np.where(both[..., None], (1.0 - weight) * a + weight * b, 0.0)
             truth[rows], seen[rows] = where, both
-        poses = at_horizons(predicted.future, self.horizons_s, self.dt_s, axis=2)  # (N, K, H, J, 3)
+        poses = at_steps(predicted.future, step, axis=2)  # (N, K, H, J, 3)
         away = poses - truth[:, None]
         error = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away))
         error = np.where(seen[:, None], error, np.float32(np.nan))
-        known = target_ns <= self._newest_ns
-        return Outcomes(predicted, self.horizons_s, known, seen, truth, error)
+        known = (target_ns <= self._newest_ns) & within
+        return Outcomes(predicted, self.horizons_s, step, known, seen, truth, error)

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.evaluation.bones import Bones
 from aux_motion_core.evaluation.bounds import Bounds
@@ -28,8 +27,6 @@ _JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
 #: Predictions that are worked on together.
 _BLOCK = 192
 _SPEED_STEPS = 5
-#: A body of a recording and a skeleton made from it are one when their joints are no farther apart than this, metres.
-_SAME_BODY_M = 0.5
 _NS = 1_000_000_000
 
 Frames = Iterable[tuple[int, SkeletonFrame]]
@@ -52,12 +49,12 @@ class Evaluation:
         self.horizons_s = np.array(fit or [steps * dt_s])
         self.errors = Errors(sources, self.horizons_s)
         self.jitter = Jitter(sources, self.horizons_s, dt_s)
-        self.bones = Bones(sources, self.horizons_s, dt_s)
-        self.bounds = Bounds(self.horizons_s, dt_s)
+        self.bones = Bones(sources, self.horizons_s)
+        self.bounds = Bounds(self.horizons_s)
         self.unseen = Unseen(self.horizons_s)
         self.stream = Stream(max_gap_s)
         self.timeline = Timeline()
-        self.worst = Worst(sources, len(self.horizons_s) - 1, dt_s)
+        self.worst = Worst(sources, len(self.horizons_s) - 1)
 
     def update(self, outcomes: Outcomes, names: dict[int, str], labels: list[str]) -> None:
         """Give outcomes to every metric; `names` and `labels` say what person and basis indices mean."""
@@ -135,6 +132,8 @@ def evaluate(
     frames: Frames,
     predictor: Predictor,
     truth: Frames | None = None,
+    whose: Callable[[str], str | None] | None = None,
+    from_arrival: bool = False,
     compare: bool = True,
     listener: Listener | None = None,
     outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None = None,
@@ -144,8 +143,10 @@ def evaluate(
     Args:
         frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
         predictor: fresh.
-        truth: what predictions are judged by, where `frames` were made worse on purpose: the clean stream. People are
-            then matched by where they are, not by id. None: the frames themselves, by id.
+        truth: what predictions are judged by, where `frames` were made worse on purpose: the clean stream; None: the
+            frames themselves.
+        whose: id in the frame that came last -> id in `truth`; None: they are the same.
+        from_arrival: horizons begin when a prediction was made, not at its stamp: a late message is a worse one.
         compare: judge the baselines and the mix beside the predictor.
         listener: called for each frame with the time of arrival, the frame and the batch.
         outcome_listener: called with outcomes as they become known, and the names of the people.
@@ -153,7 +154,7 @@ def evaluate(
     Returns:
         The metrics.
     """
-    return _Run(predictor, truth, compare, listener, outcome_listener).run(frames)
+    return _Run(predictor, truth, whose, from_arrival, compare, listener, outcome_listener).run(frames)
 
 
 class _Run:
@@ -161,6 +162,8 @@ class _Run:
         self,
         predictor: Predictor,
         truth: Frames | None,
+        whose: Callable[[str], str | None] | None,
+        from_arrival: bool,
         compare: bool,
         listener: Listener | None,
         outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None,
@@ -170,12 +173,12 @@ class _Run:
         predictor.keep_inferred = True
         self._sources = Sources(predictor, compare)
         self._evaluation = Evaluation(self._sources.names, backend.dt_s, backend.future_steps, config.max_gap_s)
-        self._court = Court(self._evaluation.horizons_s, backend.dt_s, config.max_gap_s)
+        self._court = Court(self._evaluation.horizons_s, backend.dt_s, config.max_gap_s, from_arrival)
         self._latency_ns = int(config.stamp_latency_s * _NS)
         self._people, self._labels = _Names(), _Names()
         self._truth: Iterator[tuple[int, SkeletonFrame]] | None = iter(truth) if truth is not None else None
         self._next_truth: tuple[int, SkeletonFrame] | None = None
-        self._clean: list[SkeletonFrame] = []
+        self._true_id = whose or (lambda person_id: person_id)
         self._listener, self._outcome_listener = listener, outcome_listener
         self._block = _Block()
         if self._truth is not None:
@@ -212,9 +215,7 @@ class _Run:
             return
         while self._next_truth is not None and self._next_truth[0] <= log_time_ns:
             self._see(self._next_truth[1])
-            self._clean.append(self._next_truth[1])
             self._next_truth = next(self._truth, None)
-        del self._clean[:-120]
 
     def _rest_of_truth(self) -> Iterator[tuple[int, SkeletonFrame]]:
         if self._next_truth is not None:
@@ -230,26 +231,10 @@ class _Run:
         people = [self._people[i] for i in frame.person_ids]
         self._give(self._court.observe(frame, people))
 
-    def _whose(self, predictions: list[MotionPrediction]) -> list[int]:
-        """Index of each prediction's person; with a clean stream: of the body that is there, -1 for nobody's."""
-        if self._truth is None:
-            return [self._people[p.person_id] for p in predictions]
-        found = []
-        for stamp_ns in {p.last_observed_ns + self._latency_ns for p in predictions}:
-            same = [p for p in predictions if p.last_observed_ns + self._latency_ns == stamp_ns]
-            clean = min(self._clean, key=lambda f: abs(f.stamp_ns - stamp_ns), default=None)
-            if clean is None or not clean.person_ids:
-                continue
-            seen = seen_joints(clean)
-            away = np.linalg.norm(np.stack([p.recovered for p in same])[:, None] - clean.positions, axis=-1)
-            with np.errstate(invalid="ignore"):
-                away = np.where(seen, np.nan_to_num(away), 0.0).sum(-1) / np.maximum(seen.sum(-1), 1)
-            away = np.where(seen.any(-1), away, 1e6)
-            for row, column in zip(*linear_sum_assignment(away), strict=True):
-                if away[row, column] <= _SAME_BODY_M:
-                    found.append((same[row].person_id, self._people[clean.person_ids[column]]))
-        by_id = dict(found)
-        return [by_id.get(p.person_id, -1) for p in predictions]
+    def _whose(self, prediction: MotionPrediction) -> int:
+        """Index of the prediction's person in the truth, -1 for nobody."""
+        name = self._true_id(prediction.person_id)
+        return -1 if name is None else self._people[name]
 
     # Predictions
 
@@ -259,8 +244,8 @@ class _Run:
         fresh = set(inferred.ids) if inferred is not None else set()
         wanted = [p for p in batch.people if p.person_id in fresh or p.stamp_ns != p.last_observed_ns]
         rows: dict[str, int] = {}
-        for prediction, person in zip(wanted, self._whose(wanted), strict=True):
-            if person >= 0:
+        for prediction in wanted:
+            if (person := self._whose(prediction)) >= 0:
                 rows[prediction.person_id] = len(block.rows)
                 block.rows.append((prediction, person, at_s))
         if inferred is not None:
@@ -313,6 +298,7 @@ class _Run:
         return Predicted(
             person=np.array([i for _, i, _ in block.rows]),
             stamp_ns=np.array([p.stamp_ns for p in people], np.int64),
+            age_s=np.array([p.age_s if p.stamp_ns == p.last_observed_ns else 0.0 for p in people]),
             at_s=np.array([a for _, _, a in block.rows]),
             judged=np.isin(state, _JUDGED),
             state=state,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aux_motion_core.evaluation.errors import mean_of_seen
-from aux_motion_core.evaluation.outcomes import Outcomes, at_horizons
+from aux_motion_core.evaluation.outcomes import Outcomes
 
 #: Moments of one person nearer to each other are one, seconds.
 _APART_S = 1.0
@@ -49,12 +49,11 @@ class Worst:
     Args:
         sources: K names.
         horizon: index of the horizon.
-        dt_s: of the steps.
         most: how many are kept.
     """
 
-    def __init__(self, sources: tuple[str, ...], horizon: int, dt_s: float, most: int = 8) -> None:
-        self._sources, self._horizon, self._dt_s, self._most = sources, horizon, dt_s, most
+    def __init__(self, sources: tuple[str, ...], horizon: int, most: int = 8) -> None:
+        self._sources, self._horizon, self._most = sources, horizon, most
         self.moments: list[Moment] = []
 
     def update(self, outcomes: Outcomes, names: dict[int, str]) -> None:
@@ -65,14 +64,13 @@ class Worst:
         floor = self.moments[-1].error_m if len(self.moments) == self._most else -1.0
         candidates = np.flatnonzero(usable & (error[:, 0] > floor))
         for row in candidates[np.argsort(-error[candidates, 0])][: 4 * self._most]:
-            at_s = outcomes.horizons_s[h : h + 1]
-            pose = at_horizons(p.future[row : row + 1, 0], at_s, self._dt_s, axis=1)[0, 0]
+            pose = outcomes.rows(slice(row, row + 1)).at_horizons(p.future[row : row + 1, 0])[0, h]
             self._put(
                 Moment(
                     names[int(p.person[row])],
                     int(p.stamp_ns[row]),
                     float(p.at_s[row]),
-                    float(at_s[0]),
+                    float(outcomes.horizons_s[h]),
                     float(error[row, 0]),
                     {s: float(error[row, k]) for k, s in enumerate(self._sources) if k},
                     p.present[row].copy(),
