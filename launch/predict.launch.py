@@ -127,7 +127,9 @@ def generate_launch_description():
                 default_value="",
                 description="Topic of the input; empty: the tracker's usual one",
             ),
-            DeclareLaunchArgument("input_topics", default_value="", description="Topics of several inputs, with commas"),
+            DeclareLaunchArgument(
+                "input_topics", default_value="", description="Topics of several inputs, with commas"
+            ),
             DeclareLaunchArgument(
                 "input_trackers", default_value="", description="Trackers of input_topics, with commas"
             ),
