@@ -224,7 +224,7 @@ class BagReader:
             BagError: a type is not known here.
         """
         topics = [topics] if isinstance(topics, Topic) else list(topics)
-        stores = {t.key: None if raw else self._store(t) for t in topics}
+        stores = {t.key: None if raw else self.store(t) for t in topics}
         count = undecoded = 0
         reason = ""
         for key, log_time_ns, data in self._raw.messages(stores, start_ns):
@@ -248,8 +248,12 @@ class BagReader:
     def _but(self) -> str:
         return f"; and it is damaged: {self._raw.damage}" if self._raw.damage else ""
 
-    def _store(self, topic: Topic) -> Any:
-        """The type store that decodes a topic: of the bag's own definition, else of what is known here."""
+    def store(self, topic: Topic) -> Any:
+        """The rosbags type store that decodes a topic: of the bag's own definition, else of what is known here.
+
+        Raises:
+            BagError: the type is known neither in the bag nor here.
+        """
         if topic.key in self._stores:
             return self._stores[topic.key]
         store = typestore()
@@ -393,12 +397,26 @@ class BagWriter:
             message: a frame (written as SkeletonArray) or a batch (PredictionArray).
             log_time_ns: when it was received, nanoseconds.
         """
-        if self._writer is None:
-            raise BagError(f"bag {self.path} is not open: use `with BagWriter(path) as bag`")
         if isinstance(message, SkeletonFrame):
             msgtype, fields = SKELETONS, frame_fields(message)
         else:
             msgtype, fields = PREDICTIONS, prediction_fields(message)
+        self.write_message(topic, msgtype, build_message(msgtype, fields), log_time_ns)
+
+    def write_message(self, topic: str, msgtype: str, message: Any, log_time_ns: int) -> None:
+        """Append a message of any type of `typestore`.
+
+        Args:
+            topic: a relative name is taken from the root.
+            msgtype: for instance `visualization_msgs/msg/MarkerArray`.
+            message: its rosbags object, see `build_message`.
+            log_time_ns: when it was received, nanoseconds.
+
+        Raises:
+            BagError: the topic carries another type, or the disk is full.
+        """
+        if self._writer is None:
+            raise BagError(f"bag {self.path} is not open: use `with BagWriter(path) as bag`")
         topic = "/" + topic.lstrip("/")  # recorded names are absolute
         connection = self._connections.get(topic)
         if connection is None:
@@ -406,8 +424,15 @@ class BagWriter:
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:
             raise BagError(f"topic {topic} of bag {self.path} carries {connection.msgtype}, not {msgtype}")
-        raw = typestore().serialize_cdr(build_message(msgtype, fields), msgtype)
-        self._writer.write(connection, int(log_time_ns), raw)
+        raw = typestore().serialize_cdr(message, msgtype)
+        try:
+            self._writer.write(connection, int(log_time_ns), raw)
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def _cannot(self, error: OSError) -> BagError:
+        reason = error.strerror or str(error)
+        return BagError(f"cannot write {self.path}: {reason}; free some space or write elsewhere")
 
     def __exit__(self, exc_type: Any, exc: Any, trace: Any) -> None:
         writer, self._writer = self._writer, None
@@ -416,5 +441,8 @@ class BagWriter:
                 writer.close()
             if exc_type is None:
                 (self._folder / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
+        except OSError as error:
+            if exc_type is None:
+                raise self._cannot(error) from None
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
