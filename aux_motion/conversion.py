@@ -6,13 +6,20 @@ import array
 from typing import Any
 
 import numpy as np
-from aux_motion_msgs.msg import PersonPrediction, PredictionArray, SkeletonArray
+from aux_motion_msgs.msg import PersonPrediction, PredictionArray, SelfCheck, SkeletonArray
 from builtin_interfaces.msg import Time
 
-from aux_motion_core.messages import frame_fields, frame_from_message, person_fields, prediction_fields
+from aux_motion_core.messages import (
+    frame_fields,
+    frame_from_message,
+    person_fields,
+    prediction_fields,
+    self_check_fields,
+)
+from aux_motion_core.selfcheck import Report
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
 
-__all__ = ["PredictionWriter", "frame_from_message", "prediction_message", "skeleton_message"]
+__all__ = ["PredictionWriter", "frame_from_message", "prediction_message", "self_check_message", "skeleton_message"]
 
 _TYPE_CODE = {np.dtype(np.float32): "f", np.dtype(np.uint8): "B"}
 
@@ -135,6 +142,18 @@ class PredictionWriter:
             people.append(slots[k].fill(person))
         message.people = people
         return message
+
+
+def self_check_message(report: Report) -> SelfCheck:
+    """A report of the self-check as a message.
+
+    Args:
+        report: of the predictor.
+    """
+    fields = self_check_fields(report)
+    message = SelfCheck()
+    _fill(message.header, fields.pop("header"))
+    return _fill(message, fields)
 
 
 def skeleton_message(frame: SkeletonFrame) -> SkeletonArray:

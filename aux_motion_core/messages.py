@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.selfcheck import Fit, Report, Verdict
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
 
@@ -202,6 +203,72 @@ def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
         "processing_time_s": float(batch.processing_time_s),
         "people": [person_fields(p) for p in batch.people],
     }
+
+
+#: Fields of a `SelfCheck` of all people; those of each person are called `person_` and the same.
+_FIT_FIELDS = ("error_m", "holding_error_m", "jitter_m", "unseen_share", "outcomes")
+
+
+def self_check_fields(report: Report) -> dict[str, Any]:
+    """Fields of a `SelfCheck`.
+
+    Args:
+        report: of the predictor, `Predictor.fit`.
+
+    Returns:
+        Nested dict with the names of the message's fields; arrays flat and in wire type.
+    """
+    people = list(report.people.values())
+    return {
+        "header": {"stamp": ns_to_stamp(report.stamp_ns), "frame_id": report.frame_id},
+        "model_name": report.model_name,
+        "model_version": report.model_version,
+        "window_s": float(report.window_s),
+        "horizons_s": _flat(report.horizons_s, np.float32),
+        "fit": int(report.verdict),
+        **{name: _flat(getattr(report.overall, name), np.float32) for name in _FIT_FIELDS},
+        "person_ids": list(report.people),
+        **{f"person_{name}": _flat([getattr(p, name) for p in people], np.float32) for name in _FIT_FIELDS},
+        "members": list(report.members),
+        "weights": _flat([p.weights for p in people] if report.members else None, np.float32),
+    }
+
+
+def self_check_from_message(msg: Any) -> Report:
+    """A `SelfCheck` as a `Report`: arrays (horizons,) of all and of each person, weights (horizons, members).
+
+    Args:
+        msg: an `aux_motion_msgs/SelfCheck` of rclpy or rosbags.
+
+    Returns:
+        Report that shares no memory with the message.
+
+    Raises:
+        MessageError: lengths that do not fit horizons, people and members; an unknown value of `fit`.
+    """
+    if int(msg.fit) > max(Verdict):
+        raise MessageError(f"fit {int(msg.fit)} is unknown: expected 0 to {int(max(Verdict))}")
+    people, h, members = [str(i) for i in msg.person_ids], len(msg.horizons_s), [str(m) for m in msg.members]
+    each = {n: _array(msg, f"person_{n}", (len(people), h), np.float32, optional=False) for n in _FIT_FIELDS}
+    weights = _array(msg, "weights", (len(people), h, len(members)), np.float32, optional=True) if members else None
+    return Report(
+        stamp_ns=stamp_to_ns(msg.header.stamp),
+        frame_id=str(msg.header.frame_id),
+        model_name=str(msg.model_name),
+        model_version=str(msg.model_version),
+        window_s=float(msg.window_s),
+        horizons_s=np.array(msg.horizons_s, np.float32).round(6),
+        verdict=Verdict(int(msg.fit)),
+        overall=Fit(**{n: _array(msg, n, (h,), np.float32, optional=False).copy() for n in _FIT_FIELDS}),
+        people={
+            person_id: Fit(
+                **{n: values[k].copy() for n, values in each.items()},
+                weights=None if weights is None else weights[k].copy(),
+            )
+            for k, person_id in enumerate(people)
+        },
+        members=tuple(members),
+    )
 
 
 def batch_from_message(msg: Any) -> PredictionBatch:
