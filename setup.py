@@ -112,7 +112,7 @@ setup(
             "safetensors>=0.4,<1",
             "tensorboard>=2.12,<3",
         ],
-        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff"],
+        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff", "mapie>=1.0,<2"],
     },
     zip_safe=False,
     entry_points={

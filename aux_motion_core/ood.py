@@ -122,7 +122,8 @@ def fit(
     scores = ((found - centre) / spread).max(1)
     threshold = float(conformal_quantile(scores, 1.0 - rate, weights, n))
     if not np.isfinite(threshold):
-        raise ValueError(f"{n} windows are too few for a rate of false alarms of {rate:g}: expected at least {1 / rate:.0f}")
+        least = f"expected at least {1 / rate:.0f}"
+        raise ValueError(f"{n} windows are too few for a rate of false alarms of {rate:g}: {least}")
     return Familiar(
         features=list(FEATURES),
         centre=[round(float(x), 5) for x in centre],
