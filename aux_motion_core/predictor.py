@@ -21,6 +21,7 @@ from aux_motion_core.ood import Unfamiliar
 from aux_motion_core.selfcheck import Report, SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.track import Added, Track
+from aux_motion_core.track import windows as track_windows
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
 
 __all__ = ["Predictor", "make_backend"]
@@ -371,8 +372,7 @@ class Predictor:
         """Windows of all these people through the backend in one batch; results are kept with each person."""
         b, c = self.backend, self.config
         start = time.perf_counter()
-        cut = [p.track.window(b.dt_s, b.history_steps, c.max_gap_s) for p in people]
-        windows, mask = np.stack([w for w, _ in cut]), np.stack([m for _, m in cut])
+        windows, mask = track_windows([p.track for p in people], b.dt_s, b.history_steps, c.max_gap_s)
         values, heading = normalise(windows, mask)
         resampled = time.perf_counter()
         future, recovered, scale = b.infer(values, mask)

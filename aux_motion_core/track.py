@@ -6,8 +6,10 @@ from enum import Enum
 
 import numpy as np
 
-from aux_motion_core.resample import resample
+from aux_motion_core.resample import resample_all
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
+
+_MISSING = int(JointStatus.MISSING)
 
 
 class Added(Enum):
@@ -117,10 +119,37 @@ class Track:
         Returns:
             (steps, 20, 3) metres, zero where missing, and (steps, 20) bool.
         """
-        # one sample before the window, and the gap to it, take part in the interpolation
-        since_ns = self.newest_ns - int(1e9 * ((steps - 1) * dt_s + max_gap_s))
-        first = int(np.searchsorted(self.stamps_ns, since_ns))
-        part = slice(first, self._n)
-        stamps_s = (self._stamps[part] - self._stamps[self._n - 1]) * 1e-9
-        seen = self._status[part] != JointStatus.MISSING
-        return resample(stamps_s, self._positions[part], seen, 0.0, dt_s, steps, max_gap_s)
+        values, mask = windows([self], dt_s, steps, max_gap_s)
+        return values[0], mask[0]
+
+    def part(self, since_ns: int) -> slice:
+        """Where the samples from so long before the newest on are."""
+        return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)
+
+
+def windows(tracks: list[Track], dt_s: float, steps: int, max_gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """`Track.window` of all these people in one go.
+
+    Args:
+        tracks: N, none of them empty.
+        dt_s: grid spacing.
+        steps: grid length.
+        max_gap_s: see `resample`.
+
+    Returns:
+        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool.
+    """
+    # one sample before the window, and the gap to it, take part in the interpolation
+    since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
+    parts = [t.part(since_ns) for t in tracks]
+    n = max(p.stop - p.start for p in parts)
+    stamps_s = np.full((len(tracks), n), -np.inf)
+    positions = np.zeros((len(tracks), n, N_JOINTS, 3))
+    seen = np.zeros((len(tracks), n, N_JOINTS), bool)
+    for i, (track, part) in enumerate(zip(tracks, parts, strict=True)):
+        at = slice(n - (part.stop - part.start), n)
+        stamps = track._stamps[part]
+        stamps_s[i, at] = (stamps - stamps[-1]) * 1e-9
+        positions[i, at] = track._positions[part]
+        np.not_equal(track._status[part], _MISSING, out=seen[i, at])
+    return resample_all(stamps_s, positions, seen, dt_s, steps, max_gap_s)
