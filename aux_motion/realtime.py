@@ -26,13 +26,13 @@ _MCL_CURRENT, _MCL_FUTURE = 1, 2
 #: Of the process before `apply` changed it.
 _AFFINITY: list[set[int]] = []
 
-Job = Callable[[], Iterator[None] | None]
+Job = Callable[[], Any]
 
 
 class Background:
     """One thread for what must not delay a prediction: markers, diagnostics, writing a trace.
 
-    Of jobs with one name only the newest is done. A job that is a generator is stopped at each `yield` while the hot
+    Of jobs with one name only the newest is done. A job that returns a generator is held at each `yield` while the hot
     path is busy.
 
     Args:
@@ -79,7 +79,8 @@ class Background:
                 self._working = True
             try:
                 self._idle.wait(_PATIENCE_S)
-                for _ in job() or ():
+                parts = job()
+                for _ in parts if isinstance(parts, Iterator) else ():
                     self._idle.wait(_PATIENCE_S)
             except Exception as error:  # what is beside the predictions must not end them
                 self._failed(name, error)
@@ -151,10 +152,11 @@ def cpus(text: str) -> set[int]:
     """
     found: set[int] = set()
     for part in text.replace(" ", "").split(","):
-        first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first) < 4096):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < 4096):
             raise ValueError(f"cpu_affinity {text!r}: expected numbers of CPUs, such as 2,3 or 0-1")
-        found.update(range(int(first), int(last or first) + 1))
+        found.update(range(int(first), int(last) + 1))
     return found
 
 
