@@ -26,8 +26,8 @@ from aux_motion_core.fusion import Fusion
 from aux_motion_core.tf import TfBuffer
 from aux_motion_core.types import SkeletonFrame
 
-#: Messages that may wait while one prediction is made; all of them enter their tracks.
-INPUT_DEPTH = 32
+#: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
+INPUT_DEPTH = 256
 _NS = 1_000_000_000
 #: Beyond this a time a little later does not fit into a message.
 LAST_STAMP_NS = (2**31 - 86400) * _NS

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -123,10 +124,13 @@ def test_what_is_written_in_place_is_the_message_that_a_new_one_would_be():
         predictor.add(frame)
         # people get stale, and their arrays come and go
         batch = predictor.predict(frame.stamp_ns + (600_000_000 if k % 5 == 0 else 0))
+        if k % 4 == 0:
+            bare = [replace(p, radius=None, scale=np.full(p.mean.shape, 0.1 * k)) for p in batch.people]
+            batch = replace(batch, people=tuple(bare))
         written = writer.fill(batch)
         assert repr(written) == repr(prediction_message(batch))
-        shapes.update((len(written.people), len(p.radius)) for p in written.people)
-    assert len(shapes) > 2
+        shapes.update((len(written.people), len(p.radius), len(p.scale)) for p in written.people)
+    assert len(shapes) == 4
 
 
 # Settings of the kernel
