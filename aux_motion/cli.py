@@ -168,18 +168,28 @@ def compile(  # noqa: A001
 @app.command()
 def play(
     bag: Bag,
-    to: Annotated[str, typer.Option(help="Topic to publish on.")] = "skeletons",
-    topic: Topic = None,
+    to: Annotated[
+        str | None, typer.Option(help="Topic to publish on: skeletons, or a tracker's topic as recorded, by default.")
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic in the bag; needed where several have people.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker whose messages to play.")] = None,
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed: 2 is twice as fast.")] = 1.0,
-    loop: Annotated[bool, typer.Option(help="Start again at the end.")] = False,
+    loop: Annotated[bool, typer.Option(help="Start again at the end; time goes on.")] = False,
+    start: Annotated[float, typer.Option(min=0.0, help="Leave out so many seconds at the beginning.")] = 0.0,
+    clock: Annotated[
+        float, typer.Option(min=0.0, max=1000.0, help="Publish the bag's time on /clock at so many Hz; keeps stamps.")
+    ] = 0.0,
     keep_stamps: Annotated[bool, typer.Option(help="Publish recorded stamps, not the present.")] = False,
+    tf: Annotated[bool, typer.Option(help="Play the bag's transforms too.")] = True,
     wait_for: Annotated[int, typer.Option(min=0, help="Wait for so many subscribers before playing.")] = 1,
+    domain: Domain = None,
 ) -> None:
     """Publish a bag's skeletons in real time. Never on the domain of a robot that works."""
+    _use_domain(domain)
     from aux_motion import player
 
-    count = player.play(bag, to, topic, rate, loop, keep_stamps, wait_for)
-    typer.echo(f"played {count} messages of {bag} on {to}")
+    count = player.play(bag, to, topic, rate, loop, keep_stamps, wait_for, start, clock, tracker, tf)
+    typer.echo(f"played {count} messages of {bag}")
 
 
 @app.command()
@@ -202,6 +212,32 @@ def record(
     from aux_motion import record as implementation
 
     typer.echo(implementation.record(out, topics or (), seconds, sim_time))
+
+
+@app.command(name="fault-inject")
+def fault_inject(
+    spec: Annotated[
+        str, typer.Argument(help="Faults with commas, such as drop=0.3,limb=left_arm,delay_ms=120.", show_default=False)
+    ] = "",
+    source: Annotated[str, typer.Option("--from", help="Topic to listen to.")] = "skeletons",
+    target: Annotated[str, typer.Option("--to", help="Topic to publish on.")] = "skeletons_faulty",
+    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
+    domain: Annotated[
+        int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID to publish on; a private one by default.")
+    ] = None,
+    same_domain: Annotated[bool, typer.Option("--same-domain", help="Publish on the domain it listens on.")] = False,
+    list_faults: Annotated[bool, typer.Option("--list", help="Show all faults and end.")] = False,
+) -> None:
+    """Lay seeded faults over live skeletons, on a domain of their own; never where a robot works."""
+    from aux_motion_core.faults import Faults, help_text
+
+    if list_faults:
+        typer.echo(help_text())
+        return
+    faults = Faults.parse(spec, seed)
+    from aux_motion import fault_inject as implementation
+
+    typer.echo(implementation.inject(faults, source, target, domain, same_domain))
 
 
 def _use_domain(domain: int | None) -> None:

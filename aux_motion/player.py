@@ -1,88 +1,256 @@
-"""Publishes a bag's skeletons in real time (`aux-motion play`, the demo)."""
+"""Publishes a bag's skeletons in real time (`aux-motion play`, the demo, the replay launch file).
+
+The bag is streamed; memory does not grow with its length.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import rclpy
-from aux_motion_msgs.msg import SkeletonArray
+from builtin_interfaces.msg import Time
 from rclpy.executors import ExternalShutdownException
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
+from aux_motion.record import message_class
 from aux_motion_core import bags
-from aux_motion_core.messages import ns_to_stamp, stamp_to_ns
+from aux_motion_core.adapters.recorded import TF_TYPE, choose
+from aux_motion_core.bags import BagError, BagReader, Topic
+from aux_motion_core.messages import ns_to_stamp
+from aux_motion_core.replay import arrival_ns
+from aux_motion_core.restamp import Restamper
 
 DISCOVERY_TIMEOUT_S = 20.0
+_LEAD_NS = 20_000_000
+_SLICE_S = 0.1  # how long a signal waits
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """A message on the time line of the bag.
+
+    Attributes:
+        topic: of the bag.
+        at_ns: when it arrived, on the clock of its stamps.
+        raw: CDR bytes.
+    """
+
+    topic: Topic
+    at_ns: int
+    raw: bytes
+
+
+class Timeline:
+    """The messages of a bag to play, in order of arrival.
+
+    Args:
+        bag: open.
+        main: topic of the people.
+        others: topics played beside it.
+        start_s: left out at the beginning.
+    """
+
+    def __init__(self, bag: BagReader, main: Topic, others: list[Topic], start_s: float = 0.0) -> None:
+        self._bag, self.main, self._others = bag, main, others
+        self._start_ns = bag.start_ns + round(start_s * _NS) if start_s else None
+        if self._start_ns is not None and self._start_ns > bag.end_ns:
+            length_s = (bag.end_ns - bag.start_ns) * 1e-9
+            raise BagError(f"bag {bag.path} is {length_s:.1f} s long: nothing is left after --start {start_s:g}")
+        self.stamps = {topic.key: Restamper(bag.store(topic), topic.msgtype) for topic in (main, *others)}
+
+    def __iter__(self) -> Iterator[Item]:
+        topics = {t.key: t for t in (self.main, *self._others)}
+        for message in self._bag.messages(list(topics.values()), self._start_ns, raw=True):
+            topic = topics[message.topic, message.msgtype]
+            stamp_ns = self.stamps[topic.key].stamp_ns(message.message)
+            at_ns = arrival_ns(message.log_time_ns, stamp_ns) if stamp_ns else message.log_time_ns
+            yield Item(topic, at_ns, message.message)
+
+    def latched(self, topics: list[Topic]) -> list[Item]:
+        """All messages of topics that are said once (static transforms)."""
+        found = self._bag.messages(topics, raw=True) if topics else ()
+        return [Item(t, m.log_time_ns, m.message) for m in found for t in topics if t.key == (m.topic, m.msgtype)]
+
+
+class Clock:
+    """Publishes the time of the bag on /clock from a thread of its own; use as a context manager.
+
+    Args:
+        node: to publish with.
+        rate_hz: how often; 0: not at all.
+    """
+
+    def __init__(self, node: Node, rate_hz: float) -> None:
+        self._period_s = 1.0 / rate_hz if rate_hz else 0.0
+        self._end = threading.Event()
+        self._begin: tuple[int, int, float] | None = None
+        if rate_hz:
+            from rosgraph_msgs.msg import Clock as ClockMessage
+
+            self._type = ClockMessage
+            self._publisher = node.create_publisher(ClockMessage, "/clock", 1)
+            self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+            self._thread.start()
+
+    def begin(self, wall_ns: int, bag_ns: int, rate: float) -> None:
+        """From a time of this machine on, the bag's time is so much and runs so fast."""
+        self._begin = wall_ns, bag_ns, rate
+
+    def _run(self) -> None:
+        while not self._end.wait(self._period_s):
+            if self._begin is None or not rclpy.ok():
+                continue
+            wall_ns, bag_ns, rate = self._begin
+            now_ns = bag_ns + max(0, round((time.time_ns() - wall_ns) * rate))
+            self._publisher.publish(self._type(clock=Time(**ns_to_stamp(now_ns))))
+
+    def __enter__(self) -> Clock:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._end.set()
+        if self._period_s:
+            self._thread.join(timeout=2.0)
+
+
+def _topics(bag: BagReader, topic: str | None, tracker: str | None, tf: bool) -> tuple[Topic, list[Topic], list[Topic]]:
+    """Topic of the people, transforms, static transforms."""
+    named = [t for t in bag.topics if topic is not None and t.name.strip("/") == topic.strip("/")]
+    main = named[0] if len(named) == 1 and tracker is None else choose(bag, topic, tracker)[0]
+    if message_class(main.msgtype) is None:
+        package = main.msgtype.split("/")[0]
+        raise BagError(f"cannot play {main}: package {package} is not here, source its workspace")
+    transforms = [t for t in bag.topics if tf and t.msgtype == TF_TYPE and t.count and t != main]
+    if transforms and message_class(TF_TYPE) is None:
+        print("aux-motion play: tf2_msgs is not here, so the bag's transforms are not played", flush=True)
+        transforms = []
+    static = [t for t in transforms if t.name.strip("/").split("/")[-1] == "tf_static"]
+    return main, [t for t in transforms if t not in static], static
+
+
+def _wait_for(publisher: Any, count: int, to: str) -> None:
+    end = time.monotonic() + DISCOVERY_TIMEOUT_S
+    while publisher.get_subscription_count() < count:
+        if time.monotonic() > end:
+            raise ValueError(
+                f"{publisher.get_subscription_count()} of {count} subscribers on {to} "
+                f"after {DISCOVERY_TIMEOUT_S:.0f} s; start the predictor first, in the same ROS_DOMAIN_ID"
+            )
+        if not rclpy.ok():
+            raise KeyboardInterrupt
+        time.sleep(0.02)
+    time.sleep(0.1)  # the subscribers' side of the match
+
+
+def _sleep_until(wall_ns: int) -> None:
+    while (wait_s := (wall_ns - time.time_ns()) * 1e-9) > 0.0:
+        if not rclpy.ok():
+            raise KeyboardInterrupt
+        time.sleep(min(wait_s, _SLICE_S))
+
+
+def _later(stamp_ns: int, by_ns: int) -> int:
+    return stamp_ns + by_ns
+
+
+def _present(stamp_ns: int, begin_ns: int, first_ns: int, rate: float) -> int:
+    return begin_ns + round((stamp_ns - first_ns) / rate)
 
 
 def play(
     bag: str | Path,
-    to: str = "skeletons",
+    to: str | None = None,
     topic: str | None = None,
     rate: float = 1.0,
     loop: bool = False,
     keep_stamps: bool = False,
     wait_for: int = 1,
+    start_s: float = 0.0,
+    clock_hz: float = 0.0,
+    tracker: str | None = None,
+    tf: bool = True,
 ) -> int:
-    """Publish every skeleton message of a bag at the pace of its stamps.
+    """Publish every message about people in a bag at the pace at which they arrived.
 
-    Messages go out as they were recorded, the damaged ones too; only the stamp is moved to the present.
+    Messages go out as they were recorded, the damaged ones too; only their stamps are moved to the present, by what
+    lies between arrival and stamp in the bag too. Each further round of a loop goes on in time; it never jumps back.
 
     Args:
         bag: folder or bare file.
-        to: topic to publish on.
-        topic: topic in the bag; None: the only SkeletonArray topic.
+        to: topic to publish on; None: `skeletons` for SkeletonArray, the recorded name for a tracker's own messages.
+        topic: topic in the bag, of any type whose package is installed; None: the only one with people.
         rate: 2 is twice as fast.
         loop: start again at the end, until interrupted.
         keep_stamps: leave the recorded stamps.
         wait_for: subscribers that must be matched before the first message.
+        start_s: left out at the beginning.
+        clock_hz: publish the bag's time on /clock so often; stamps are then left as they are. 0: not at all.
+        tracker: whose messages to play, where the type does not tell.
+        tf: play the bag's transforms beside.
 
     Returns:
-        Number of messages published.
+        Number of messages about people that were published.
 
     Raises:
-        BagError: the bag cannot be read.
+        BagError: the bag cannot be read, or nothing in it can be played.
         ValueError: nobody subscribed in time.
     """
-    messages = [m.message for m in bags.read_messages(bag, bags.SKELETONS, topic)]
-    store = bags.typestore()
-    stamp_type = store.types["builtin_interfaces/msg/Time"]
-    rclpy.init(args=[])
-    node = rclpy.create_node("aux_motion_player")
     count = 0
-    try:
-        publisher = node.create_publisher(SkeletonArray, to, qos_profile_sensor_data)
-        end = time.monotonic() + DISCOVERY_TIMEOUT_S
-        while publisher.get_subscription_count() < wait_for:
-            if time.monotonic() > end:
-                raise ValueError(
-                    f"{publisher.get_subscription_count()} of {wait_for} subscribers on {to} "
-                    f"after {DISCOVERY_TIMEOUT_S:.0f} s; start the predictor first, in the same ROS_DOMAIN_ID"
-                )
-            time.sleep(0.02)
-        time.sleep(0.1)  # the subscribers' side of the match
-        first_ns = stamp_to_ns(messages[0].header.stamp)
-        again = True
-        while again:
-            start_ns = time.time_ns() + 20_000_000
-            for message in messages:
-                offset_ns = round((stamp_to_ns(message.header.stamp) - first_ns) / rate)
-                recorded = message.header.stamp
-                if not keep_stamps:
-                    message.header.stamp = stamp_type(**ns_to_stamp(start_ns + offset_ns))
-                raw = bytes(store.serialize_cdr(message, bags.SKELETONS))
-                message.header.stamp = recorded
-                wait_s = (start_ns + offset_ns - time.time_ns()) * 1e-9
-                if wait_s > 0.0:
-                    time.sleep(wait_s)
-                publisher.publish(raw)
-                count += 1
-            again = loop and rclpy.ok()
-        time.sleep(0.2)  # the last message leaves before the publisher does
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with BagReader(bag) as reader:
+        main, transforms, static = _topics(reader, topic, tracker, tf)
+        timeline = Timeline(reader, main, transforms + static, start_s)
+        to = to or ("skeletons" if main.msgtype == bags.SKELETONS else main.name)
+        rclpy.init(args=[])
+        node = rclpy.create_node("aux_motion_player")
+        try:
+            publisher = node.create_publisher(message_class(main.msgtype), to, qos_profile_sensor_data)
+            publishers = {main.key: publisher}
+            for t in transforms:
+                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, 100)
+            latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            for t in static:
+                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, latched)
+            for item in timeline.latched(static):
+                publishers[item.topic.key].publish(item.raw)
+            _wait_for(publisher, wait_for, to)
+            keep = keep_stamps or clock_hz > 0.0
+            with Clock(node, clock_hz) as clock:
+                passed_ns = 0  # of the bag's time, by earlier rounds
+                while True:
+                    begin_ns, first_ns, last_ns = time.time_ns() + _LEAD_NS, None, 0
+                    for item in timeline:
+                        if item.topic in static:
+                            continue
+                        if first_ns is None:
+                            first_ns = item.at_ns
+                            clock.begin(begin_ns, first_ns + passed_ns, rate)
+
+                            if keep:
+                                move = partial(_later, by_ns=passed_ns)
+                            else:
+                                move = partial(_present, begin_ns=begin_ns, first_ns=first_ns, rate=rate)
+                        raw = timeline.stamps[item.topic.key].moved(item.raw, move)
+                        _sleep_until(begin_ns + round((item.at_ns - first_ns) / rate))
+                        publishers[item.topic.key].publish(raw)
+                        count += item.topic == main
+                        last_ns = max(last_ns, item.at_ns)
+                    if first_ns is None:
+                        raise BagError(f"bag {bag} has no message on {main.name}: record it while the tracker runs")
+                    if not loop or not rclpy.ok():
+                        break
+                    passed_ns += last_ns - first_ns + round(_LEAD_NS * rate)
+            time.sleep(0.2)  # the last message leaves before the publisher does
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()
     return count
