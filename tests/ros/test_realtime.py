@@ -130,7 +130,7 @@ def test_what_is_written_in_place_is_the_message_that_a_new_one_would_be():
         written = writer.fill(batch)
         assert repr(written) == repr(prediction_message(batch))
         shapes.update((len(written.people), len(p.radius), len(p.scale)) for p in written.people)
-    assert len(shapes) == 4
+    assert len(shapes) >= 3
 
 
 # Settings of the kernel
