@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -25,6 +26,7 @@ from aux_motion_core.adapters import read_frames
 from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.clock import StampClock
 from aux_motion_core.evaluation import gate
+from aux_motion_core.evaluation.annotate import Annotator
 from aux_motion_core.evaluation.run import Evaluation, evaluate
 from aux_motion_core.frames import Frames, static_transforms
 from aux_motion_core.predictor import Predictor
@@ -246,11 +248,29 @@ def evaluate_bag(job: Job) -> Result:
             desc=job.bag.name,
             disable=not job.progress or None,
         )
-        with bar:
-            evaluation = evaluate(bar, predictor, compare=job.compare)
+        evaluation, not_written = None, []
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(bar)
+                annotator = None
+                if job.annotated:
+                    annotator = Annotator(stack.enter_context(bags.BagWriter(job.out / ANNOTATED)))
+                evaluation = evaluate(
+                    bar,
+                    predictor,
+                    compare=job.compare,
+                    listener=annotator and annotator.frame,
+                    outcome_listener=annotator and annotator.outcomes,
+                )
+                if annotator and annotator.failure:
+                    raise bags.BagError(annotator.failure)
+        except bags.BagError as error:
+            if evaluation is None:
+                raise
+            not_written.append(str(error))  # the figures are there all the same
         evaluation.stream.rejected.update(reading.rejected)
         result.evaluation = evaluation
-        result.problems = _problems(job, reading, evaluation)
+        result.problems = _problems(job, reading, evaluation) + not_written
         summary = {
             "schema_version": SCHEMA_VERSION,
             "aux_motion": _version(),
@@ -530,7 +550,7 @@ def overall(results: list[tuple[Job, Result]], failed: dict[str, str]) -> dict[s
         "model": one["model"],
         "problems": [p for _, r in results for p in r.summary["problems"]] + list(failed.values()),
         **merged.summary(),
-        "bags": {str(job.bag): {"out": str(job.out), **{k: r.summary[k] for k in keep}} for job, r in results},
+        "bags": {str(job.bag): {"folder": job.out.name, **{k: r.summary[k] for k in keep}} for job, r in results},
         "failed_bags": failed,
     }
     summary["people_mm"] = {}  # ids mean nothing from bag to bag

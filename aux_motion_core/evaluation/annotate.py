@@ -1,0 +1,192 @@
+"""A recording with what was predicted and what came of it, for RViz and Foxglove."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.bags import BagError, BagWriter, typestore
+from aux_motion_core.evaluation.errors import mean_of_seen
+from aux_motion_core.evaluation.outcomes import Outcomes
+from aux_motion_core.messages import ns_to_stamp
+from aux_motion_core.skeleton import BONES
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+
+_BONES = np.array(BONES)
+_NS = 1_000_000_000
+_LINE_LIST, _TEXT, _ADD, _DELETE_ALL = 5, 9, 0, 3
+_NOW, _SOON, _LATER, _SEEN = (
+    (0.12, 0.47, 0.71, 1.0),
+    (0.16, 0.62, 0.56, 0.9),
+    (0.91, 0.44, 0.32, 0.9),
+    (0.6, 0.6, 0.65, 0.8),
+)
+_SOON_S = 0.4
+_LINE_WIDTH_M = 0.02
+MARKERS, ARRAY = "visualization_msgs/msg/Marker", "visualization_msgs/msg/MarkerArray"
+DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
+NUMBER = "std_msgs/msg/Float32"
+
+
+class Annotator:
+    """Writes topics:
+
+    - `/skeletons` every frame, `/predictions` and `/markers` (present, 0.4 s and the last step) at most `rate_hz`;
+    - `/evaluation/seen_later`: markers of where people were seen at the last horizon of the prediction shown;
+    - `/evaluation/error_mm_at_0_4s` and so on: mean error of what was predicted at that time;
+    - `/diagnostics` once a second: state and reasons of each person.
+
+    Once the file cannot be written any more the rest is left out; `failure` says why.
+
+    Args:
+        writer: open.
+        rate_hz: of predictions and markers: a person cannot look at more, and files stay small.
+    """
+
+    def __init__(self, writer: BagWriter, rate_hz: float = 10.0) -> None:
+        self._writer, self._period_ns = writer, round(_NS / rate_hz)
+        self._next_ns = self._next_seen_ns = self._next_diagnostics_ns = 0
+        self._frame_id = ""
+        self._types = typestore().types
+        self.failure = ""
+
+    def frame(self, now_ns: int, frame: SkeletonFrame, batch: PredictionBatch) -> None:
+        """Take a frame and what was predicted with it."""
+        if self.failure:
+            return
+        self._frame_id = batch.frame_id
+        try:
+            self._writer.write("/skeletons", frame, now_ns)
+            if not 0 < self._next_ns - now_ns <= _NS:
+                self._next_ns = now_ns + self._period_ns
+                self._writer.write("/predictions", batch, now_ns)
+                self._writer.write_message("/markers", ARRAY, self._prediction_markers(batch), now_ns)
+            if not 0 < self._next_diagnostics_ns - now_ns <= _NS:
+                self._next_diagnostics_ns = now_ns + _NS
+                self._writer.write_message("/diagnostics", DIAGNOSTICS, self._diagnostics(batch), now_ns)
+        except BagError as error:
+            self.failure = str(error)
+
+    def outcomes(self, outcomes: Outcomes, names: dict[int, str]) -> None:
+        """Take outcomes; they are written at the time of their predictions."""
+        if self.failure or not len(outcomes.predicted):
+            return
+        p = outcomes.predicted
+        error_mm = 1e3 * mean_of_seen(outcomes.error_m[:, 0])  # (N, H)
+        try:
+            for stamp_ns in np.unique(p.stamp_ns):
+                rows = np.flatnonzero((p.stamp_ns == stamp_ns) & p.judged)
+                if not len(rows):
+                    continue
+                mean = mean_of_seen(error_mm[rows].T)
+                for horizon_s, value in zip(outcomes.horizons_s, mean, strict=True):
+                    if np.isfinite(value):
+                        topic = f"/evaluation/error_mm_at_{horizon_s:.1f}s".replace(".", "_")
+                        number = self._types[NUMBER](data=float(value))
+                        self._writer.write_message(topic, NUMBER, number, int(stamp_ns))
+                if not 0 < self._next_seen_ns - stamp_ns <= _NS:
+                    self._next_seen_ns = int(stamp_ns) + self._period_ns
+                    markers = [self._clear(int(stamp_ns))]
+                    for row in rows:
+                        pose = np.where(outcomes.seen[row, -1, :, None], outcomes.truth[row, -1], np.nan)
+                        number = int(p.person[row])
+                        markers.append(self._lines(int(stamp_ns), number, "seen_later", [pose], [_SEEN]))
+                    array = self._types[ARRAY](markers=markers)
+                    self._writer.write_message("/evaluation/seen_later", ARRAY, array, int(stamp_ns))
+        except BagError as error:
+            self.failure = str(error)
+
+    def _prediction_markers(self, batch: PredictionBatch) -> Any:
+        markers = [self._clear(batch.stamp_ns)]
+        for number, person in enumerate(batch.people):
+            soon = min(round(_SOON_S / batch.dt_s) - 1, len(person.mean) - 1)
+            poses = [person.recovered, person.mean[soon], person.mean[-1]]
+            markers.append(self._lines(batch.stamp_ns, number, "skeletons", poses, [_NOW, _SOON, _LATER]))
+            markers.append(self._label(batch.stamp_ns, number, person))
+        return self._types[ARRAY](markers=markers)
+
+    def _diagnostics(self, batch: PredictionBatch) -> Any:
+        t = self._types
+        status = []
+        for person in batch.people:
+            level = 0 if person.state == TrackState.TRACKING else 1
+            reasons = ", ".join(r.name.lower() for r in Reason if r and r in person.reasons) or "none"
+            values = [t["diagnostic_msgs/msg/KeyValue"](key="reasons", value=reasons)]
+            status.append(
+                t["diagnostic_msgs/msg/DiagnosticStatus"](
+                    level=level,
+                    name=f"evaluation: {person.person_id}",
+                    message=person.state.name,
+                    hardware_id="",
+                    values=values,
+                )
+            )
+        return t[DIAGNOSTICS](header=self._header(batch.stamp_ns), status=status)
+
+    def _header(self, stamp_ns: int) -> Any:
+        t = self._types
+        stamp = t["builtin_interfaces/msg/Time"](**ns_to_stamp(stamp_ns))
+        return t["std_msgs/msg/Header"](stamp=stamp, frame_id=self._frame_id)
+
+    def _marker(self, stamp_ns: int, number: int, namespace: str, kind: int, **changes: Any) -> Any:
+        t = self._types
+        point, colour = t["geometry_msgs/msg/Point"], t["std_msgs/msg/ColorRGBA"]
+        turn = t["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
+        stamp = t["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
+        nothing = np.zeros(0, np.uint8)
+        fields = {
+            "header": self._header(stamp_ns),
+            "ns": namespace,
+            "id": number,
+            "type": kind,
+            "action": _ADD,
+            "pose": t["geometry_msgs/msg/Pose"](position=point(x=0.0, y=0.0, z=0.0), orientation=turn),
+            "scale": t["geometry_msgs/msg/Vector3"](x=_LINE_WIDTH_M, y=0.0, z=0.0),
+            "color": colour(r=1.0, g=1.0, b=1.0, a=1.0),
+            "lifetime": t["builtin_interfaces/msg/Duration"](sec=1, nanosec=0),
+            "frame_locked": False,
+            "points": [],
+            "colors": [],
+            "texture_resource": "",
+            "texture": t["sensor_msgs/msg/CompressedImage"](
+                header=t["std_msgs/msg/Header"](stamp=stamp, frame_id=""), format="", data=nothing
+            ),
+            "uv_coordinates": [],
+            "text": "",
+            "mesh_resource": "",
+            "mesh_file": t["visualization_msgs/msg/MeshFile"](filename="", data=nothing),
+            "mesh_use_embedded_materials": False,
+        }
+        return t[MARKERS](**{**fields, **changes})
+
+    def _clear(self, stamp_ns: int) -> Any:
+        return self._marker(stamp_ns, 0, "", _LINE_LIST, action=_DELETE_ALL)
+
+    def _lines(
+        self, stamp_ns: int, number: int, namespace: str, poses: list[np.ndarray], colours: list[tuple[float, ...]]
+    ) -> Any:
+        point, rgba = self._types["geometry_msgs/msg/Point"], self._types["std_msgs/msg/ColorRGBA"]
+        points: list[Any] = []
+        shades: list[Any] = []
+        for pose, (r, g, b, a) in zip(poses, colours, strict=True):
+            ends = np.asarray(pose, float)[_BONES]
+            ends = ends[np.isfinite(ends).all((1, 2))].reshape(-1, 3)
+            points += [point(x=x, y=y, z=z) for x, y, z in ends.tolist()]
+            shades += [rgba(r=r, g=g, b=b, a=a)] * len(ends)
+        return self._marker(stamp_ns, number, namespace, _LINE_LIST, points=points, colors=shades)
+
+    def _label(self, stamp_ns: int, number: int, person: MotionPrediction) -> Any:
+        t = self._types
+        x, y, z = person.recovered[np.argmax(person.recovered[:, 2])].tolist()
+        turn = t["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
+        place = t["geometry_msgs/msg/Point"](x=float(x), y=float(y), z=float(z) + 0.25)
+        return self._marker(
+            stamp_ns,
+            number,
+            "labels",
+            _TEXT,
+            pose=t["geometry_msgs/msg/Pose"](position=place, orientation=turn),
+            scale=t["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.12),
+            text=f"{person.person_id} {person.state.name.lower()}",
+        )
