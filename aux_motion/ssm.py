@@ -380,7 +380,7 @@ def ssm(
     log_level: Annotated[str, typer.Option(help="debug, info, warn, error or fatal.")] = "info",
     demo: Annotated[bool, typer.Option(help="No node: a robot arm against recorded people, in closed loop.")] = False,
     data: Annotated[
-        Path | None, typer.Option(help="With --demo: recordings held out of training (../shared/data) beside samples/.")
+        Path | None, typer.Option(help="With --demo: folder of recordings held out of training, beside the sample.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="With --demo: model folder; the shipped one by default.")] = None,
     out: Annotated[Path, typer.Option(help="With --demo: folder of the table and the picture.")] = Path("build/ssm"),
@@ -391,7 +391,7 @@ def ssm(
     if demo:
         from aux_motion import ssm_demo
 
-        summary = ssm_demo.run(out, data=data, model=model, robot=robot)
+        summary = ssm_demo.run(out, data=data, model=model)
         typer.echo(ssm_demo.text(summary))
         typer.echo(f"written: {out / 'summary.json'}, {out / 'table.txt'}, {out / 'ssm.png'}")
         return
