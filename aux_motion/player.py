@@ -17,7 +17,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from aux_motion.record import message_class
 from aux_motion_core import bags
@@ -30,6 +30,7 @@ from aux_motion_core.restamp import Restamper
 DISCOVERY_TIMEOUT_S = 20.0
 _LEAD_NS = 20_000_000
 _SLICE_S = 0.1  # how long a signal waits
+_DEPTH = 100
 _NS = 1_000_000_000
 
 
@@ -211,11 +212,12 @@ def play(
         rclpy.init(args=[])
         node = rclpy.create_node("aux_motion_player")
         try:
-            publisher = node.create_publisher(message_class(main.msgtype), to, qos_profile_sensor_data)
+            # reliable, as ros2 bag play is: that is heard by every subscriber
+            publisher = node.create_publisher(message_class(main.msgtype), to, _DEPTH)
             publishers = {main.key: publisher}
             for t in transforms:
-                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, 100)
-            latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, _DEPTH)
+            latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             for t in static:
                 publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, latched)
             for item in timeline.latched(static):

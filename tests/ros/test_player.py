@@ -1,9 +1,11 @@
 """Playing a bag over DDS: every message, at the pace of its stamps, stamped with the present."""
 
+import sys
 import time
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from aux_motion import live
 from aux_motion_core import bags, synthetic
@@ -11,6 +13,9 @@ from aux_motion_core.messages import frame_from_message
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
+
+from aux_motion_msgs.msg import SkeletonArray  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 
 
 @pytest.fixture
@@ -44,9 +49,94 @@ def test_all_messages_are_heard_with_the_present_time_and_the_recorded_pace(bag,
     np.testing.assert_allclose(frames[7].positions, recorded[7].positions, atol=1e-6)
 
 
-def test_stamps_can_be_kept(bag, tmp_path):
-    frames = played(bag, tmp_path / "player.log", "--rate", "10", "--keep-stamps")
-    assert [f.stamp_ns for f in frames] == [f.stamp_ns for f in synthetic.frames(1, 1.0)]
+@pytest.fixture
+def markers(tmp_path):
+    """A bag of a tracker that sends markers, whose stamps are inside the elements, beside another topic."""
+    from builtin_interfaces.msg import Time
+    from rclpy.serialization import serialize_message
+    from std_msgs.msg import String
+    from visualization_msgs.msg import Marker, MarkerArray
+
+    store = bags.typestore()
+    path = tmp_path / "markers.mcap"
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        bodies = writer.add_connection("/bodies", "visualization_msgs/msg/MarkerArray", typestore=store)
+        words = writer.add_connection("/words", "std_msgs/msg/String", typestore=store)
+        for k in range(10):
+            ns = 5_000_000_000 + k * 100_000_000
+            found = [Marker(id=100), Marker(id=101)]
+            for marker in found:
+                marker.header.stamp = Time(sec=ns // 10**9, nanosec=ns % 10**9)
+            writer.write(bodies, ns + 50_000_000, serialize_message(MarkerArray(markers=found)))
+            writer.write(words, ns + 50_000_000, serialize_message(String(data=str(k))))
+    next((tmp_path / "bag").glob("*.mcap")).replace(path)
+    return path
+
+
+def test_a_trackers_own_messages_are_played_with_the_present_time(markers, tmp_path):
+    from node_harness import NodeProcess, Probe, private_domain
+    from visualization_msgs.msg import MarkerArray
+
+    heard = []
+    probe = Probe(domain := private_domain())
+    try:
+        probe.node.create_subscription(MarkerArray, "/bodies", lambda m: heard.append((time.time_ns(), m)), 100)
+        play = [sys.executable, "-m", "aux_motion.cli", "play", str(markers), "--topic", "bodies", "--rate", "2"]
+        player = NodeProcess(domain, tmp_path / "player.log", play)
+        probe.until(lambda: not player.alive(), "end of the bag")
+    finally:
+        probe.close()
+    assert player.wait() == 0 and "played 10 messages" in player.output()
+    stamps = [m.markers[0].header.stamp for _, m in heard]
+    stamps = np.array([s.sec * 10**9 + s.nanosec for s in stamps])
+    assert all(m.markers[1].header.stamp == m.markers[0].header.stamp for _, m in heard)
+    np.testing.assert_allclose(np.diff(stamps), 50_000_000, atol=2)
+    arrivals = np.array([t for t, _ in heard])
+    late_ms = (arrivals - stamps) * 1e-6
+    assert late_ms.min() > 20.0 and np.median(late_ms) < 150.0  # 50 ms in the bag, at twice the speed
+
+
+def test_a_part_is_played_in_a_loop_by_the_clock_of_the_bag(bag, tmp_path):
+    from node_harness import NodeProcess, Probe, private_domain, stamp_ns
+    from rosgraph_msgs.msg import Clock
+
+    clocks, stamps = [], []
+    probe = Probe(domain := private_domain())
+    try:
+        probe.node.create_subscription(Clock, "/clock", lambda m: clocks.append(stamp_ns(m.clock)), 100)
+        hear = lambda m: stamps.append(stamp_ns(m.header.stamp))  # noqa: E731
+        probe.node.create_subscription(SkeletonArray, "people", hear, qos_profile_sensor_data)
+        options = ["--to", "people", "--start", "0.5", "--clock", "100", "--loop", "--rate", "2"]
+        play = [sys.executable, "-m", "aux_motion.cli", "play", str(bag), *options]
+        player = NodeProcess(domain, tmp_path / "player.log", play)
+        probe.until(lambda: len(stamps) >= 40, "the third round", 60.0)
+        assert player.stop() == 0
+    finally:
+        probe.close()
+    recorded = [f.stamp_ns for f in synthetic.frames(1, 1.0)][15:]
+    assert stamps[:15] == recorded  # as they were recorded, from half a second on
+    assert (np.diff(stamps) > 0).all() and stamps[15] - stamps[14] < 100_000_000  # rounds follow each other
+    assert (np.diff(clocks) >= 0).all() and len(clocks) > 20
+    assert clocks[0] >= recorded[0] - 100_000_000 and abs(clocks[-1] - stamps[-1]) < 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--start", "9"], "nothing is left after --start 9"),
+        (["--topic", "words"], "no topic 'words'"),
+        (["--tracker", "zed"], "zed_msgs"),
+        (["--tracker", "sonar"], "unknown tracker 'sonar'"),
+    ],
+)
+def test_what_cannot_be_played_is_named(bag, arguments, says, capsys):
+    from aux_motion import cli
+
+    with pytest.raises(SystemExit) as end:
+        cli.guard(lambda: cli.app(args=["play", str(bag), *arguments], prog_name="aux-motion"), "aux-motion")
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert says in said and len(said.splitlines()) == 1
 
 
 def test_nobody_listening_is_an_error(bag, monkeypatch):
