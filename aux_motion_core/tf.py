@@ -86,10 +86,17 @@ def _between(a: Pose, b: Pose, share: float) -> Pose:
 def unit_pose(values: Iterable[float]) -> Pose | None:
     """Seven numbers with the quaternion at length 1; None when they are no pose."""
     pose = tuple(float(v) for v in values)
-    length = math.sqrt(sum(c * c for c in pose[3:]))
-    if len(pose) != 7 or not all(map(math.isfinite, pose)) or length < 1e-3:
+    return _unit(*pose) if len(pose) == 7 else None
+
+
+def _unit(x: float, y: float, z: float, a: float, b: float, c: float, d: float) -> Pose | None:
+    squared = a * a + b * b + c * c + d * d
+    if not (1e-6 < squared < math.inf and math.isfinite(x + y + z)):
         return None
-    return (*pose[:3], *(c / length for c in pose[3:]))  # type: ignore[return-value]
+    if abs(squared - 1.0) < 1e-12:
+        return (x, y, z, a, b, c, d)
+    length = math.sqrt(squared)
+    return (x, y, z, a / length, b / length, c / length, d / length)
 
 
 def matrix(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +170,7 @@ class TfBuffer:
         for item in message.transforms:
             header, t, q = item.header, item.transform.translation, item.transform.rotation
             child, parent = item.child_frame_id.lstrip("/"), header.frame_id.lstrip("/")
-            pose = unit_pose((t.x, t.y, t.z, q.x, q.y, q.z, q.w))
+            pose = _unit(t.x, t.y, t.z, q.x, q.y, q.z, q.w)
             if pose is None or not child or not parent or child == parent:
                 self.counters["tf_unusable"] += 1
                 continue
@@ -260,6 +267,10 @@ class TfBuffer:
         """Newest stamp of a frame in its parent; None for a static or unknown one."""
         edge = self._edges.get(frame)
         return None if edge is None or edge.static else edge.stamps[-1]
+
+    def edge(self, frame: str) -> _Edge | None:
+        """A frame's poses by stamp (`static`, `stamps`, `poses`), for who reads many at one time."""
+        return self._edges.get(frame)
 
     def latest_ns(self, target: str, source: str) -> int | None:
         """Newest time at which `source` is known in `target`; None when all between them is static.

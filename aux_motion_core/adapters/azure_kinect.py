@@ -30,19 +30,22 @@ class AzureKinect(Adapter):
 
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """One frame per stamp and coordinate frame; none for an empty array, which has neither."""
-        groups: dict[tuple[int, int, str], list[tuple[int, float, float, float]]] = {}
+        groups: dict[tuple[int, int, str], list[float]] = {}  # id, x, y, z one after the other
         for marker in message.markers:
             if marker.action != _ADD:
                 continue
             header, at = marker.header, marker.pose.position
             stamp = header.stamp
-            groups.setdefault((stamp.sec, stamp.nanosec, header.frame_id), []).append((marker.id, at.x, at.y, at.z))
+            key = (stamp.sec, stamp.nanosec, header.frame_id)
+            if key not in groups:
+                groups[key] = []
+            groups[key] += (marker.id, at.x, at.y, at.z)
         if not groups:
             self.counters["azure_kinect_nobody"] += 1
             return []
         frames = []
-        for (sec, nanosec, frame_id), rows in groups.items():
-            values = np.array(rows, np.float64)
+        for (sec, nanosec, frame_id), members in groups.items():
+            values = np.fromiter(members, np.float64, len(members)).reshape(-1, 4)
             number = values[:, 0].astype(np.int64)
             body, joint = np.divmod(number, 100)
             wrong = (joint >= _JOINTS) | (number < 0)
@@ -56,7 +59,7 @@ class AzureKinect(Adapter):
                 values, body, joint = values[~wrong], body[~wrong], joint[~wrong]
             bodies, row = np.unique(body, return_inverse=True)
             positions = np.full((len(bodies), _JOINTS, 3), np.nan)
-            positions[row, joint] = values[:, 1:]
+            positions[row.reshape(-1), joint] = values[:, 1:]
             positions[~positions.any(-1)] = np.nan
             stamp_ns = int(sec) * _NS + int(nanosec)
             frames.append(self._frame(stamp_ns, str(frame_id), map(str, bodies.tolist()), positions, joints="k4a32"))

@@ -28,9 +28,7 @@ LINKS: dict[str, str] = {
     },
 }
 _JOINTS = tuple(LINKS.values())
-_NS = 1_000_000_000
-#: Without a word of its id list a body is no longer there, nanoseconds.
-_LIST_AGE_NS = 5 * _NS
+_NOWHERE = (float("nan"),) * 3
 #: Longer than this a link that lags behind the others is not waited for, nanoseconds.
 _LAG_NS = 200_000_000
 
@@ -57,94 +55,90 @@ class Ros4Hri(Adapter):
         """Forget who is there."""
         self._ids: tuple[str, ...] = ()
         self._told_ns: dict[str, int] = {}
-        self._links: dict[str, tuple[int, dict[str, str]]] = {}
+        self._trees: dict[str, tuple[int, list[tuple[str, int, int]]]] = {}
 
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """Take in the list of ids, and what `poll` then gives; nobody is a frame without people."""
         self._ids = tuple(str(i) for i in message.ids)
         for gone in [i for i in self._told_ns if i not in self._ids]:
             del self._told_ns[gone]
-            self._links.pop(gone, None)
+            self._trees.pop(gone, None)
         if not self._ids:
             return [self._nobody(stamp_to_ns(message.header.stamp), str(message.header.frame_id))]
         return self.poll()
 
     def poll(self) -> list[SkeletonFrame]:
         """Bodies of whom TF tells a new pose, one frame per sensor frame and stamp."""
-        groups: dict[tuple[int, str], list[tuple[str, np.ndarray]]] = {}
+        groups: dict[tuple[int, str], list[tuple[str, list[Pose | None]]]] = {}
         for person_id in self._ids:
-            root = f"body_{person_id}"
-            sensor = self.tf.parent(root)
-            newest = self.tf.newest_of(root)
-            if sensor is None or newest is None:
-                self.counters["ros4hri_body_without_tf"] += sensor is None
+            root = self.tf.edge(f"body_{person_id}")
+            if root is None or root.static:
+                self.counters["ros4hri_body_without_tf"] += 1
                 continue
-            if newest <= self._told_ns.get(person_id, 0):
+            newest, told = root.stamps[-1], self._told_ns.get(person_id, 0)
+            if newest <= told:
                 continue
-            links = self._links_of(person_id)
-            # the links come from another process than the body: all of them, or those that are not long behind
-            times = [t for t in (self._newest(frame, root) for frame in links.values()) if t is not None]
-            fresh = [t for t in times if t > newest - _LAG_NS]
-            stamp_ns = min(newest, min(fresh, default=newest))
-            if stamp_ns <= self._told_ns.get(person_id, 0):
+            tree = self._tree(person_id)
+            # the links come from another process than the body: as new as all of them, but who is long behind
+            stamp_ns = newest
+            for frame, _, _ in tree[1:]:
+                edge = self.tf.edge(frame)
+                if not edge.static and newest - _LAG_NS < edge.stamps[-1] < stamp_ns:
+                    stamp_ns = edge.stamps[-1]
+            if stamp_ns <= told:
                 continue
-            positions = self._positions(sensor, links, stamp_ns)
-            if np.isfinite(positions).all(-1).sum() <= 1 < len(links):
+            places = self._places(tree, stamp_ns)
+            if sum(p is not None for p in places) <= 1 < len(tree):
                 continue  # links that are not there yet
             self._told_ns[person_id] = stamp_ns
-            groups.setdefault((stamp_ns, sensor), []).append((person_id, positions))
-        frames = [
-            self._frame(stamp_ns, sensor, [i for i, _ in people], np.stack([p for _, p in people]), joints=_JOINTS)
-            for (stamp_ns, sensor), people in groups.items()
-        ]
+            groups.setdefault((stamp_ns, root.parent), []).append((person_id, places))
+        frames = []
+        for (stamp_ns, sensor), people in groups.items():
+            positions = np.array([[_NOWHERE if p is None else p[:3] for p in places] for _, places in people])
+            frames.append(self._frame(stamp_ns, sensor, [i for i, _ in people], positions, joints=_JOINTS))
         return sorted(frames, key=lambda f: f.stamp_ns)
 
-    def _links_of(self, person_id: str) -> dict[str, str]:
-        """Joint -> frame of the links that TF knows."""
+    def _tree(self, person_id: str) -> list[tuple[str, int, int]]:
+        """(frame, place of its parent in this list, row of its joint or -1) from the body down to all known links."""
         count = len(self.tf)
-        known = self._links.get(person_id)
-        if known is None or known[0] != count:
-            found = {joint: f"{link}_{person_id}" for link, joint in LINKS.items()}
-            known = count, {joint: frame for joint, frame in found.items() if self.tf.parent(frame) is not None}
-            self._links[person_id] = known
-        return known[1]
+        known = self._trees.get(person_id)
+        if known is not None and known[0] == count:
+            return known[1]
+        root = f"body_{person_id}"
+        tree, at = [(root, -1, _JOINTS.index(LINKS["body"]))], {root: 0}
+        row = {f"{link}_{person_id}": _JOINTS.index(joint) for link, joint in LINKS.items()}
+        for link in row:
+            chain = []
+            frame: str | None = link
+            while frame is not None and frame not in at and frame not in chain:
+                chain.append(frame)
+                frame = self.tf.parent(frame)
+            if frame not in at:
+                continue  # not below this body
+            for frame in reversed(chain):
+                at[frame] = len(tree)
+                tree.append((frame, at[self.tf.parent(frame)], row.get(frame, -1)))
+        self._trees[person_id] = count, tree
+        return tree
 
-    def _newest(self, frame: str, root: str) -> int | None:
-        """Newest time of a link below the body, None where it is fixed to it."""
-        newest = None
-        while frame != root:
-            told = self.tf.newest_of(frame)
-            if told is not None:
-                newest = told if newest is None else min(newest, told)
-            parent = self.tf.parent(frame)
-            if parent is None:
-                return None
-            frame = parent
-        return newest
-
-    def _positions(self, sensor: str, links: dict[str, str], stamp_ns: int) -> np.ndarray:
-        """(14, 3) metres in the sensor's frame, NaN where a link is not known at that time."""
-        poses: dict[str, Pose | None] = {}
-
-        def pose(frame: str) -> Pose | None:
-            if frame not in poses:
-                poses[frame] = None  # also for loops
-                parent = self.tf.parent(frame)
+    def _places(self, tree: list[tuple[str, int, int]], stamp_ns: int) -> list[Pose | None]:
+        """Poses of the 13 joints in the sensor's frame, None where a link is not known at that time."""
+        poses: list[Pose | None] = []
+        out: list[Pose | None] = [None] * len(_JOINTS)
+        for frame, above, row in tree:
+            edge = self.tf.edge(frame)
+            if edge.static or edge.stamps[-1] == stamp_ns:
+                pose = edge.poses[-1]
+            else:
                 try:
-                    own = self.tf.pose_in_parent(frame, stamp_ns) if parent is not None else None
+                    pose = self.tf.pose_in_parent(frame, stamp_ns)
                 except TfError:
-                    own = None
-                if own is not None and parent != sensor:
-                    above = pose(parent)
-                    own = None if above is None else multiply(above, own)
-                poses[frame] = own
-            return poses[frame]
-
-        out = np.full((len(_JOINTS), 3), np.nan)
-        for row, joint in enumerate(_JOINTS):
-            found = pose(links[joint]) if joint in links else None
-            if found is not None:
-                out[row] = found[:3]
+                    pose = None
+            if above >= 0 and pose is not None:
+                pose = None if poses[above] is None else multiply(poses[above], pose)
+            poses.append(pose)
+            if row >= 0:
+                out[row] = pose
         return out
 
     def trouble(self) -> str:

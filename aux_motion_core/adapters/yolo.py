@@ -115,9 +115,13 @@ class Yolo(Adapter):
         """
         hole = ~positions.any(-1)
         flat = positions.reshape(-1, 3)
-        delta = np.abs(flat[:, None] - flat).max(-1)
+        order = np.argsort(flat[:, 0])  # two in one place are neighbours then
+        double = np.zeros(len(flat), bool)
         with np.errstate(invalid="ignore"):
-            double = ((delta < _SAME_M).sum(-1) > 1).reshape(hole.shape)
+            same = (np.abs(np.diff(flat[order], axis=0)) < _SAME_M).all(-1)
+        if same.any():
+            double[order[1:][same]] = double[order[:-1][same]] = True
+        double = double.reshape(hole.shape)
         if double.any():
             self._origins[frame_id] = positions[double][0]
         known = [self._origins[frame_id]] if frame_id in self._origins else []
