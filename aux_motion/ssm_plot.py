@@ -66,7 +66,7 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
     gain = gain_text(part["prediction_against_fixed_speed"])
     _bars(left, part)
     left.set_title(
-        f"All runs, {part['monitors']['unmonitored']['seconds']:.0f} s, robot beside people who do not give way:\n{gain}",
+        f"All runs, {part['monitors']['unmonitored']['seconds']:.0f} s beside people who do not give way:\n{gain}",
         fontsize=10,
         color=_INK,
         loc="left",

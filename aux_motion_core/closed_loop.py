@@ -357,8 +357,10 @@ def fastest_joint(frames: list[SkeletonFrame], over_s: float = 0.1) -> np.ndarra
     return out
 
 
-def placements(clip: Motion, count: int, seed: int, near_m: float = 0.7, far_m: float = 1.8) -> list[Any]:
-    """Places of a clip beside the robot: the pelvis of a person is, at some time, so far from the base.
+def placements(clip: Motion, count: int, seed: int, near_m: float = 1.0, far_m: float = 2.0) -> list[Any]:
+    """Places of a clip beside the robot: the middle of a person is, at some time, so far from the base.
+
+    The arm reaches 0.85 m: nearer than 1 m a person would stand in its way all the time.
 
     Returns:
         (rotation, translation) pairs; in front of the robot, turned any way.
