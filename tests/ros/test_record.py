@@ -8,10 +8,17 @@ import time
 
 import numpy as np
 import pytest
-from node_harness import NodeProcess, Probe, private_domain
-from rosbags.highlevel import AnyReader
 
-from aux_motion_core import bags
+pytest.importorskip("rclpy", reason="no ROS here")
+pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
+
+from aux_motion_msgs.msg import PredictionArray, SkeletonArray  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402
+from node_harness import NodeProcess, Probe, private_domain  # noqa: E402
+from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
+from rosbags.highlevel import AnyReader  # noqa: E402
+
+from aux_motion_core import bags  # noqa: E402
 
 RECORD = [sys.executable, "-m", "aux_motion.cli", "record"]
 
@@ -34,9 +41,6 @@ def recorder(probe, tmp_path, name, *arguments, **options):
 
 def publish(probe, count, rate_hz=100.0):
     """Skeletons (best effort and reliable subscribers hear them) and predictions, numbered by their stamps."""
-    from aux_motion_msgs.msg import PredictionArray
-    from builtin_interfaces.msg import Time
-
     for number in itertools.islice(probe.numbers, count):
         probe.send(number + 1, ids=("1", "2"))
         message = PredictionArray()
@@ -51,9 +55,6 @@ def stamps(path, msgtype, topic, lines):
 
 
 def test_all_is_recorded_and_a_kill_or_a_full_disk_costs_only_the_end(probe, tmp_path):
-    from aux_motion_msgs.msg import PredictionArray
-    from rclpy.qos import QoSProfile, qos_profile_sensor_data
-
     probe.numbers = itertools.count()
     probe.out = probe.node.create_publisher(PredictionArray, "predictions", QoSProfile(depth=10))
     begin_ns = time.time_ns()
@@ -72,8 +73,6 @@ def test_all_is_recorded_and_a_kill_or_a_full_disk_costs_only_the_end(probe, tmp
     probe.spin_for(0.3)
     publish(probe, 80)
     # somebody publishes skeletons best effort from now on: the recorder goes down to that
-    from aux_motion_msgs.msg import SkeletonArray
-
     best_effort = probe.node.create_publisher(SkeletonArray, "skeletons", qos_profile_sensor_data)
     probe.until(lambda: best_effort.get_subscription_count() >= 2, "recorders that hear best effort")
     probe.skeletons = best_effort
