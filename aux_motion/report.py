@@ -16,7 +16,7 @@ padding:28px 24px 60px}
 h1{font-size:25px;margin:0 0 2px}h2{font-size:18px;margin:38px 0 6px;border-top:1px solid #e4e6eb;padding-top:18px}
 p{margin:6px 0 10px;max-width:860px}.muted{color:#6b7280}.small{font-size:13px}
 table{border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums}
-th,td{padding:4px 12px;text-align:right;border-bottom:1px solid #e4e6eb}th:first-child,td:first-child{text-align:left}
+th,td{white-space:nowrap;padding:4px 12px;text-align:right;border-bottom:1px solid #e4e6eb}th:first-child,td:first-child{text-align:left}
 th{font-weight:600;color:#6b7280}tr.first td{font-weight:650}td.best{color:#1a7f5a}
 img{max-width:100%;height:auto;display:block;margin:8px 0}
 .problem{background:#fdecea;border-left:4px solid #c62828;padding:8px 14px;margin:8px 0}
@@ -103,13 +103,16 @@ def _error_table(summary: dict[str, Any]) -> str:
         for cells in errors.values():
             cell = cells[source]
             best = ' class="best"' if cell["mean"] == min(c["mean"] for c in cells.values()) else ""
-            parts = f"median {_number(cell['median'])}, p95 {_number(cell['p95'])}"
+            parts = f"{_number(cell['median'])} / {_number(cell['p95'])}"
             row.append(f'<td{best}>{_number(cell["mean"])}<br><span class="muted small">{parts}</span></td>')
         rows.append(row)
         classes.append("first" if source == summary["sources"][0] else "")
     rows.append(["samples", *(f"{n}" for n in summary["samples"].values())])
     classes.append("muted")
-    return _rows(["mm", *(f"{k} s" for k in errors)], rows, classes)
+    return _rows(["mm", *(f"{k} s" for k in errors)], rows, classes) + (
+        '<p class="muted small">Mean, and below it median / 95th percentile. A sample is a person at a time; its error is '
+        "the mean over the joints that were observed at that time. Green: the smallest of its column.</p>"
+    )
 
 
 def _groups(summary: dict[str, Any], name: str, title: str) -> str:
@@ -175,6 +178,7 @@ def _bounds(summary: dict[str, Any], pictures: _Pictures) -> str:
                 [
                     escape(label),
                     key,
+                    str(cell["joints_judged"]),
                     _number(None if kind["nominal"] is None else 100 * kind["nominal"], "{:g}"),
                     _number(None if cell["coverage"] is None else 100 * cell["coverage"], "{:.1f}") + span,
                     _number(None if cell["body_coverage"] is None else 100 * cell["body_coverage"], "{:.1f}"),
@@ -186,18 +190,19 @@ def _bounds(summary: dict[str, Any], pictures: _Pictures) -> str:
     head = [
         "bound",
         "s",
+        "joints",
         "asked, %",
-        "joints inside, %",
-        "whole people inside, %",
-        "median radius, mm",
+        "inside, %",
+        "people wholly, %",
+        "radius, mm",
         "volume / ISO",
-        "interval score, mm",
+        "score, mm",
     ]
     parts.append(_rows(head, rows))
     parts.append(
         '<p class="muted small">&ldquo;pose held&rdquo;: of people who are not tracked (warming up, stale, absent); '
-        "the bound grows with reach speed around the last pose. Volume / ISO: the ball over one that grows with "
-        "1.6&nbsp;m/s."
+        "the bound grows with reach speed around the last pose. Radius: the median. Volume / ISO: the ball over one "
+        "that grows with 1.6&nbsp;m/s. Score: interval score, radius plus what lies beyond it over 1 minus the level."
         "</p>"
     )
     return "".join(parts)
@@ -283,9 +288,9 @@ def _faults(summary: dict[str, Any], pictures: _Pictures) -> str:
     return "".join(
         [
             "<h2>With faults laid over the recording</h2>",
-            f"<p>Each fault alone and all together, from nothing to what was asked (<code>{escape(found['spec'])}</code>, "
-            f"seed {found['seed']}), judged by the recording as it is. Horizons begin when the prediction is made, so that "
-            "a delay shows as the error it causes.</p>",
+            "<p>Each fault alone and all together, from nothing to what was asked "
+            f"(<code>{escape(found['spec'])}</code>, seed {found['seed']}), judged by the recording as it is. Horizons "
+            "begin when the prediction is made, so that a delay shows as the error it causes.</p>",
             pictures("fault_curves", "error over the strength of each fault", summary, key),
             _rows(head, rows),
             f'<p class="muted small">mm, {key}&nbsp;s ahead, {_words(first)}.</p>',

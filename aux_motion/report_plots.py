@@ -120,6 +120,8 @@ def joint_map(summary: dict[str, Any], keys: list[str]) -> str:
             flat[INDEX[f"{side}_{name}"]] = (sign * y, z)
         for name, y, z in (("hip", 0.13, -0.06), ("knee", 0.19, -0.46), ("ankle", 0.22, -0.82), ("foot", 0.34, -0.95)):
             flat[INDEX[f"{side}_{name}"]] = (sign * y, z)
+    flat[INDEX["neck"]], flat[INDEX["head"]] = (0.0, 0.46), (0.0, 0.66)
+    flat[INDEX["pelvis"]] = (0.0, 0.03)
     first = summary["sources"][0]
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(1, len(keys), figsize=(4.1 * len(keys), 5.0), squeeze=False)
