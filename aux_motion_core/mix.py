@@ -1,14 +1,19 @@
 """Weighs the model and the baselines by how well each predicted lately, per person and horizon.
 
-Exponential weights with fixed share (Herbster and Warmuth, Tracking the Best Expert, Machine Learning 32, 1998). The
-distance to what was seen is convex in the prediction, so the mixture is never worse than the weighted mean of its
-members (Jensen), and the bounds for weighted losses hold for what is published: for losses in 0..1 over T judged
-predictions and every sequence of members that changes m times, the sum of losses exceeds the sequence's by at most
-`sqrt(T / 2 * ((m + 1) * ln(1 / p) + (T - 1) * H(m / (T - 1))))`, p the smallest prior weight and H the binary entropy
-(Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006, corollary 5.1), at the rate and share tuned to T and m.
-Outcomes are known one horizon late: with D predictions under way the bound grows by a factor of at most
-`sqrt(D + 1)` (Joulani, Gyorgy and Szepesvari, Online Learning under Delayed Feedback, ICML 2013). The constants below
-are chosen for few seconds, not for a T known ahead, so the bound tells the order and not the last millimetre.
+Exponential weights with fixed share (Herbster, Warmuth, Tracking the Best Expert, Machine Learning 32, 1998). Bounded
+is the weighted mean of the members' losses: for losses in 0..1 over T judged predictions and every sequence of members
+that changes m times, its sum exceeds the sequence's by at most
+`sqrt(T / 2 * ((m + 1) * ln(1 / p) + (T - 1) * H(m / (T - 1))))`, p the smallest prior weight and H the binary entropy,
+at the rate and share tuned to T and m (Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006, theorem 5.2 and
+corollary 5.1, there with uniform weights, 1 / p of them: a prior and a share of p or more cost no more). A distance is
+convex in the prediction, so the mixture's is at most the weighted mean of its members' (Jensen), as long as none of
+them is larger than a loss of 1; beyond, the bound is on the members' losses only.
+
+Outcomes are known one horizon late. With D predictions under way, D + 1 sets of weights that take turns would have a
+bound larger by sqrt(D + 1) (Joulani, Gyorgy and Szepesvari, Online Learning under Delayed Feedback, ICML 2013). Here
+one set takes every outcome when it is known, for which that proof does not hold; and the constants are chosen on
+recordings for few seconds (`python -m training.mix`), not for a T known ahead. So the bounds tell the order, and what
+is reached is measured.
 """
 
 from __future__ import annotations
@@ -22,14 +27,21 @@ from aux_motion_core import baselines
 if TYPE_CHECKING:
     from aux_motion_core.backends import Backend
 
-#: Weight of the model at the start and in the share; the baselines have the rest in equal parts.
-PRIOR_OF_MODEL = 0.5
+#: Weights of the baselines at the start and in the share; the model has the rest. Chosen on the validation clips, like
+#: the other constants: what they cost where the model is the best, against how soon they follow where it is not.
+PRIOR = {
+    "zero_velocity": 0.02,
+    "damped_pose": 0.02,
+    "damped_velocity": 0.005,
+    "constant_velocity": 0.002,
+    "kalman_constant_acceleration": 0.001,
+}
 #: Exponent of a loss of 1.
-RATE = 8.0
+RATE = 6.0
 #: Part of the weights that goes back to the prior with each judged prediction.
-SHARE = 0.02
-#: A mean joint error of this speed times the horizon is a loss of 1, the largest; m/s.
-LOSS_SPEED_MPS = 0.5
+SHARE = 0.01
+#: A mean joint error of so many metres, and each that is larger, is a loss of 1.
+LOSS_M = 1.0
 
 
 class Mix:
@@ -38,27 +50,16 @@ class Mix:
     Args:
         backend: the model, or a baseline.
         steps: (H,) of the prediction's grid, 0-based, at which weights are learned.
-        rate: see `RATE`.
-        share: see `SHARE`.
-        prior: see `PRIOR_OF_MODEL`.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        steps: np.ndarray,
-        rate: float = RATE,
-        share: float = SHARE,
-        prior: float = PRIOR_OF_MODEL,
-    ) -> None:
+    def __init__(self, backend: Backend, steps: np.ndarray) -> None:
         grid = {"dt_s": backend.dt_s, "history_steps": backend.history_steps, "future_steps": backend.future_steps}
         self._baselines = [baselines.make(n, **grid) for n in baselines.BASELINES if n != backend.name]
         #: Names of the members, the backend's own first.
         self.names: tuple[str, ...] = (backend.name, *(b.name for b in self._baselines))
-        others = len(self._baselines)
-        self._prior = np.array([prior] + others * [(1.0 - prior) / others])
-        self._rate, self._share = rate, share
-        self._scale_m = LOSS_SPEED_MPS * backend.dt_s * (np.asarray(steps) + 1)
+        others = np.array([PRIOR[b.name] for b in self._baselines])  # the backend has the rest
+        self._prior = np.concatenate([[1.0 - others.sum()], others])
+        self._rate, self._share = RATE, SHARE
         each = np.eye(len(steps))
         every = np.arange(backend.future_steps)
         self._spread = np.stack([np.interp(every, steps, row) for row in each], 1)  # (steps, H)
@@ -106,7 +107,7 @@ class Mix:
             horizons: (K,) indices of the horizons; a pair of row and horizon may come more than once.
             error_m: (K, members) mean joint error, metres.
         """
-        loss = np.minimum(error_m / self._scale_m[horizons][:, None], 1.0)
+        loss = np.fmin(error_m / LOSS_M, 1.0)  # what is no number is the largest
         exponent = np.zeros_like(self.weights)
         np.add.at(exponent, (rows, horizons), self._rate * loss)
         judged = np.zeros(self.weights.shape[:2], bool)

@@ -186,6 +186,10 @@ class SelfCheck:
             if owner is not None and row not in alive:
                 self._owner[row] = None
 
+    def rows_in_use(self) -> np.ndarray:
+        """(N,) rows of the people who are followed now."""
+        return np.array([row for row, owner in enumerate(self._owner) if owner is not None], np.intp)
+
     def rows_of(self, people: list[Any]) -> np.ndarray:
         """(N,) rows of these people; new ones get one."""
         for person in people:
@@ -310,17 +314,16 @@ class SelfCheck:
 
     def _jitter(self, rows: np.ndarray, stamp_ns: np.ndarray, future: np.ndarray) -> None:
         passed_s = (stamp_ns - self._rows["last_ns"][rows]) / _NS
-        step = self.steps + passed_s[:, None] / self._dt_s
-        known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step <= self._length - 1)
+        step = self.steps - passed_s[:, None] / self._dt_s  # on the new grid, where the old one has its horizons
+        known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step >= 0.0)
         if not known.any():
             return
-        low = np.clip(step.astype(np.intp), 0, self._length - 2)
-        f = (step - low).astype(np.float32)[..., None, None]
-        old = self._rows["last"]
-        row = rows[:, None]
-        expected = old[row, low]
-        expected += f * (old[row, low + 1] - expected)
-        away = future[:, self.steps] - expected
+        low = np.clip(step.astype(np.intp), 0, max(self._length - 2, 0))
+        f = np.clip(step - low, 0.0, 1.0).astype(np.float32)[..., None, None]
+        n = np.arange(len(rows))[:, None]
+        changed = future[n, low]
+        changed += f * (future[n, np.minimum(low + 1, self._length - 1)] - changed)
+        away = changed - self._rows["last"][rows][:, self.steps]
         jitter = np.sqrt(np.einsum("nhjc,nhjc->nhj", away, away)).mean(-1)
         who, horizon = np.nonzero(known)
         new = np.zeros((len(who), _SUMS))
