@@ -16,7 +16,8 @@ padding:28px 24px 60px}
 h1{font-size:25px;margin:0 0 2px}h2{font-size:18px;margin:38px 0 6px;border-top:1px solid #e4e6eb;padding-top:18px}
 p{margin:6px 0 10px;max-width:860px}.muted{color:#6b7280}.small{font-size:13px}
 table{border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums}
-th,td{white-space:nowrap;padding:4px 12px;text-align:right;border-bottom:1px solid #e4e6eb}th:first-child,td:first-child{text-align:left}
+th,td{white-space:nowrap;padding:4px 12px;text-align:right;border-bottom:1px solid #e4e6eb}
+th:first-child,td:first-child{text-align:left}
 th{font-weight:600;color:#6b7280}tr.first td{font-weight:650}td.best{color:#1a7f5a}
 img{max-width:100%;height:auto;display:block;margin:8px 0}
 .problem{background:#fdecea;border-left:4px solid #c62828;padding:8px 14px;margin:8px 0}
@@ -110,8 +111,8 @@ def _error_table(summary: dict[str, Any]) -> str:
     rows.append(["samples", *(f"{n}" for n in summary["samples"].values())])
     classes.append("muted")
     return _rows(["mm", *(f"{k} s" for k in errors)], rows, classes) + (
-        '<p class="muted small">Mean, and below it median / 95th percentile. A sample is a person at a time; its error is '
-        "the mean over the joints that were observed at that time. Green: the smallest of its column.</p>"
+        '<p class="muted small">Mean, and below it median / 95th percentile. A sample is a person at a time; its error '
+        "is the mean over the joints that were observed at that time. Green: the smallest of its column.</p>"
     )
 
 

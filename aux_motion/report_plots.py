@@ -317,7 +317,7 @@ def fault_curves(summary: dict[str, Any], key: str) -> str:
             axis.set_title(full, fontsize=9)
             axis.set_xlabel("% of that", fontsize=8)
             axis.grid(color=_GRID, lw=0.8)
-            axis.set_ylim(bottom=0)
+        axes[0, 0].set_ylim(bottom=0, top=axes[0, 0].get_ylim()[1])  # after all are drawn: they share it
         for row in axes:
             row[0].set_ylabel(f"error {key} s ahead, mm", fontsize=8.5)
         handles, labels = axes[0, 0].get_legend_handles_labels()
