@@ -79,6 +79,8 @@ class Diagnostics:
         self.backend: Backend | None = None
         self.clock = StampClock()
         self.fit: Report | None = None
+        #: What radii mean and how often they held (`Predictor.about_bounds`).
+        self.bounds: dict[str, str] = {}
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -205,6 +207,7 @@ class Diagnostics:
             for quantile, value in times.quantiles_ms().items():
                 values[f"{name}_ms_{quantile}"] = value
         values.update(() if self.fit is None else _fit_values(self.fit))
+        values.update(self.bounds)
         if self.failure:
             level, message = _ERROR, self.failure
         elif self.prediction_errors.recent:
@@ -213,6 +216,8 @@ class Diagnostics:
             level, message = _WARN, f"the CPU predicts: {backend['fallback']}"
         elif self.lifecycle == "active" and self.fit is not None and (remark := self.fit.remark()):
             level, message = _WARN, remark
+        elif self.lifecycle == "active" and "was not calibrated" in self.bounds.get("uncalibrated_because", ""):
+            level, message = _WARN, self.bounds["uncalibrated_because"]
         elif self.lifecycle == "active":
             level, message = _OK, "predicting"
         else:

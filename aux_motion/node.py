@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
@@ -27,6 +27,7 @@ from aux_motion import parameters as node_parameters
 from aux_motion import realtime
 from aux_motion.conversion import PredictionWriter, self_check_message
 from aux_motion.diagnostics import Diagnostics
+from aux_motion.executor import InputExecutor
 from aux_motion.markers import marker_parts
 from aux_motion.outputs import Outputs
 from aux_motion.parameters import NodeParameters, ParameterError
@@ -154,6 +155,8 @@ class PredictorNode(LifecycleNode):
         )
         if "fallback" in backend.about:
             self.get_logger().warning(f"the CPU predicts: {backend.about['fallback']}")
+        if predictor.uncalibrated_because:
+            self.get_logger().warning(predictor.uncalibrated_because)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -217,6 +220,10 @@ class PredictorNode(LifecycleNode):
     def failure(self) -> str:
         """Why the last configure failed; empty when it did not."""
         return self._diagnostics.failure
+
+    def inputs(self) -> list[Any]:
+        """The subscriptions that predictions are made from."""
+        return [] if self._sources is None else [s.subscription for s in self._sources.all]
 
     def start(self) -> bool:
         """Configure and activate, as `autostart` asks; False when that failed."""
@@ -486,6 +493,7 @@ class PredictorNode(LifecycleNode):
             self._diagnostics.source_trouble = self._sources.trouble()
             self._diagnostics.source_values = self._sources.values()
             fit = self._diagnostics.fit = self._predictor.fit(self.get_clock().now().nanoseconds)
+            self._diagnostics.bounds = self._predictor.about_bounds()
             if fit is not None and self._active and self._self_check.get_subscription_count():
                 self._background.submit("self_check", lambda: self._self_check.publish(self_check_message(fit)))
         if self._diagnostics_publisher.get_subscription_count():
@@ -532,9 +540,7 @@ def spin(
             node.get_logger().info(
                 "unconfigured: waits for a lifecycle manager (or set the parameter autostart)"
             )
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
+        InputExecutor(node, node.inputs).spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:  # a signal invalidates the context under whatever runs just then

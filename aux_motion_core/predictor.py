@@ -124,6 +124,8 @@ class Predictor:
         #: Calibrated radii at `coverage_level`, or None; and why there are none, in one line.
         self.bounds: Bounds | None = None
         self.uncalibrated_because = ""
+        #: Whether input unlike the table's is given the reach set; off to judge radii there.
+        self.watch_distribution = True
         self._unfamiliar: Unfamiliar | None = None
         self._calibrate()
         self._check_itself()
@@ -152,13 +154,40 @@ class Predictor:
             self.bounds = bounds
             self._unfamiliar = Unfamiliar(table.familiar, b.dt_s) if table.familiar else None
 
+    def about_bounds(self) -> dict[str, str]:
+        """What radii mean now and how often they held lately, for the diagnostics."""
+        c, check = self.config, self.self_check
+        if self.bounds is None:
+            basis = f"reach:{c.reach_speed_mps:.1f}mps"
+            return {"radius_basis": basis, "uncalibrated_because": self.uncalibrated_because}
+        table = self.bounds.table
+        values = {
+            "radius_basis": "conformal",
+            "coverage_level": f"{c.coverage_level:g}",
+            "calibrated_on": f"{table.domain.tracker}, {table.windows} windows, {table.clips} clips",
+            "adaptation": c.adaptation,
+        }
+        if check and check.adaptation:
+            real = check.adaptation.realised(check.rows_in_use())
+
+            def row(numbers: np.ndarray, digits: int = 3) -> str:
+                return " ".join(f"{x:.{digits}f}" for x in numbers)
+
+            values |= {
+                "realised_coverage": row(real.joints),
+                "realised_body_coverage": f"{real.body:.3f}",
+                "adaptation_factor": row(real.factor, 2),
+                "coverage_outcomes": row(real.outcomes, 0),
+            }
+        return values
+
     def realised(self, person_id: str | None = None) -> Realised | None:
         """How often published radii held lately, of a person or of all; None where radii are not checked."""
         check = self.self_check
         if check is None or check.adaptation is None:
             return None
         if person_id is None:
-            return check.adaptation.realised()
+            return check.adaptation.realised(check.rows_in_use())
         person = self._people.get(person_id)
         return None if person is None or person.row < 0 else check.adaptation.realised(np.array([person.row]))
 
@@ -494,7 +523,9 @@ class Predictor:
             usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
         if body is not None:
             usable &= np.isfinite(body).all((1, 2))
-        odd = self._unfamiliar(values, mask) > 1.0 if self._unfamiliar else np.zeros(len(people), bool)
+        odd = np.zeros(len(people), bool)
+        if self._unfamiliar and self.watch_distribution:
+            odd = self._unfamiliar(values, mask) > 1.0
         return _Radii(offline, radius, body_offline, body, usable, odd)
 
     @staticmethod

@@ -48,7 +48,7 @@ from aux_motion_core.skeleton import JOINTS
 from training.bag_clips import bag_clips, find_bags, joints_seen
 from training.corrupt import tracker_noise
 from training.data import load_split
-from training.scores import CALIBRATED_ON, CONDITIONS, MISSING, SIZES, Scores, collect
+from training.scores import BODIES, CALIBRATED_ON, CONDITIONS, MISSING, Scores, collect
 
 LEVELS = (0.9, 0.95, 0.99)
 #: The marginal level whose radii shape the simultaneous bound.
@@ -251,8 +251,24 @@ def fit(
     )
 
 
-def judge(s: Scores, conditions: list[str], clip_names: list[str], table: Calibration, dt_s: float) -> dict:
-    """How often the table's radii, capped as published, held on these scores; by level. Means over clips."""
+def judge(
+    s: Scores,
+    conditions: list[str],
+    clip_names: list[str],
+    table: Calibration,
+    dt_s: float,
+    tracker_error_m: float = 0.0,
+) -> dict:
+    """How often the table's radii, capped as published, held on these scores; by level. Means over clips.
+
+    Args:
+        s: of clips that are not in the table.
+        conditions: their names.
+        clip_names: of the clips.
+        table: whose radii.
+        dt_s: seconds from step to step.
+        tracker_error_m: added to the radii.
+    """
     steps_s = dt_s * np.arange(1, table.steps + 1)
     at = [(h, round(h / dt_s) - 1) for h in HORIZONS_S if round(h / dt_s) <= table.steps]
     what = s.known()
@@ -268,6 +284,8 @@ def judge(s: Scores, conditions: list[str], clip_names: list[str], table: Calibr
             out[key(level)] = {"calibrated": False, "why": bounds.reason}
             continue
         free, body = bounds.radii(what, s.scale_m)
+        free = free + tracker_error_m
+        body = None if body is None else np.maximum(body + tracker_error_m, free)
         radius = np.minimum(free, s.cap_m)
         hit = coverage.inside(s.error_m, radius)
 
@@ -316,11 +334,12 @@ def judge(s: Scores, conditions: list[str], clip_names: list[str], table: Calibr
 def histories_of(
     histories: list, s: Scores, conditions: list[str], dt_s: float, rate: float = FALSE_ALARM_RATE
 ) -> object:
-    """What input looks like that the calibration is good for (`ood.fit`): all conditions, and a tracker's noise."""
+    """What input looks like that the calibration is good for (`ood.fit`): all conditions, and a tracker's noise on them."""
     values, mask = (np.concatenate([h[i] for h in histories]) for i in (0, 1))
     complete = s.condition == conditions.index("complete")
     rng = np.random.default_rng(7)
-    pick = np.flatnonzero(complete)[::2]
+    bodies = [i for i, n in enumerate(conditions) if n in ("complete", *BODIES)]
+    pick = np.flatnonzero(np.isin(s.condition, bodies))[::3]
     noisy = tracker_noise(rng, values[pick]).astype(np.float32)
     values, mask = np.concatenate([values, noisy]), np.concatenate([mask, mask[pick]])
     window = np.concatenate([s.window, s.window[pick]])
@@ -453,7 +472,7 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
     clips, infer_of, kind = networks(model_dir, data, loaded.dt_s, backend)
     histories: list = []
     bar = tqdm(clips, desc="calibration", disable=not progress)
-    scores, conditions = collect(bar, infer_of, *shape, CALIBRATED_ON, sizes=SIZES, histories=histories)
+    scores, conditions = collect(bar, infer_of, *shape, CALIBRATED_ON, bodies=BODIES, histories=histories)
     familiar = histories_of(histories, scores, conditions, loaded.dt_s)
     domain = Domain(
         tracker=MOTION_CAPTURE,
@@ -461,7 +480,7 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
         actions=sorted({c.action for c in clips}),
         groups=len({c.group for c in clips}),
         conditions=conditions,
-        size=(min(SIZES), max(SIZES)),
+        size=(0.87, 1.13),
     )
     table = fit(scores, kind, domain, familiar, loaded.onnx_sha256)
     test = load_split(data, "new_subject")

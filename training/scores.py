@@ -17,8 +17,10 @@ from training.corrupt import COCO17, LIMBS, UPPER, newest_gone, random_joint_fra
 from training.windows import Windows, cut
 
 Infer = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]
-#: Sizes that people are scaled to, so that the table holds for more than one body.
-SIZES = (0.87, 1.13)
+#: Bodies other than the recordings': smaller, larger, and with joints where another tracker puts them, by as much as
+#: training has it (`training.sampler`).
+BODIES = ("size_0.87", "size_1.13", "definition")
+_DEFINITION_M = 0.025
 
 
 _SIDES = ("left", "right")
@@ -173,7 +175,7 @@ def collect(
     dt_s: float,
     conditions: tuple[str, ...],
     stride_s: float = 0.28,
-    sizes: tuple[float, ...] = (),
+    bodies: tuple[str, ...] = (),
     top_mps: np.ndarray | None = None,
     histories: list | None = None,
     max_gap_s: float = 0.12,
@@ -188,15 +190,15 @@ def collect(
         dt_s: seconds from step to step.
         conditions: names of `CONDITIONS`.
         stride_s: between windows.
-        sizes: the complete windows again, of a person scaled by these.
+        bodies: of `BODIES`: the complete windows again, of such a body.
         top_mps: (J,) for the cap.
         max_gap_s: longer gaps of the recording stay missing.
         histories: takes (values, mask) of every block, for other uses.
 
     Returns:
-        Scores, and the names of all conditions, the sizes among them.
+        Scores, and the names of all conditions, the bodies among them.
     """
-    names = [*conditions, *(f"size_{s:g}" for s in sizes)]
+    names = [*conditions, *bodies]
     steps_s = dt_s * np.arange(1, future + 1)
     parts: list[Scores] = []
     first_window = 0
@@ -211,10 +213,14 @@ def collect(
         first_window = int(slot[-1]) + 1
         for c, name in enumerate(names):
             rng = np.random.default_rng([k, c])
-            scaled = float(name.split("_")[1]) if name.startswith("size_") else 1.0
-            seen = CONDITIONS["complete" if scaled != 1.0 else name](rng, w.past_mask.shape)
+            seen = CONDITIONS["complete" if name in bodies else name](rng, w.past_mask.shape)
             past, mask = corrupt(w, seen, dt_s)
-            past, truth = scaled * past, scaled * w.future
+            truth = w.future
+            if name.startswith("size_"):
+                past, truth = (float(name.split("_")[1]) * x for x in (past, truth))
+            elif name == "definition":
+                shift = rng.normal(0.0, _DEFINITION_M, (len(past), 1, past.shape[2], 3))
+                past, truth = past + shift, truth + shift
             good = predictable(mask, dt_s)
             if not good.any():
                 continue

@@ -81,6 +81,7 @@ def test_a_level_that_was_not_calibrated_gives_the_reach_set_and_says_what_to_ch
     feed(p)
     assert is_reach(person(p, 0.81))
     assert "0.99 was not calibrated: choose one of 0.9, 0.95" in p.uncalibrated_because
+    assert p.about_bounds()["uncalibrated_because"] == p.uncalibrated_because
     thin = table().model_dump(mode="json")
     thin["joints"][0]["factor"]["0.95"] = None
     p = predictor(table().model_validate(thin))
@@ -286,6 +287,8 @@ def test_radii_that_do_not_hold_are_widened_while_it_runs():
         radii[mode] = a.radius[9].mean()
         real = p.realised()
         assert real.outcomes.min() > 100 and real.joints.max() < 1.0 and p.realised("a").outcomes.min() > 100
+        about = p.about_bounds()
+        assert about["adaptation"] == mode and len(about["realised_coverage"].split()) == 5
     assert radii["off"] == radii["shadow"] and radii["on"] > 4.0 * radii["off"]
     p.reset()
     feed(p, start=20.0)
