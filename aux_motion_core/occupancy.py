@@ -90,7 +90,7 @@ class OccupancyConfig(BaseModel):
         json_schema_extra=_AT_CONFIGURE,
     )
     max_acceleration_mps2: float = Field(
-        50.0,
+        100.0,  # what the feet, knees and hands of the recordings need
         ge=0.0,
         le=1000.0,
         description="Of a joint: a path bends between two steps by at most this times step^2 / 8. "
