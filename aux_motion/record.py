@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -77,7 +78,8 @@ class Recorder:
         self._clock = node.get_clock() if sim_time else None
         self._subscriptions: dict[tuple[str, str], tuple[Any, bool]] = {}
         self._unknown: set[str] = set()
-        self._timer = node.create_timer(POLL_S, self.poll)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a simulated one may stand still
+        self._timer = node.create_timer(POLL_S, self.poll, clock=steady)
 
     @property
     def topics(self) -> list[str]:
