@@ -324,11 +324,14 @@ class PredictorNode(LifecycleNode):
     def _between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
         start = time.perf_counter()
+        self._predictor.settle()
+        settled = time.perf_counter()
         collected = self._collector.between_frames()
         trace = self._trace
         if trace is not None:
+            trace.add("settle", start, settled)
             if collected:
-                trace.add("collect garbage", start, time.perf_counter())
+                trace.add("collect garbage", settled, time.perf_counter())
             if trace.full():
                 self._background.submit("trace", trace.flush)
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -101,6 +102,16 @@ class _Radii:
     odd: np.ndarray  # (N,) out of distribution
 
 
+def _stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
+    """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
+    height, seen = positions[..., 2], status != JointStatus.MISSING
+    head, feet = seen[:, _HEAD], seen[:, _FEET]
+    n_head, n_feet = head.sum(1), feet.sum(1)
+    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
+    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
+    return np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
+
+
 class Predictor:
     """Follows people and predicts them.
 
@@ -116,6 +127,7 @@ class Predictor:
         #: Seconds that the last `predict` spent in each stage, in order.
         self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         self._people: dict[str, _Person] = {}
+        self._later: Callable[[], None] | None = None
         self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
         #: Whether `predict` keeps what went into the backend, and what it kept last; None: nothing was due.
@@ -214,6 +226,7 @@ class Predictor:
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
+        self._later = None
         self._people.clear()
         self._continuity.reset()
         if self.self_check:
@@ -258,6 +271,7 @@ class Predictor:
             raise ValueError(
                 f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first"
             )
+        self.settle()
         self.counters["frames"] += 1
         if not frame.person_ids:
             return
@@ -297,6 +311,7 @@ class Predictor:
             self._people.pop(person_id, None)
         doubled = len(chosen) < len(frame.person_ids)
         newest: dict[int, _Person] = {}
+        stands = _stands(taken.positions, taken.status)
         for row, person_id in enumerate(taken.ids):
             if not taken.status[row].any():
                 continue  # all of it jumped
@@ -306,7 +321,7 @@ class Predictor:
                 continue
             if person_id in taken.forgotten:
                 person.track.forget(taken.forgotten[person_id])
-            if self._add_one(person, stamp_ns, taken.positions[row], taken.status[row]):
+            if self._add_one(person, stamp_ns, taken.positions[row], taken.status[row], stands[row]):
                 newest[row] = person
             if person_id in taken.duplicated or (doubled and frame.person_ids.count(person_id) > 1):
                 person.duplicated_ns = stamp_ns
@@ -330,7 +345,9 @@ class Predictor:
             person = self._people[person_id] = _Person()
         return person
 
-    def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
+    def _add_one(
+        self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int
+    ) -> bool:
         """Put an observation into the person's track; whether it is the newest."""
         track = person.track
         added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))
@@ -341,17 +358,21 @@ class Predictor:
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
             person.row = -1
         if added in (Added.NEWEST, Added.RESET):
-            seen = status != JointStatus.MISSING
-            head, feet = [j for j in _HEAD if seen[j]], [j for j in _FEET if seen[j]]
-            if head and feet and positions[head, 2].mean() < positions[feet, 2].mean() - _UPSIDE_DOWN_M:
+            if stands < 0:
                 self.counters["not_z_up"] += 1
                 if person.upside_down_since_ns is None:
                     person.upside_down_since_ns = stamp_ns
-            elif head and feet:
+            elif stands > 0:
                 person.upside_down_since_ns = None
         return added in (Added.NEWEST, Added.RESET)
 
     # Output
+
+    def settle(self) -> None:
+        """Do what the last `predict` left for later; the next `add` or `predict` does it otherwise."""
+        later, self._later = self._later, None
+        if later is not None:
+            later()
 
     def predict(self, now_ns: int) -> PredictionBatch:
         """Predict everybody who is known.
@@ -362,6 +383,7 @@ class Predictor:
         Returns:
             All known people, those of whom only a bound is known too; empty when nobody is known.
         """
+        self.settle()
         start = time.perf_counter()
         self._forget(now_ns)
         if self.self_check:
@@ -433,44 +455,47 @@ class Predictor:
             hidden_s = np.stack([(p.track.newest_ns - p.track.seen_ns) * 1e-9 for p in people])
             speed = np.full(len(people), c.reach_speed_mps)
             reach = reach_radius(future, pose, self._reach_steps, speed, hidden_s)
-        for i, person in enumerate(people):
-            reasons, state = Reason.NONE, TrackState.TRACKING
-            if not calibrated[i]:
-                reasons |= Reason.UNCALIBRATED
-            if radii is not None and radii.odd[i]:
-                reasons |= Reason.OUT_OF_DISTRIBUTION
-                self.counters["out_of_distribution"] += 1
-            if radii is not None and finite[i] and not radii.usable[i]:
-                self.counters["non_finite_scale"] += 1
-            if b.fell_back:
-                reasons |= Reason.BACKEND_FALLBACK
-            if not seen_ever[i].all():
-                reasons |= Reason.IMPUTED
-            if int(seen_now[i].sum()) < c.min_joints:
-                reasons |= Reason.FEW_JOINTS
-                state = TrackState.DEGRADED
-            first = int(np.argmax(rows[i]))
-            if not rows[i, first:].all():
-                reasons |= Reason.INPUT_GAP
-                state = TrackState.DEGRADED
-            span = b.history_steps - 1 - first
-            if span < min_span or rows[i].sum() < _MIN_STEPS:
-                reasons |= Reason.SHORT_HISTORY
-                state = TrackState.WARMING_UP
-            if not finite[i]:
-                self.counters["non_finite_output"] += 1
-                reasons |= Reason.NON_FINITE_OUTPUT
-                state = TrackState.DEGRADED
+        usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
+        self._count("out_of_distribution", int(odd.sum()))
+        self._count("non_finite_scale", int((finite & ~usable).sum()))
+        self._count("non_finite_output", int((~finite).sum()))
+        first = rows.argmax(1)
+        few = seen_now.sum(1) < c.min_joints
+        gap = ~(rows | (np.arange(b.history_steps) < first[:, None])).all(1)
+        short = (b.history_steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
+        reasons = np.full(len(people), int(Reason.BACKEND_FALLBACK) if b.fell_back else 0)
+        for reason, of in (
+            (Reason.UNCALIBRATED, ~calibrated),
+            (Reason.OUT_OF_DISTRIBUTION, odd),
+            (Reason.IMPUTED, ~seen_ever.all(1)),
+            (Reason.FEW_JOINTS, few),
+            (Reason.INPUT_GAP, gap),
+            (Reason.SHORT_HISTORY, short),
+            (Reason.NON_FINITE_OUTPUT, ~finite),
+        ):
+            reasons |= int(reason) * of
+        states = np.where(few | gap, TrackState.DEGRADED, TrackState.TRACKING)
+        states[short], states[~finite] = TrackState.WARMING_UP, TrackState.DEGRADED
+        scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale).all((1, 2, 3))
+        for i, (person, bits, value) in enumerate(zip(people, reasons.tolist(), states.tolist(), strict=True)):
             person.pose = pose[i] if finite[i] else held[i]
-            known = scale is not None and finite[i] and bool(np.isfinite(scale[i]).all())
             radius, body = reach[i] if not calibrated[i] else radii.radius[i], None
             if calibrated[i] and radii.body is not None:
                 body = radii.body[i]
-            person.result = _Result(future[i], person.pose, reasons, state, scale[i] if known else None, radius, body)
+            person.result = _Result(
+                future[i],
+                person.pose,
+                Reason(bits),
+                TrackState(value),
+                scale[i] if scaled[i] else None,
+                radius,
+                body,
+            )
             person.done_version = person.track.version
         judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
         if check and judged:
-            check.predicted(
+            self._later = partial(
+                check.predicted,
                 [people[i] for i in judged],
                 np.array([people[i].track.newest_ns for i in judged]),
                 future[judged],
