@@ -55,7 +55,7 @@ LEVELS = (0.9, 0.95, 0.99)
 BODY_BASE = 0.95
 FALSE_ALARM_RATE = 0.01
 HORIZONS_S = (0.04, 0.2, 0.4, 0.6, 0.8, 1.0)
-_FOLDS = 5
+_FOLDS = 4
 
 
 def scored(s: Scores) -> np.ndarray:
@@ -70,26 +70,31 @@ def copies(window: np.ndarray) -> np.ndarray:
 
 
 def _quantiles(
-    scores: np.ndarray, window: np.ndarray, levels: tuple[float, ...]
+    scores: np.ndarray, window: np.ndarray, levels: tuple[float, ...], grow: float = 1.0
 ) -> tuple[list[np.ndarray | None], int]:
-    """Conformal quantile of each column of (m, S) at each level, None where out of reach; and pieces of evidence."""
+    """Conformal quantile of each column of (m, S) at each level, None where out of reach; and pieces of evidence.
+
+    `grow`: how much more evidence the quantile is to be of, where this is a part of it.
+    """
     seen = ~np.isnan(scores)
     some = seen.any(1)
     scores, window, seen = scores[some], window[some], seen[some]
-    n = len(np.unique(window))
-    if not n:
+    if not len(scores):
         return [None] * len(levels), 0
-    weights = copies(window)[:, None] * seen
-    filled = np.where(seen, scores, np.inf)
+    each = copies(window)
+    n = round(grow * len(np.unique(window)))
+    filled = scores if seen.all() else np.where(seen, scores, np.inf)
     order = np.argsort(filled, axis=0)
-    ordered, weights = np.take_along_axis(filled, order, 0), np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
+    ordered = np.take_along_axis(filled, order, 0)
+    share = each[order] if seen.all() else np.take_along_axis(each[:, None] * seen, order, 0)
+    share = np.cumsum(share, axis=0)
     out = []
     for level in levels:
         k = rank(n, level)
         if k is None:
             out.append(None)
             continue
-        at = np.argmax(weights >= weights[-1] * (k / n) * (1.0 - 1e-12), axis=0)
+        at = np.argmax(share >= share[-1] * (k / n) * (1.0 - 1e-9), axis=0)
         out.append(np.take_along_axis(ordered, at[None], 0)[0])
     return out, n
 
@@ -106,13 +111,12 @@ def _members(name: str, names: list[str]) -> list[int]:
     return [i for i, cell in enumerate(names) if all(a in ("any", b) for a, b in zip(name.split("/"), cell.split("/")))]
 
 
-def _groups(names: list[str], measure, least: tuple[int, int]) -> list[Group]:
+def _groups(names: list[str], measure) -> list[Group]:
     """Groups of cells: each cell with enough evidence is its own, the others use a coarser one.
 
     Args:
         names: all cells.
         measure: name of a group -> (windows, clips, factors by level).
-        least: windows and clips that a group needs; the coarsest takes what there is.
     """
     done: dict[str, tuple[int, int, dict]] = {}
     serves: dict[str, list[str]] = {}
@@ -121,16 +125,14 @@ def _groups(names: list[str], measure, least: tuple[int, int]) -> list[Group]:
             if name not in done:
                 done[name] = measure(name)
             windows, clips, _ = done[name]
-            if (windows >= least[0] and clips >= least[1]) or name == _chain(cell)[-1]:
+            if (windows >= MIN_WINDOWS and clips >= MIN_CLIPS) or name == _chain(cell)[-1]:
                 serves.setdefault(name, []).append(cell)
                 break
     return [Group(name=n, serves=c, windows=done[n][0], clips=done[n][1], factor=done[n][2]) for n, c in serves.items()]
 
 
-def fit_joints(
-    s: Scores, edge: float | None, levels: tuple[float, ...], least: tuple[int, int] = (MIN_WINDOWS, MIN_CLIPS)
-) -> list[Group]:
-    """Marginal factors of all cells."""
+def fit_joints(s: Scores, edge: float | None, levels: tuple[float, ...], grow: float = 1.0) -> list[Group]:
+    """Marginal factors of all cells; `grow` as in `_quantiles`."""
     names, score = joint_cells(), scored(s)
     row, speed = cells(s.known(), edge)
     cell = row * len(SPEEDS) + speed[:, None]
@@ -140,7 +142,7 @@ def fit_joints(
         windows, clips, columns = [], [], []
         for c in range(len(CLASS_NAMES)):
             rows, joints = np.nonzero(inside & (JOINT_CLASS == c))
-            found, n = _quantiles(score[rows, :, joints], s.window[rows], levels)
+            found, n = _quantiles(score[rows, :, joints], s.window[rows], levels, grow)
             windows.append(n)
             clips.append(len(np.unique(s.clip[rows])))
             columns.append(found)
@@ -152,7 +154,7 @@ def fit_joints(
             factor[key(level)] = [_row(r) for r in zip(*table, strict=True)] if enough else None
         return min(have, default=0), min((k for k, n in zip(clips, windows) if n), default=0), factor
 
-    return _groups(names, measure, least)
+    return _groups(names, measure)
 
 
 def _row(values) -> list[float | None]:
@@ -179,21 +181,15 @@ def radii_of(s: Scores, joints: list[Group], edge: float | None, level: float) -
     return factor if s.scale_m is None else factor * s.scale_m
 
 
-def fit_bodies(
-    s: Scores,
-    edge: float | None,
-    levels: tuple[float, ...],
-    base: float,
-    least: tuple[int, int] = (MIN_WINDOWS, MIN_CLIPS),
-) -> list[Group]:
+def fit_bodies(s: Scores, edge: float | None, levels: tuple[float, ...], base: float) -> list[Group]:
     """Simultaneous factors. The marginal radii that a window is compared with are made without its clip's fold."""
     fold = s.clip % _FOLDS
     ratio = np.full(s.error_m.shape[:2], np.nan)
+    total = len(np.unique(s.window))
     for f in np.unique(fold):
         here = fold == f
-        without = (
-            fit_joints(s.take(~here), edge, (base,), least) if not here.all() else fit_joints(s, edge, (base,), least)
-        )
+        rest = s if here.all() else s.take(~here)
+        without = fit_joints(rest, edge, (base,), total / len(np.unique(rest.window)))
         if any(g.factor[key(base)] is None for g in without):
             ratio[here] = np.inf
         else:
@@ -211,7 +207,7 @@ def fit_bodies(
         }
         return n, len(np.unique(s.clip[rows])), factor
 
-    return _groups(names, measure, least)
+    return _groups(names, measure)
 
 
 def speed_edge(s: Scores) -> float | None:
@@ -334,7 +330,7 @@ def judge(
 def histories_of(
     histories: list, s: Scores, conditions: list[str], dt_s: float, rate: float = FALSE_ALARM_RATE
 ) -> object:
-    """What input looks like that the calibration is good for (`ood.fit`): all conditions, and a tracker's noise on them."""
+    """What input looks like that the calibration is good for (`ood.fit`): all conditions, and a tracker's noise."""
     values, mask = (np.concatenate([h[i] for h in histories]) for i in (0, 1))
     complete = s.condition == conditions.index("complete")
     rng = np.random.default_rng(7)
