@@ -59,7 +59,7 @@ def test_a_table_covers_new_windows_as_it_says_in_each_group(scaled):
     found = calibrate.judge(new, ["complete"], [str(k) for k in range(60)], table, 0.04)
     for level in (0.9, 0.95, 0.99):
         v = found[f"{level:g}"]
-        assert v["overall"] == pytest.approx(level, abs=0.015)
+        assert v["overall"] == pytest.approx(level, abs=0.02)
         assert v["body"]["overall"] == pytest.approx(level, abs=0.03)
         assert all(g["overall"] == pytest.approx(level, abs=0.045) for g in v["group"].values())
         assert len(v["group"]) >= 6 and v["clip"].keys() == {str(k) for k in range(60)}
