@@ -382,11 +382,13 @@ class BagWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.stem}.", dir=self.path.parent))
+            self._writer = Writer(self._folder / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP)
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
         except OSError as error:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
             raise BagError(f"cannot write {self.path}: {error.strerror or error}") from None
-        self._writer = Writer(self._folder / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
         return self
 
     def write(self, topic: str, message: SkeletonFrame | PredictionBatch, log_time_ns: int) -> None:
