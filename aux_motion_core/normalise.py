@@ -37,6 +37,8 @@ for _name, _x, _y, _z in (
         if _side + _name in INDEX:
             REST_POSE[INDEX[_side + _name]] = (_x, _sign * _y, _z)
 
+_REST_HEIGHTS = REST_POSE * np.array([0.0, 0.0, 1.0])
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -64,43 +66,49 @@ def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
     steps = mask.shape[1]
     seen = mask.any(1)
     index = steps - 1 - np.argmax(mask[:, ::-1], axis=1)
-    last = np.take_along_axis(windows, index[:, None, :, None], axis=1)[:, 0]
+    last = windows[np.arange(len(mask))[:, None], index, np.arange(mask.shape[2])]
     return np.where(seen[..., None], last, 0.0), seen, index
 
 
 def find_heading(windows: np.ndarray, mask: np.ndarray) -> Heading:
     """Origin and yaw of each person, see the module's docstring; finite also when nothing was observed."""
     last, seen, _ = last_observed(windows, mask)
-    n = seen.sum(1, keepdims=True)
-    lifted = last - REST_POSE * np.array([0.0, 0.0, 1.0])  # heights only: the heading is not known yet
-    centre = np.where(seen[..., None], lifted, 0.0).sum(1) / np.maximum(n, 1)
-    origin = np.where(seen[:, _PELVIS, None], last[:, _PELVIS], centre)
+    origin = last[:, _PELVIS]
+    if not seen[:, _PELVIS].all():
+        lifted = last - _REST_HEIGHTS  # heights only: the heading is not known yet
+        centre = np.where(seen[..., None], lifted, 0.0).sum(1) / np.maximum(seen.sum(1, keepdims=True), 1)
+        origin = np.where(seen[:, _PELVIS, None], origin, centre)
 
     both = mask[:, :, _LEFT] & mask[:, :, _RIGHT]
-    across = windows[:, :, _LEFT, :2] - windows[:, :, _RIGHT, :2]
-    pair, has, _ = last_observed(np.where(both[..., None], across, 0.0), both)
-    left = (pair * (_WEIGHT[:, None] * has[..., None])).sum(1)
-    # without a pair: the way from the origin to the joint that is farthest from it on the ground
-    away = np.where(seen[..., None], last[..., :2] - origin[:, None, :2], 0.0)
-    far = np.take_along_axis(away, np.argmax((away**2).sum(-1), 1)[:, None, None], 1)[:, 0]
+    has = both.any(1)
+    person = np.arange(len(mask))[:, None]
+    together = mask.shape[1] - 1 - both[:, ::-1].argmax(1)
+    pair = windows[person, together, _LEFT, :2] - windows[person, together, _RIGHT, :2]
+    left = (np.where(has, _WEIGHT, 0.0)[:, None] @ np.where(has[..., None], pair, 0.0))[:, 0]
     paired = (left**2).sum(-1) > 1e-8
     # the left axis is +y when facing +x
-    yaw = np.where(paired, np.arctan2(-left[:, 0], left[:, 1]), np.arctan2(far[:, 1], far[:, 0]))
+    yaw = np.arctan2(-left[:, 0], left[:, 1])
+    if not paired.all():
+        # without a pair: the way from the origin to the joint that is farthest from it on the ground
+        away = np.where(seen[..., None], last[..., :2] - origin[:, None, :2], 0.0)
+        far = away[person[:, 0], np.argmax((away**2).sum(-1), 1)]
+        yaw = np.where(paired, yaw, np.arctan2(far[:, 1], far[:, 0]))
     return Heading(origin, yaw)
 
 
-def _rotate(positions: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
-    x, y = positions[..., 0], positions[..., 1]
-    return np.stack([cos * x - sin * y, sin * x + cos * y, positions[..., 2]], -1)
+def _turn(heading: Heading) -> np.ndarray:
+    """(N, 3, 3) rotations by the yaws, for row vectors on their left."""
+    cos, sin = np.cos(heading.yaw), np.sin(heading.yaw)
+    turn = np.zeros((len(cos), 3, 3))
+    turn[:, 0, 0] = turn[:, 1, 1] = cos
+    turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = sin, -sin, 1.0
+    return turn
 
 
 def into_frame(positions: np.ndarray, heading: Heading) -> np.ndarray:
     """(N, ..., 3) from the fixed frame into the normalised frame, float64."""
-    shape = (-1,) + (1,) * (positions.ndim - 2)
-    origin = heading.origin.reshape(shape + (3,))
-    return _rotate(
-        positions - origin, np.cos(heading.yaw).reshape(shape), -np.sin(heading.yaw).reshape(shape)
-    )
+    flat = positions.reshape(len(positions), -1, 3) - heading.origin[:, None]
+    return (flat @ _turn(heading).transpose(0, 2, 1)).reshape(positions.shape)
 
 
 def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Heading]:
@@ -121,10 +129,9 @@ def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Headin
 
 def denormalise(positions: np.ndarray, heading: Heading) -> np.ndarray:
     """The exact inverse of `normalise` for (N, ..., 3) positions, float64."""
-    shape = (-1,) + (1,) * (positions.ndim - 2)
-    origin = heading.origin.reshape(shape + (3,))
-    cos, sin = np.cos(heading.yaw).reshape(shape), np.sin(heading.yaw).reshape(shape)
-    return _rotate(positions.astype(np.float64, copy=False), cos, sin) + origin
+    flat = positions.reshape(len(positions), -1, 3).astype(np.float64, copy=False) @ _turn(heading)
+    flat += heading.origin[:, None]
+    return flat.reshape(positions.shape)
 
 
 def denormalise_scale(scale: np.ndarray, heading: Heading) -> np.ndarray:
