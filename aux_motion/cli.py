@@ -114,7 +114,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Exit code 1 when this holds, such as 'mpjpe_mm@0.4s>80'; may be repeated."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes, for several bags.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Processes; 0: one for each CPU.")] = 0,
     annotated: Annotated[bool, typer.Option(help="Write annotated.mcap for RViz and Foxglove.")] = True,
     progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
 ) -> None:

@@ -19,16 +19,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from aux_motion import offline
-from aux_motion.parameters import NodeParameters, default_model_dir, validate
+from aux_motion.evaluate_input import Beside, End, Here, Job, Reading, make
 from aux_motion_core import bags
-from aux_motion_core.adapters import read_frames
-from aux_motion_core.backends import Backend, make_backend
-from aux_motion_core.clock import StampClock
 from aux_motion_core.evaluation import gate
 from aux_motion_core.evaluation.annotate import Annotator
-from aux_motion_core.evaluation.run import Evaluation, evaluate
-from aux_motion_core.frames import Frames, static_transforms
+from aux_motion_core.evaluation.run import Evaluation, evaluate, judge, quiet
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import SkeletonFrame
 
@@ -38,47 +33,14 @@ SCHEMA_VERSION = 1
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: So many unusable messages are named and forgiven; more of them, and the recording is not what was meant.
 FORGIVEN_SHARE = 0.01
+#: A bag with more messages is predicted by one process and judged by another; for less it is not worth the start.
+_LONG = 1500
 ANNOTATED = "annotated.mcap"
 _SUFFIXES = (".mcap", ".db3", ".zstd")
 
 
 class EvaluateError(ValueError):
     """What cannot be evaluated or written, in one line."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A bag to evaluate.
-
-    Attributes:
-        bag: folder or file.
-        out: folder of the results.
-        topic: skeleton topic; None: the only one that would do.
-        tracker: whose messages; None: told by the topic's type.
-        joints: joint list of a tracker whose messages name none.
-        params: ROS parameter file.
-        values: parameters that win over it.
-        compare: judge the baselines and the mix too.
-        faults: to lay over the recording; empty: none.
-        seed: of the faults.
-        annotated: write the annotated MCAP.
-        progress: show bars.
-        workers: processes for the runs with faults.
-    """
-
-    bag: Path
-    out: Path
-    topic: str | None = None
-    tracker: str | None = None
-    joints: tuple[str, ...] = ()
-    params: Path | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    compare: bool = True
-    faults: str = ""
-    seed: int = 0
-    annotated: bool = True
-    progress: bool = True
-    workers: int = 1
 
 
 @dataclass
@@ -167,65 +129,6 @@ def _folders(found: list[Path], out: Path) -> list[Path]:
 # One bag
 
 
-class _Reading:
-    """The frames of a bag as the node would have them, and what was wrong with them."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self.rejected: Counter[str] = Counter()
-        self.damage: str = ""
-        values = {**(offline.file_parameters(job.params) if job.params else {}), **job.values}
-        self._given = values
-        if not values.get("fixed_frame"):
-            errors: list[ValueError] = []
-            first = next(self._raw(None, errors.append), None)
-            if first is None:
-                reason = f"the first one: {errors[0]}" if errors else "there is none"
-                raise bags.BagError(f"no message of bag {job.bag} can be used; {reason}")
-            values["fixed_frame"] = first[1].frame_id
-        self.parameters = validate(values)
-        self.clock = StampClock(self.parameters.stamp_source)
-
-    def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
-        job = self._job
-        yield from read_frames(
-            job.bag,
-            job.topic,
-            job.tracker or self._given.get("tracker"),
-            job.joints or [j for j in self._given.get("tracker_joints", ()) if j],
-            next(iter(self._given.get("input_frames", ())), ""),
-            frames,
-            self._given.get("tf_timeout_s", 0.05),
-            on_bad,
-            self._damaged,
-        )
-
-    def _damaged(self, line: str) -> None:
-        self.damage = line
-
-    def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
-        """(log_time_ns, frame in the fixed frame), counted from anew."""
-        self.rejected.clear()
-        self.clock = StampClock(self.parameters.stamp_source)
-        p = self.parameters
-        more = static_transforms(p.given("static_transforms"))
-        frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
-
-        def bad(error: ValueError) -> None:
-            self.rejected[" ".join(str(error).split())] += 1
-
-        for log_time_ns, frame in self._raw(frames, bad):
-            yield log_time_ns, self.clock.take(frame, log_time_ns)
-
-    def total(self) -> int | None:
-        """How many messages there are, about; None where that is not told."""
-        with bags.BagReader(self._job.bag, on_damage=lambda line: None) as bag:
-            counts = [
-                t.count for t in bag.topics if not self._job.topic or t.name.strip("/") == self._job.topic.strip("/")
-            ]
-        return max(counts, default=0) or None
-
-
 def evaluate_bag(job: Job) -> Result:
     """Evaluate a bag and write its results.
 
@@ -234,65 +137,57 @@ def evaluate_bag(job: Job) -> Result:
     """
     from aux_motion import report
 
-    reading = _Reading(job)
-    parameters = reading.parameters
-    backend = _backend(parameters)
+    reading = Reading(job)
+    parameters, total = reading.parameters, reading.total()
+    source = (Beside if job.workers > 1 and (total or 0) >= _LONG else Here)(job, reading)
     result = Result()
+    evaluation, not_written = None, []
     try:
-        predictor = Predictor(backend, parameters, parameters.fixed_frame)
-        predictor.warm_up()
-        bar = tqdm(
-            reading.frames(),
-            total=reading.total(),
-            unit=" messages",
-            desc=job.bag.name,
-            disable=not job.progress or None,
-        )
-        evaluation, not_written = None, []
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(bar)
-                annotator = None
-                if job.annotated:
-                    annotator = Annotator(stack.enter_context(bags.BagWriter(job.out / ANNOTATED)))
-                evaluation = evaluate(
-                    bar,
-                    predictor,
-                    compare=job.compare,
-                    listener=annotator and annotator.frame,
-                    outcome_listener=annotator and annotator.outcomes,
-                )
-                if annotator and annotator.failure:
-                    raise bags.BagError(annotator.failure)
-        except bags.BagError as error:
-            if evaluation is None:
-                raise
-            not_written.append(str(error))  # the figures are there all the same
-        evaluation.stream.rejected.update(reading.rejected)
-        result.evaluation = evaluation
-        result.problems = _problems(job, reading, evaluation) + not_written
-        summary = {
-            "schema_version": SCHEMA_VERSION,
-            "aux_motion": _version(),
-            "bag": str(job.bag),
-            "topic": job.topic,
-            "tracker": job.tracker,
-            "model": {"name": backend.name, "version": backend.version, "backend": backend.about.get("backend", "")},
-            "fixed_frame": parameters.fixed_frame,
-            "parameters": {
-                k: v for k, v in parameters.model_dump().items() if v != type(parameters).model_fields[k].default
-            },
-            "problems": result.problems,
-            **evaluation.summary(),
-            "worst": evaluation.moments(),
-            "timeline": evaluation.timeline.summary(),
-            "clock": dict(reading.clock.counters),
-        }
-        if job.faults:
-            summary["faults"] = _sweep(job)
-        result.summary = summary
+        with ExitStack() as stack:
+            bar = tqdm(source, total=total, unit=" messages", desc=job.bag.name, disable=not job.progress or None)
+            stack.enter_context(bar)
+            annotator = None
+            if job.annotated:
+                annotator = Annotator(stack.enter_context(bags.BagWriter(job.out / ANNOTATED)))
+            evaluation = judge(
+                bar,
+                source.grid,
+                quiet(parameters),
+                compare=job.compare,
+                listener=annotator and annotator.frame,
+                outcome_listener=annotator and annotator.outcomes,
+            )
+            if annotator and annotator.failure:
+                raise bags.BagError(annotator.failure)
+    except bags.BagError as error:
+        if evaluation is None:
+            raise
+        not_written.append(str(error))  # the figures are there all the same
     finally:
-        backend.close()
+        source.close()
+    end = source.end
+    evaluation.stream.rejected.update(end.rejected)
+    evaluation.stream.counters.update(end.counters)
+    result.evaluation = evaluation
+    result.problems = _problems(job, end, evaluation) + not_written
+    defaults = {k: f.default for k, f in type(parameters).model_fields.items()}
+    result.summary = summary = {
+        "schema_version": SCHEMA_VERSION,
+        "aux_motion": _version(),
+        "bag": str(job.bag),
+        "topic": job.topic,
+        "tracker": job.tracker,
+        "model": {"name": source.grid.name, "version": source.grid.version, "backend": source.backend},
+        "fixed_frame": parameters.fixed_frame,
+        "parameters": {k: v for k, v in parameters.model_dump().items() if v != defaults[k]},
+        "problems": result.problems,
+        **evaluation.summary(),
+        "worst": evaluation.moments(),
+        "timeline": evaluation.timeline.summary(),
+        "clock": end.clock,
+    }
+    if job.faults:
+        summary["faults"] = _sweep(job)
     if not sum(summary["samples"].values()):
         summary["problems"].append(_why_nothing(job, summary))
     result.written += [
@@ -310,13 +205,13 @@ def _version() -> str:
         return "unknown"
 
 
-def _problems(job: Job, reading: _Reading, evaluation: Evaluation) -> list[str]:
+def _problems(job: Job, end: End, evaluation: Evaluation) -> list[str]:
     """What makes the numbers less than they should be, in one line each."""
-    found = [reading.damage] if reading.damage else []
+    found = [end.damage] if end.damage else []
     stream = evaluation.stream
-    rejected = sum(reading.rejected.values())
+    rejected = sum(end.rejected.values())
     if rejected > FORGIVEN_SHARE * (rejected + stream.frames):
-        reason, count = reading.rejected.most_common(1)[0]
+        reason, count = end.rejected.most_common(1)[0]
         found.append(
             f"bag {job.bag}: {rejected} of {rejected + stream.frames} messages cannot be used; {count}: {reason}"
         )
@@ -356,7 +251,7 @@ def _sweep_point(job: Job, settings: str, fraction: float) -> dict[str, Any]:
     from aux_motion_core.faults import Faults
 
     laid = Faults.parse(settings, seed=job.seed).scaled(fraction)
-    reading = _Reading(job)
+    reading = Reading(job)
     true_ids: dict[str, str] = {}
 
     def stream() -> Iterator[tuple[int, SkeletonFrame]]:
@@ -365,9 +260,9 @@ def _sweep_point(job: Job, settings: str, fraction: float) -> dict[str, Any]:
                 true_ids[person_id] = item.source.person_ids[row]
             yield item.log_time_ns, item.frame
 
-    backend = _backend(reading.parameters)
+    backend = make(reading.parameters)
     try:
-        predictor = Predictor(backend, reading.parameters, reading.parameters.fixed_frame)
+        predictor = Predictor(backend, quiet(reading.parameters), reading.parameters.fixed_frame)
         found = evaluate(
             stream(), predictor, truth=reading.frames(), whose=true_ids.get, from_arrival=True, compare=job.compare
         )
@@ -400,8 +295,8 @@ def _sweep(job: Job) -> dict[str, Any]:
         single["all"] = str(faults)
     # nothing is laid over it at 0, whatever the fault
     runs = [(next(iter(single)), 0.0)] + [(name, f) for name in single for f in FRACTIONS if f > 0.0]
-    quiet = replace(job, progress=False, annotated=False)
-    arguments = [[quiet] * len(runs), [single[n] for n, _ in runs], [f for _, f in runs]]
+    silent = replace(job, progress=False, annotated=False)
+    arguments = [[silent] * len(runs), [single[n] for n, _ in runs], [f for _, f in runs]]
     bar = {"desc": "faults", "unit": " runs", "total": len(runs), "disable": not job.progress or None}
     if job.workers > 1:
         with ProcessPoolExecutor(job.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -412,11 +307,6 @@ def _sweep(job: Job) -> dict[str, Any]:
     for (name, _), point in zip(runs[1:], points[1:], strict=True):
         curves[name].append(point)
     return {"spec": str(faults), "seed": job.seed, "fractions": list(FRACTIONS), "from_arrival": True, "curves": curves}
-
-
-def _backend(parameters: NodeParameters) -> Backend:
-    folder = parameters.model_dir or str(default_model_dir())
-    return make_backend(parameters.backend, folder, threads=parameters.threads)
 
 
 # Tables
@@ -527,10 +417,10 @@ def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None,
         for job in jobs:
             yield job, *_guarded(job)
         return
-    quiet = [replace(j, progress=False, workers=1) for j in jobs]
+    silent = [replace(j, progress=False, workers=1) for j in jobs]
     context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        done = tqdm(pool.map(_guarded, quiet), total=len(jobs), unit=" bags", disable=not jobs[0].progress or None)
+        done = tqdm(pool.map(_guarded, silent), total=len(jobs), unit=" bags", disable=not jobs[0].progress or None)
         for job, (result, line) in zip(jobs, done, strict=True):
             yield job, result, line
 
@@ -562,7 +452,7 @@ def main(
     out: Path,
     job: dict[str, Any],
     fail_if: list[str],
-    workers: int = 1,
+    workers: int = 0,
     say: Callable[[str], None] = print,
     warn: Callable[[str], None] = print,
 ) -> int:
@@ -573,7 +463,7 @@ def main(
         out: folder of the results.
         job: further fields of `Job`.
         fail_if: conditions, see `gate`.
-        workers: processes.
+        workers: processes; 0: as many as there are CPUs for this one.
         say: takes lines of results.
         warn: takes lines on what is wrong.
 
@@ -591,6 +481,7 @@ def main(
 
         Faults.parse(job["faults"])
     found = find_bags(paths)
+    workers = workers or len(os.sched_getaffinity(0))
     jobs = [
         Job(bag=bag, out=folder, workers=workers, **job)
         for bag, folder in zip(found, _folders(found, out), strict=True)

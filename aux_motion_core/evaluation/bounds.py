@@ -148,6 +148,7 @@ class Bounds:
         found: dict[str, Any] = {}
         for label, kind in sorted(self.kinds.items()):
             low, high = kind.segments.interval()
+            median, p95, volume = kind.radius.quantile(0.5), kind.radius.quantile(0.95), kind.volume.quantile(0.5)
             by_horizon = {}
             for i, s in enumerate(self.horizons_s):
                 inside, total = kind.joints[:, i]
@@ -169,10 +170,10 @@ class Bounds:
                     "missing_joints": _shares(kind.missing[:, :, i], [n for n, _ in MISSING_CLASSES]),
                     "speeds": _shares(kind.speeds[:, :, i], [n for n, _ in SPEED_CLASSES]),
                     "radius_mm": {
-                        "median": _number(1000 * kind.radius.quantile(0.5)[i], 2),
-                        "p95": _number(1000 * kind.radius.quantile(0.95)[i], 2),
+                        "median": _number(1000 * median[i], 2),
+                        "p95": _number(1000 * p95[i], 2),
                     },
-                    "volume_ratio_median": _number(kind.volume.quantile(0.5)[i], 5),
+                    "volume_ratio_median": _number(volume[i], 5),
                     "interval_score_mm": _number(1000 * kind.interval[0, i] / kind.interval[1, i], 2)
                     if kind.interval[1, i]
                     else None,

@@ -36,10 +36,15 @@ def millimetres(values: np.ndarray) -> list[float | None]:
     return [None if not np.isfinite(v) else round(1000.0 * float(v), 3) for v in np.ravel(values)]
 
 
-def _table(histograms: Histograms, index: tuple[int, ...]) -> dict[str, Any]:
-    """Mean, median and p95 at an index of the grid, in millimetres."""
-    parts = (histograms.mean, histograms.quantile(0.5), histograms.quantile(0.95))
-    return dict(zip(("mean", "median", "p95"), millimetres(np.array([p[index] for p in parts])), strict=True))
+class _Table:
+    """Mean, median and p95 of a grid of histograms, in millimetres."""
+
+    def __init__(self, histograms: Histograms) -> None:
+        self.count = histograms.count
+        self._parts = (histograms.mean, histograms.quantile(0.5), histograms.quantile(0.95))
+
+    def __getitem__(self, index: tuple[int, ...]) -> dict[str, Any]:
+        return dict(zip(("mean", "median", "p95"), millimetres(np.array([p[index] for p in self._parts])), strict=True))
 
 
 class Errors:
@@ -118,18 +123,19 @@ class Errors:
         low, high = self.segments.interval()
         ratio = self.segments.ratio(0)  # of the first source to each, (H, K) with its interval
         errors: dict[str, Any] = {}
+        every, joint_table, speeds = _Table(self._all), _Table(self._joints), _Table(self._speeds)
         for i, key in keys.items():
             errors[key] = {}
             for j, source in enumerate(self.sources):
                 errors[key][source] = {
-                    **_table(self._all, (j, i)),
+                    **every[j, i],
                     **dict(zip(("low", "high"), millimetres(np.array([low[i, j], high[i, j]])), strict=True)),
                 }
                 if j:
                     errors[key][source]["first_is"] = [
                         None if not np.isfinite(r[i, j]) else round(float(r[i, j]), 4) for r in ratio
                     ]
-        counts = self._joints.count
+        counts = joint_table.count
         return {
             "samples": {k: int(samples[i]) for i, k in keys.items()},
             "errors_mm": errors,
@@ -139,26 +145,26 @@ class Errors:
                 key: {
                     joint: {
                         "samples": int(counts[0, i, c]),
-                        **{s: _table(self._joints, (j, i, c)) for j, s in enumerate(self.sources)},
+                        **{s: joint_table[j, i, c] for j, s in enumerate(self.sources)},
                     }
                     for c, joint in enumerate(JOINTS)
                     if counts[0, i, c]
                 }
                 for i, key in keys.items()
             },
-            "speeds_mm": self._groups({n: (self._speeds, (g,)) for g, (n, _) in enumerate(SPEED_CLASSES)}, keys),
-            "people_mm": self._groups({n: (h, ()) for n, h in self._people.items()}, keys),
+            "speeds_mm": self._groups({n: (speeds, (g,)) for g, (n, _) in enumerate(SPEED_CLASSES)}, keys),
+            "people_mm": self._groups({n: (_Table(h), ()) for n, h in self._people.items()}, keys),
         }
 
-    def _groups(self, groups: dict[str, tuple[Histograms, tuple[int, ...]]], keys: dict[int, str]) -> dict[str, Any]:
+    def _groups(self, groups: dict[str, tuple[_Table, tuple[int, ...]]], keys: dict[int, str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, (histograms, at) in groups.items():
-            count = histograms.count[at]
+        for name, (cells, at) in groups.items():
+            count = cells.count[at]
             if count.any():
                 found[name] = {
                     key: {
                         "samples": int(count[0, i]),
-                        **{s: _table(histograms, (*at, j, i)) for j, s in enumerate(self.sources)},
+                        **{s: cells[(*at, j, i)] for j, s in enumerate(self.sources)},
                     }
                     for i, key in keys.items()
                     if count[0, i]

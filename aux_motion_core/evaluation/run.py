@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.bones import Bones
 from aux_motion_core.evaluation.bounds import Bounds
-from aux_motion_core.evaluation.errors import Errors, horizon_key, mean_of_seen
+from aux_motion_core.evaluation.errors import Errors, mean_of_seen
 from aux_motion_core.evaluation.jitter import Jitter
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
-from aux_motion_core.evaluation.sources import Sources, Step
+from aux_motion_core.evaluation.sources import Grid, Sources, Step
 from aux_motion_core.evaluation.stream import Stream, Timeline
 from aux_motion_core.evaluation.unseen import Unseen
 from aux_motion_core.evaluation.worst import Worst
 from aux_motion_core.judge import HORIZONS_S
-from aux_motion_core.predictor import Predictor
+from aux_motion_core.predictor import Inferred, Predictor
 from aux_motion_core.replay import arrival_ns
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
@@ -128,9 +130,63 @@ class _Block:
         self.steps: list[Step] = []
 
 
-def evaluate(
-    frames: Frames,
-    predictor: Predictor,
+@dataclass(frozen=True)
+class Taken:
+    """A frame and what was predicted with it.
+
+    Attributes:
+        log_time_ns: when it was recorded.
+        now_ns: when it arrived, on the clock of its stamps.
+        frame: as it went into the predictor.
+        batch: what came out.
+        inferred: what went into the backend; None: nothing new.
+        took_s: how long that took.
+    """
+
+    log_time_ns: int
+    now_ns: int
+    frame: SkeletonFrame
+    batch: PredictionBatch
+    inferred: Inferred | None
+    took_s: float
+
+
+def quiet(config: PredictorConfig) -> PredictorConfig:
+    """The configuration without what does not change predictions: everything is judged here anyway."""
+    if config.adaptation == "shadow":
+        config = config.model_copy(update={"adaptation": "off"})
+    if not config.mix and config.adaptation == "off":
+        config = config.model_copy(update={"self_check_s": 0.0})
+    return config
+
+
+def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
+    """Predict a stream as the node does: after every message, at its time of arrival.
+
+    Args:
+        frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
+        predictor: fresh.
+    """
+    predictor.keep_inferred = True
+    for log_time_ns, frame in frames:
+        now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
+        start = perf_counter()
+        predictor.add(frame)
+        batch = predictor.predict(now_ns)
+        yield Taken(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start)
+
+
+def evaluate(frames: Frames, predictor: Predictor, **options: Any) -> Evaluation:
+    """Predict a stream and judge it: `predict` and `judge` in one, with the predictor's counters."""
+    evaluation = judge(predict(frames, predictor), Grid.of(predictor.backend), predictor.config, **options)
+    evaluation.stream.counters.update(predictor.counters)
+    return evaluation
+
+
+def judge(
+    taken: Iterable[Taken],
+    grid: Grid,
+    config: PredictorConfig,
     truth: Frames | None = None,
     whose: Callable[[str], str | None] | None = None,
     from_arrival: bool = False,
@@ -138,12 +194,13 @@ def evaluate(
     listener: Listener | None = None,
     outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None = None,
 ) -> Evaluation:
-    """Predict a stream as the node does, and judge.
+    """Judge what was predicted.
 
     Args:
-        frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
-        predictor: fresh.
-        truth: what predictions are judged by, where `frames` were made worse on purpose: the clean stream; None: the
+        taken: frames and predictions.
+        grid: of the backend that made them.
+        config: of the predictor that made them.
+        truth: what predictions are judged by, where the frames were made worse on purpose: the clean stream; None: the
             frames themselves.
         whose: id in the frame that came last -> id in `truth`; None: they are the same.
         from_arrival: horizons begin when a prediction was made, not at its stamp: a late message is a worse one.
@@ -154,58 +211,53 @@ def evaluate(
     Returns:
         The metrics.
     """
-    return _Run(predictor, truth, whose, from_arrival, compare, listener, outcome_listener).run(frames)
+    court = _Trial(grid, config, truth, whose, from_arrival, compare, outcome_listener)
+    for item in taken:
+        court.take(item)
+        if listener:
+            listener(item.now_ns, item.frame, item.batch)
+    return court.close()
 
 
-class _Run:
+class _Trial:
+    """Takes frames and predictions, gives outcomes to the metrics."""
+
     def __init__(
         self,
-        predictor: Predictor,
+        grid: Grid,
+        config: PredictorConfig,
         truth: Frames | None,
         whose: Callable[[str], str | None] | None,
         from_arrival: bool,
         compare: bool,
-        listener: Listener | None,
         outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None,
     ) -> None:
-        backend, config = predictor.backend, predictor.config
-        self._predictor = predictor
-        predictor.keep_inferred = True
-        self._sources = Sources(predictor, compare)
-        self._evaluation = Evaluation(self._sources.names, backend.dt_s, backend.future_steps, config.max_gap_s)
-        self._court = Court(self._evaluation.horizons_s, backend.dt_s, config.max_gap_s, from_arrival)
+        self._grid = grid
+        self._sources = Sources(grid, config, compare)
+        self._evaluation = Evaluation(self._sources.names, grid.dt_s, grid.future_steps, config.max_gap_s)
+        self._court = Court(self._evaluation.horizons_s, grid.dt_s, config.max_gap_s, from_arrival)
         self._latency_ns = int(config.stamp_latency_s * _NS)
         self._people, self._labels = _Names(), _Names()
         self._truth: Iterator[tuple[int, SkeletonFrame]] | None = iter(truth) if truth is not None else None
-        self._next_truth: tuple[int, SkeletonFrame] | None = None
+        self._next_truth = next(self._truth, None) if self._truth is not None else None
         self._true_id = whose or (lambda person_id: person_id)
-        self._listener, self._outcome_listener = listener, outcome_listener
+        self._outcome_listener = outcome_listener
         self._block = _Block()
-        if self._truth is not None:
-            self._next_truth = next(self._truth, None)
 
-    def run(self, frames: Frames) -> Evaluation:
-        predictor, evaluation = self._predictor, self._evaluation
-        stream, timeline = evaluation.stream, evaluation.timeline
-        for log_time_ns, frame in frames:
-            now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
-            start = perf_counter()
-            predictor.add(frame)
-            batch = predictor.predict(now_ns)
-            took_s = perf_counter() - start + getattr(predictor.backend, "elsewhere_s", 0.0)
-            stream.update(log_time_ns, frame, batch, took_s, seen_joints(frame))
-            at_s = stream.span_ns / _NS
-            timeline.states(at_s, batch)
-            self._observe(log_time_ns, frame)
-            self._keep(batch, at_s)
-            if self._listener:
-                self._listener(now_ns, frame, batch)
+    def take(self, item: Taken) -> None:
+        stream = self._evaluation.stream
+        stream.update(item.log_time_ns, item.frame, item.batch, item.took_s, seen_joints(item.frame))
+        at_s = stream.span_ns / _NS
+        self._evaluation.timeline.states(at_s, item.batch)
+        self._observe(item.log_time_ns, item.frame)
+        self._keep(item.batch, item.inferred, at_s)
+
+    def close(self) -> Evaluation:
         self._flush()
         for _, frame in self._rest_of_truth():
             self._see(frame)
         self._give(self._court.close())
-        stream.counters.update(predictor.counters)
-        return evaluation
+        return self._evaluation
 
     # Truth
 
@@ -238,9 +290,9 @@ class _Run:
 
     # Predictions
 
-    def _keep(self, batch: PredictionBatch, at_s: float) -> None:
+    def _keep(self, batch: PredictionBatch, inferred: Inferred | None, at_s: float) -> None:
         """Put what was newly predicted into the block."""
-        inferred, block = self._predictor.inferred, self._block
+        block = self._block
         fresh = set(inferred.ids) if inferred is not None else set()
         wanted = [p for p in batch.people if p.person_id in fresh or p.stamp_ns != p.last_observed_ns]
         rows: dict[str, int] = {}
@@ -265,7 +317,7 @@ class _Run:
         self._give(self._court.judge())
 
     def _predicted(self, block: _Block) -> Predicted:
-        n, steps = len(block.rows), self._predictor.backend.future_steps
+        n, steps = len(block.rows), self._grid.future_steps
         people = [p for p, _, _ in block.rows]
         published = np.stack([p.mean for p in people]).astype(np.float32)
         future = np.full((n, len(self._sources.names), steps, N_JOINTS, 3), np.nan, np.float32)
@@ -280,7 +332,7 @@ class _Run:
             future[place[has], 1:] = others[has, 1:]
             values = np.concatenate([s.inferred.values for s in block.steps])[has]
             mask = np.concatenate([s.inferred.mask for s in block.steps])[has]
-            speed[place[has]] = _speed(values, mask, self._predictor.backend.dt_s)
+            speed[place[has]] = _speed(values, mask, self._grid.dt_s)
         state = np.array([p.state for p in people], np.uint8)
         status = np.stack([p.joint_status for p in people])
 
@@ -333,6 +385,3 @@ def _speed(values: np.ndarray, mask: np.ndarray, dt_s: float) -> np.ndarray:
     both = mask[:, -1] & mask[:, -1 - steps]
     away = np.linalg.norm(values[:, -1] - values[:, -1 - steps], axis=-1)
     return np.where(both, away, 0.0).sum(1) / np.maximum(both.sum(1), 1) / (steps * dt_s)
-
-
-__all__ = ["Evaluation", "evaluate", "horizon_key"]

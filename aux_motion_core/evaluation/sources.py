@@ -7,13 +7,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from aux_motion_core import baselines
+from aux_motion_core.backends import Backend
+from aux_motion_core.config import PredictorConfig
 from aux_motion_core.mix import Mix
 from aux_motion_core.normalise import Heading
-from aux_motion_core.predictor import Inferred, Predictor
+from aux_motion_core.predictor import Inferred
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import JointStatus
 
 MIX = "mix"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the judge needs to know of a backend."""
+
+    name: str
+    version: str
+    dt_s: float
+    history_steps: int
+    future_steps: int
+
+    @classmethod
+    def of(cls, backend: Backend) -> Grid:
+        """Of a backend."""
+        return cls(backend.name, backend.version, backend.dt_s, backend.history_steps, backend.future_steps)
 
 
 @dataclass
@@ -54,12 +72,12 @@ class Sources:
     """Computes the other sources for many steps at once.
 
     Args:
-        predictor: whose steps come; it must have `keep_inferred` set.
+        backend: what predicts.
+        config: of the predictor.
         compare: the baselines and the mix; False: the predictor's own answer alone.
     """
 
-    def __init__(self, predictor: Predictor, compare: bool = True) -> None:
-        backend, config = predictor.backend, predictor.config
+    def __init__(self, backend: Grid, config: PredictorConfig, compare: bool = True) -> None:
         grid = {"dt_s": backend.dt_s, "history_steps": backend.history_steps, "future_steps": backend.future_steps}
         own = "model" if backend.name not in baselines.BASELINES else backend.name
         self._baselines = (
