@@ -92,12 +92,14 @@ class Clock:
     def __init__(self, node: Node, rate_hz: float) -> None:
         self._period_s = 1.0 / rate_hz if rate_hz else 0.0
         self._end = threading.Event()
+        self._lock = threading.Lock()
         self._begin: tuple[int, int, float] | None = None
+        self._said_ns = 0
         if rate_hz:
             from rosgraph_msgs.msg import Clock as ClockMessage
 
             self._type = ClockMessage
-            self._publisher = node.create_publisher(ClockMessage, "/clock", 1)
+            self._publisher = node.create_publisher(ClockMessage, "/clock", 10)
             self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
             self._thread.start()
 
@@ -105,13 +107,20 @@ class Clock:
         """From a time of this machine on, the bag's time is so much and runs so fast."""
         self._begin = wall_ns, bag_ns, rate
 
+    def tick(self, bag_ns: int) -> None:
+        """Say the time; before a message, so that it is not from the future for who hears it. Never goes back."""
+        if not self._period_s:
+            return
+        with self._lock:
+            self._said_ns = max(self._said_ns, bag_ns)
+            self._publisher.publish(self._type(clock=Time(**ns_to_stamp(self._said_ns))))
+
     def _run(self) -> None:
         while not self._end.wait(self._period_s):
             if self._begin is None or not rclpy.ok():
                 continue
             wall_ns, bag_ns, rate = self._begin
-            now_ns = bag_ns + max(0, round((time.time_ns() - wall_ns) * rate))
-            self._publisher.publish(self._type(clock=Time(**ns_to_stamp(now_ns))))
+            self.tick(bag_ns + max(0, round((time.time_ns() - wall_ns) * rate)))
 
     def __enter__(self) -> Clock:
         return self
@@ -241,6 +250,7 @@ def play(
                                 move = partial(_present, begin_ns=begin_ns, first_ns=first_ns, rate=rate)
                         raw = timeline.stamps[item.topic.key].moved(item.raw, move)
                         _sleep_until(begin_ns + round((item.at_ns - first_ns) / rate))
+                        clock.tick(item.at_ns + passed_ns)
                         publishers[item.topic.key].publish(raw)
                         count += item.topic == main
                         last_ns = max(last_ns, item.at_ns)
