@@ -157,16 +157,24 @@ class Ready:
     """A frame that left the queue.
 
     Attributes:
-        frame: in the fixed frame; None when it could not be brought there.
-        error: why it could not.
         source: which input it came from.
         received_ns: as it was pushed with.
+        frame: in the fixed frame; None when it could not be brought there.
+        error: why it could not.
     """
 
     source: int
     received_ns: int
     frame: SkeletonFrame | None
     error: FrameError | None = None
+
+
+@dataclass
+class _Waiting:
+    frame: SkeletonFrame
+    received_ns: int
+    since_ns: int
+    waited: bool = False
 
 
 class FrameQueue:
@@ -183,7 +191,7 @@ class FrameQueue:
     def __init__(self, frames: Frames, limit: int = 64) -> None:
         self.frames, self._limit = frames, limit
         self.counters: Counter[str] = Counter()
-        self._waiting: dict[int, deque[tuple[SkeletonFrame, int, int]]] = {}
+        self._waiting: dict[int, deque[_Waiting]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -196,8 +204,7 @@ class FrameQueue:
             received_ns: goes with it.
             now_ns: on the clock that waiting is measured by (steady live, the log's in a bag).
         """
-        queue = self._waiting.setdefault(source, deque())
-        queue.append((frame, received_ns, now_ns))
+        self._waiting.setdefault(source, deque()).append(_Waiting(frame, received_ns, now_ns))
 
     def drain(self, now_ns: int, timeout_ns: int) -> list[Ready]:
         """What can go on now, and what waited too long.
@@ -209,19 +216,20 @@ class FrameQueue:
         out: list[Ready] = []
         for source, queue in self._waiting.items():
             while queue:
-                frame, received_ns, since_ns = queue[0]
+                head = queue[0]
                 try:
-                    done = Ready(source, received_ns, self.frames.to_fixed(frame))
+                    done = Ready(source, head.received_ns, self.frames.to_fixed(head.frame))
                 except FrameError as error:
                     full = len(queue) > self._limit
-                    if error.pending and now_ns - since_ns < timeout_ns and not full:
-                        self.counters["tf_waited"] += since_ns == now_ns
+                    if error.pending and now_ns - head.since_ns < timeout_ns and not full:
+                        self.counters["tf_waited"] += not head.waited
+                        head.waited = True
                         break
                     if error.pending:
                         self.counters["tf_queue_full" if full else "tf_timeout"] += 1
-                        waited = f"waited {(now_ns - since_ns) * 1e-9:.3f} s; "
+                        waited = f"waited {(now_ns - head.since_ns) * 1e-9:.3f} s; "
                         error = FrameError(waited + str(error), pending=True)
-                    done = Ready(source, received_ns, None, error)
+                    done = Ready(source, head.received_ns, None, error)
                 queue.popleft()
                 out.append(done)
         return out
