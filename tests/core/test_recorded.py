@@ -1,0 +1,146 @@
+"""Bags of any tracker: the topic found, the transforms used, what is wrong named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tracker_messages as make
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from aux_motion_core import adapters
+from aux_motion_core.adapters import AdapterError
+from aux_motion_core.backends import make_backend
+from aux_motion_core.bags import BagError, typestore
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.frames import Frames
+from aux_motion_core.predictor import Predictor
+from aux_motion_core.replay import predict_bag
+from aux_motion_core.skeleton import INDEX
+
+NS = make.NS
+TF = "tf2_msgs/msg/TFMessage"
+ZED, MARKERS, POSES = "zed_msgs/msg/ObjectsStamped", "visualization_msgs/msg/MarkerArray", "geometry_msgs/msg/PoseArray"
+
+
+def write(path: Path, items, storage=StoragePlugin.MCAP, definitions: bool = True) -> Path:
+    """A bag of (topic, type, log time, message); version 8 sqlite bags are Humble's, which hold no definitions."""
+    with Writer(path, version=9 if definitions else 8, storage_plugin=storage) as bag:
+        connections = {}
+        for topic, kind, ns, message in sorted(items, key=lambda item: item[2]):
+            if topic not in connections:
+                connections[topic] = bag.add_connection(topic, kind, typestore=typestore())
+            bag.write(connections[topic], ns, typestore().serialize_cdr(message, kind))
+    return path
+
+
+def zed_items(seconds: float = 1.0):
+    for k in range(round(seconds * 15)):
+        ns = NS + k * NS // 15
+        yield "/zed/skeletons", ZED, ns + 60_000_000, make.zed({5: make.person("zed38", k / 15)}, ns, frame="camera")
+
+
+@pytest.mark.parametrize(
+    ("storage", "definitions"),
+    [(StoragePlugin.MCAP, True), (StoragePlugin.SQLITE3, True), (StoragePlugin.SQLITE3, False)],
+)
+def test_zed_is_found_by_its_type_with_and_without_definitions(tmp_path, storage, definitions) -> None:
+    bag = write(tmp_path / "bag", zed_items(), storage, definitions)
+    frames = list(adapters.read_frames(bag))
+    assert [t for t, _ in frames] == [NS + k * NS // 15 + 60_000_000 for k in range(15)]
+    assert all(f.person_ids == ("5",) and f.frame_id == "camera" for _, f in frames)
+    assert [f.stamp_ns for _, f in frames] == [NS + k * NS // 15 for k in range(15)]
+
+
+def test_all_the_way_to_a_prediction(tmp_path) -> None:
+    bag = write(tmp_path / "bag", zed_items(2.0))
+    predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")
+    frames = Frames("map", "camera", (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    report = predict_bag(bag, {"damped_pose": predictor}, frames=frames)
+    assert report.frames == 30 and report.people == {"5"} and report.predictions > 20
+    assert all(errors["damped_pose"] < 1000.0 for errors in report.verdict.mpjpe_mm.values())
+
+
+def test_types_that_many_use_must_be_asked_for(tmp_path) -> None:
+    items = [("/bodies", MARKERS, NS, make.azure_kinect({1: make.person("k4a32")})),
+             ("/poses", POSES, NS, make.poses(make.person("coco17")))]  # fmt: skip
+    bag = write(tmp_path / "bag", items)
+    with pytest.raises(BagError, match="/bodies with --tracker azure_kinect, /poses with --tracker pose_array or") as e:
+        list(adapters.read_frames(bag))
+    assert "\n" not in str(e.value)
+    ((_, frame),) = adapters.read_frames(bag, tracker="azure_kinect")
+    assert frame.person_ids == ("1",)
+    ((_, frame),) = adapters.read_frames(bag, tracker="pose_array", joints=("coco17",), frame_id="given")
+    assert frame.frame_id == "given"
+    with pytest.raises(AdapterError, match="no joint list"):
+        list(adapters.read_frames(bag, tracker="pose_array"))
+    with pytest.raises(BagError, match="has no topic of type zed_msgs"):
+        list(adapters.read_frames(bag, tracker="zed"))
+    with pytest.raises(AdapterError, match="unknown tracker"):
+        list(adapters.read_frames(bag, tracker="kinect9"))
+
+
+def test_messages_that_cannot_be_used_are_told_one_by_one(tmp_path) -> None:
+    good, bad = make.poses(make.person("coco17"), NS), make.poses(np.ones((16, 3)), 2 * NS)
+    bag = write(tmp_path / "bag", [("/p", POSES, NS, good), ("/p", POSES, 2 * NS, bad), ("/p", POSES, 3 * NS, good)])
+    told: list[ValueError] = []
+    frames = list(adapters.read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
+    assert len(frames) == 2 and len(told) == 1 and "multiple of 17" in str(told[0])
+    with pytest.raises(BagError, match="message 1 of /p: the message has 16 poses"):
+        list(adapters.read_frames(bag, tracker="pose_array", joints=("coco17",)))
+
+
+def moving_camera(late_ns: int, seconds: float = 1.0):
+    """A camera on a robot that drives along x at 1 m/s; its pose is logged so much after the skeletons."""
+    # logged last, but latched
+    yield "/tf_static", TF, 5 * NS, make.transforms([("robot", "camera", (0.0, 0.0, 1.5), 0)])
+    for k in range(-2, round(seconds * 30) + 1):
+        ns = NS + k * NS // 30
+        yield "/tf", TF, ns + late_ns, make.transforms([("map", "robot", (k / 30.0, 0.0, 0.0), ns)])
+        if k >= 0:
+            there = make.person("coco17") - (k / 30.0, 0.0, 1.5)  # who stands still
+            yield "/poses", POSES, ns, make.poses(there, ns, "camera")
+
+
+def test_the_bags_own_transforms_bring_a_moving_camera_to_the_fixed_frame(tmp_path) -> None:
+    bag = write(tmp_path / "bag", moving_camera(20_000_000))
+    options = {"tracker": "pose_array", "joints": ("coco17",)}
+    frames = list(adapters.read_frames(bag, frames=Frames("map"), **options))
+    assert len(frames) == 31
+    for k, (log_ns, frame) in enumerate(frames):
+        assert frame.frame_id == "map" and log_ns == NS + k * NS // 30 + 20_000_000, "when its transform came"
+        np.testing.assert_allclose(frame.positions[0, INDEX["left_wrist"]], make.person("coco17")[9], atol=1e-9)
+    told: list[ValueError] = []
+    late = write(tmp_path / "late", moving_camera(200_000_000))
+    frames = list(adapters.read_frames(late, frames=Frames("map"), on_bad=told.append, **options))
+    assert not frames and len(told) == 31 and "no transform from 'camera'" in str(told[0])
+    frames = list(adapters.read_frames(late, frames=Frames("map"), tf_timeout_s=0.5, **options))
+    assert len(frames) == 31
+    assert all(f.frame_id == "camera" for _, f in adapters.read_frames(bag, **options)), "without frames: as it came"
+
+
+def ros4hri_items(tf: bool = True):
+    for k in range(30):
+        ns = NS + k * NS // 30
+        yield "/humans/bodies/tracked", "hri_msgs/msg/IdsList", ns, make.ids(["q1"], ns)
+        if tf:
+            pose = (2.0 + k / 30, 0.0, 0.9)
+            yield "/tf", TF, ns + 1_000_000, make.transforms([("camera", "body_q1", pose, ns)])
+            links = [("body_q1", f"{n}_q1", (0.0, 0.1, 0.5), ns) for n in ("head", "l_wrist", "r_wrist", "l_knee")]
+            yield "/tf", TF, ns + 2_000_000, make.transforms(links)
+
+
+def test_ros4hri_from_a_bag(tmp_path) -> None:
+    frames = list(adapters.read_frames(write(tmp_path / "bag", ros4hri_items())))
+    assert len(frames) == 30 and all(f.person_ids == ("q1",) and f.frame_id == "camera" for _, f in frames)
+    np.testing.assert_allclose([f.positions[0, INDEX["pelvis"], 0] for _, f in frames], 2.0 + np.arange(30) / 30)
+    with pytest.raises(BagError, match="has no /tf: tracker ros4hri sends its joints by TF, so record"):
+        list(adapters.read_frames(write(tmp_path / "without", ros4hri_items(tf=False))))
+
+
+def test_counters_are_there_after_reading(tmp_path) -> None:
+    adapter = adapters.make("azure_kinect")
+    bag = write(tmp_path / "bag", [("/b", MARKERS, NS + k, make.azure_kinect({})) for k in range(3)])
+    assert list(adapters.read_frames(bag, adapter=adapter)) == []
+    assert adapter.counters["azure_kinect_nobody"] == 3
