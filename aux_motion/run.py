@@ -33,6 +33,9 @@ def run(
     static_transform: Annotated[
         str | None, typer.Option(help="Pose of --static-frame in the fixed frame: x,y,z,qx,qy,qz,qw.")
     ] = None,
+    mix: Annotated[
+        bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")
+    ] = None,
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
     autostart: Annotated[bool, typer.Option(help="Configure and activate at once.")] = True,
     namespace: Annotated[str | None, typer.Option(help="ROS namespace of the node.")] = None,
@@ -61,6 +64,7 @@ def run(
         "static_transform_frame": static_frame,
         "static_transform": None if static_transform is None else _numbers(static_transform),
         "trace_file": None if trace is None else str(trace.absolute()),
+        "mix": mix,
         "use_sim_time": use_sim_time,
         "autostart": autostart,
     }

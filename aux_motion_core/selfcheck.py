@@ -24,6 +24,8 @@ _EVERY_S = 0.03
 _SUCCESSIVE_S = 0.2
 #: Sources before the members of a mix: what is published, and the newest pose held.
 _PUBLISHED, _HELD, _OTHERS = 0, 1, 2
+#: Who was not seen for so long is not only late.
+_PATIENCE_NS = 2 * _NS
 #: So many outcomes of a horizon tell something.
 MIN_OUTCOMES = 30.0
 #: A model does not fit when its error is larger than that of holding the pose by this factor and by this much, metres
@@ -333,10 +335,10 @@ class SelfCheck:
     def sweep(self, now_ns: int) -> None:
         """What was predicted for people who are not seen any more counts as never seen."""
         a = self._rows
-        gone = now_ns - a["seen_ns"] > self._max_gap_ns
+        gone = now_ns - a["seen_ns"] > _PATIENCE_NS
         if not (gone & a["open"].any((1, 2))).any():
             return
-        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - self._max_gap_ns
+        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCE_NS
         row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
         a["open"][row, what, horizon] = False
         new = np.zeros((len(row), _SUMS))

@@ -15,6 +15,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 BOOLEAN = ["", "true", "false"]
+SWITCH = [*BOOLEAN, "on", "off"]
 TRACKERS = [
     "",
     "aux_motion",
@@ -56,6 +57,7 @@ def predictor(context):
             "input_topic",
             "fixed_frame",
             "stamp_source",
+            "mix",
             "use_sim_time",
             "autostart",
             "log_level",
@@ -79,9 +81,9 @@ def predictor(context):
             overrides[name] = ParameterValue(parts, value_type=List[str])  # noqa: UP006
     if given["model"]:
         overrides["model_dir"] = ParameterValue(model_folder(given["model"], share), value_type=str)
-    for name in ("use_sim_time", "autostart"):
+    for name in ("mix", "use_sim_time", "autostart"):
         if given[name]:
-            overrides[name] = given[name] == "true"
+            overrides[name] = given[name] in ("true", "on")
     return [
         Node(
             package="aux_motion",
@@ -153,6 +155,12 @@ def generate_launch_description():
                 "fixed_frame",
                 default_value="",
                 description="Frame of the predictions: not accelerating, z up",
+            ),
+            DeclareLaunchArgument(
+                "mix",
+                default_value="",
+                choices=SWITCH,
+                description="on: weigh the model and the baselines by their recent errors (topic self_check)",
             ),
             DeclareLaunchArgument(
                 "use_sim_time", default_value="", choices=BOOLEAN, description="Take the time from /clock"

@@ -96,10 +96,21 @@ def test_joints_and_people_that_vanish_are_told_as_never_seen():
     # of the predictions that had the hand, the last second's did not meet it again
     assert share[-1] == pytest.approx((1.0 / 20.0) * 25.0 / p.self_check.fit().outcomes[-1], rel=0.3)
     before = share[-1]
-    p.predict(T0 + round(9.5 * NS))
+    p.predict(T0 + round(9.5 * NS))  # perhaps only late
+    assert p.self_check.fit().unseen_share[-1] == share[-1]
+    p.predict(T0 + round(11.5 * NS))
     gone = p.self_check.fit()
     assert gone.unseen_share[-1] > before + 0.05, "nobody was seen where the last second's predictions were"
     assert gone.error_m[-1] == pytest.approx(p.self_check.fit().error_m[-1])
+
+
+def test_a_stream_that_is_always_late_is_judged_too():
+    p = make()
+    for k in range(100):
+        p.add(frame(k / 25, {"1": even(k / 25)}))
+        p.predict(T0 + round((k / 25 + 1.2) * NS))
+    fit = p.self_check.fit()
+    assert fit.outcomes[-1] > 40.0 and fit.unseen_share[-1] == 0.0
 
 
 def test_what_the_tracker_guesses_is_no_outcome():

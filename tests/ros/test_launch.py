@@ -33,6 +33,7 @@ ARGUMENTS = {
     "input_frames",
     "static_transforms",
     "stamp_source",
+    "mix",
     "fixed_frame",
     "use_sim_time",
     "autostart",
