@@ -85,7 +85,7 @@ def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
 
 def test_every_command_has_help(root):
     listed = aux_motion(root, "--help").stdout
-    for command in ("run", "track", "predict", "play", "bench"):
+    for command in ("run", "track", "predict", "play", "record", "fault-inject", "bench"):
         assert command in listed
 
 
