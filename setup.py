@@ -22,6 +22,7 @@ ROS_WHEELS = [
     "ros-rclpy[fastrtps]",
     "ros-std-msgs",
     "ros-geometry-msgs",
+    "ros-sensor-msgs",
     "ros-visualization-msgs",
     "ros-diagnostic-msgs",
     "ros-lifecycle-msgs",
@@ -119,6 +120,7 @@ setup(
         "console_scripts": [
             "aux-motion = aux_motion.cli:main",
             "aux_motion_predictor = aux_motion.node:main",
+            "aux_motion_ssm = aux_motion.ssm:node_main",
         ],
     },
 )

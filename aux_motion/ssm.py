@@ -424,5 +424,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def node_main() -> None:
+    """Entry point of the executable `aux_motion_ssm` (ROS arguments)."""
     sys.exit(spin())
+
+
+if __name__ == "__main__":
+    node_main()

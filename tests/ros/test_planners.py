@@ -1,0 +1,401 @@
+"""What planners take, from real processes: predictor -> occupancy -> monitor -> speed fraction."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS here")
+pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
+
+from aux_motion_msgs.msg import OccupancyArray, SeparationStatus  # noqa: E402
+from geometry_msgs.msg import Pose, PoseArray  # noqa: E402
+from node_harness import STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
+from std_msgs.msg import Float64  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
+
+from aux_motion.outputs import (  # noqa: E402
+    CollisionObjects,
+    cloud_message,
+    people_message,
+    poses_message,
+    swept_points,
+)
+from aux_motion.ssm import TfPoses, main  # noqa: E402
+from aux_motion_core.anthropometry import SEGMENTS  # noqa: E402
+from aux_motion_core.frames import rotation_matrix  # noqa: E402
+from aux_motion_core.occupancy import (  # noqa: E402
+    BoundKind,
+    OccupancyBuilder,
+    OccupancyConfig,
+    occupancy_from_message,
+)
+from aux_motion_core.robot import load_robot  # noqa: E402
+from aux_motion_core.separation import SpeedReason  # noqa: E402
+from aux_motion_core.skeleton import JOINTS  # noqa: E402
+from aux_motion_core.tf import TfBuffer  # noqa: E402
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState  # noqa: E402
+
+NS = 1_000_000_000
+
+PREDICTOR = {
+    "fixed_frame": "world",
+    "backend": "damped_pose",
+    "autostart": True,
+    "publish_occupancy": True,
+    "publish_occupancy_markers": True,
+    "publish_swept_volume": True,
+    "swept_volume_resolution_m": 0.1,
+    "publish_human_poses": True,
+    "lost_after_s": 0.6,
+    "absent_hold_s": 0.6,
+}
+MOVING_ROBOT = """
+name: cart
+max_speed_mps: 1.0
+reaction_time_s: 0.1
+stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
+links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
+"""
+
+
+@pytest.fixture
+def domain() -> int:
+    return private_domain()
+
+
+@pytest.fixture
+def start(domain, tmp_path):
+    """Start processes that end with the test."""
+    processes: list[NodeProcess] = []
+
+    def run(command: list[str] | None = None, **parameters: object) -> NodeProcess:
+        log = tmp_path / f"process{len(processes)}.log"
+        processes.append(NodeProcess(domain, log, command, **parameters))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.stop(signal.SIGKILL)
+
+
+class Listener(Probe):
+    """A probe that hears the outputs too."""
+
+    def __init__(self, domain: int) -> None:
+        super().__init__(domain)
+        self.heard: dict[str, list] = {}
+        qos = QoSProfile(depth=50, durability=DurabilityPolicy.VOLATILE)
+        for kind, topic in (
+            (OccupancyArray, "occupancy"),
+            (MarkerArray, "occupancy_markers"),
+            (PointCloud2, "swept_volume"),
+            (PoseArray, "poses"),
+            (SeparationStatus, "separation"),
+            (Float64, "speed_fraction"),
+        ):
+            self.heard[topic] = []
+            self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
+        self.robot = self.node.create_publisher(PoseArray, "robot_poses", 1)
+
+    def newest(self, topic: str):
+        """The newest message of a topic, None before the first."""
+        return self.heard[topic][-1] if self.heard[topic] else None
+
+    def first(self, topic: str, wanted):
+        """The first message of a topic that is as wanted, None before it."""
+        return next((m for m in self.heard[topic] if wanted(m)), None)
+
+    def put_robot(self, x: float, frame_id: str = "world", poses: int = 1, **orientation: float) -> None:
+        """Say where the robot is, now."""
+        message = PoseArray()
+        message.header.frame_id = frame_id
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        for _ in range(poses):
+            pose = Pose()
+            pose.position.x = x
+            pose.orientation.w = 1.0
+            for name, value in orientation.items():
+                setattr(pose.orientation, name, value)
+            message.poses.append(pose)
+        self.robot.publish(message)
+
+    def stand(self, x: float) -> None:
+        """Somebody stands at x, now."""
+        self.send(self.node.get_clock().now().nanoseconds, x=x)
+
+
+@pytest.fixture
+def probe(domain):
+    probe = Listener(domain)
+    yield probe
+    probe.close()
+
+
+def ssm(robot: Path | str, *options: str) -> list[str]:
+    """The command that starts the monitor."""
+    code = "from aux_motion.cli import main; main()"
+    return [sys.executable, "-c", code, "ssm", "--robot", str(robot), *options]
+
+
+def test_every_output_comes_from_the_running_node(start, probe) -> None:
+    probe.watched.append(start(**PREDICTOR))
+    probe.connect()
+    last = probe.walk(probe.node.get_clock().now().nanoseconds - 800_000_000)
+    at_last = probe.until(
+        lambda: probe.first("occupancy", lambda m: m.people and stamp_ns(m.people[0].last_observed) == last),
+        "occupancy of the last frame",
+    )
+    occupancy = occupancy_from_message(at_last)
+    assert occupancy.segments == SEGMENTS and occupancy.ends.shape == (1, 25, len(SEGMENTS), 2, 3)
+    assert occupancy.frame_id == "world" and occupancy.anthropometry == "ansur2_p99"
+    assert np.isfinite(occupancy.radius).all() and (occupancy.kind >= BoundKind.REACH).all()
+
+    cloud = probe.until(lambda: probe.first("swept_volume", lambda m: m.width), "a cloud with points")
+    points = np.frombuffer(bytes(cloud.data), "<f4").reshape(-1, 3)
+    assert len(points) == cloud.width and cloud.header.frame_id == "world"
+    assert [f.name for f in cloud.fields] == ["x", "y", "z"] and np.isfinite(points).all()
+    assert np.allclose(np.round(points / 0.1 - 0.5), points / 0.1 - 0.5, atol=1e-3)
+
+    poses = probe.until(lambda: probe.first("poses", lambda m: m.poses), "poses of joints")
+    assert len(poses.poses) == len(STANDING)
+    assert max(p.position.z for p in poses.poses) == pytest.approx(STANDING[:, 2].max(), abs=0.05)
+
+    shapes = probe.until(lambda: probe.first("occupancy_markers", lambda m: len(m.markers) > 1), "markers")
+    assert shapes.markers[0].action == Marker.DELETEALL
+    assert {m.type for m in shapes.markers[1:]} == {Marker.CYLINDER, Marker.SPHERE}
+
+    # nobody sends any more: what the person may occupy grows, and is cleared after the configured time
+    sizes = []
+    probe.until(lambda: probe.heard["occupancy"] and not probe.newest("occupancy").people, "the person to be forgotten")
+    for message in probe.heard["occupancy"]:
+        if message.people and stamp_ns(message.people[0].last_observed) == last and message.people[0].age_s > 0.35:
+            sizes.append((message.people[0].age_s, message.people[0].radius[0]))
+    assert len(sizes) >= 2 and all(a < b for (_, a), (_, b) in zip(sizes, sizes[1:]))
+
+
+def test_outputs_whose_messages_are_missing_are_named_at_configure(start, domain, tmp_path) -> None:
+    for package, parameter in (("moveit_msgs", "publish_collision_objects"), ("people_msgs", "publish_people")):
+        try:
+            __import__(package)
+        except ImportError:
+            node = start(fixed_frame="world", backend="damped_pose", autostart=True, **{parameter: True})
+            deadline = time.monotonic() + 20
+            while "configure failed" not in node.output() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            lines = [line for line in node.output().splitlines() if "configure failed" in line]
+            assert len(lines) == 1, node.output()
+            assert f"parameter {parameter} needs the package {package}" in lines[0] and "apt install" in lines[0]
+            node.stop(signal.SIGKILL)
+
+
+def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> None:
+    """Predictor and monitor in processes of their own; the robot's poses come from the test."""
+    description = tmp_path / "cart.yaml"
+    description.write_text(MOVING_ROBOT)
+    monitor = start(ssm(description, "--robot-source", "poses"))
+    probe.watched.append(monitor)
+
+    def reason(wanted: SpeedReason):
+        return lambda: (m := probe.newest("separation")) is not None and m.reason == wanted and m
+
+    first = probe.until(reason(SpeedReason.NO_PEOPLE_YET), "a decision before the first data")
+    assert first.allowed_speed_fraction == 0.0
+    assert probe.until(lambda: probe.newest("speed_fraction"), "the speed fraction").data == 0.0
+
+    probe.watched.append(start(**PREDICTOR))
+    probe.connect()
+    probe.until(reason(SpeedReason.NO_ROBOT_YET), "a decision without the robot")
+
+    def keep(person_x: float | None, robot_x: float, until, what: str):
+        """Send both until the condition is met."""
+        sent = 0.0
+
+        def step():
+            nonlocal sent
+            if time.monotonic() - sent > 0.03:
+                sent = time.monotonic()
+                if person_x is not None:
+                    probe.stand(person_x)
+                if robot_x is not None:
+                    probe.put_robot(robot_x)
+            return until()
+
+        return probe.until(step, what)
+
+    free = keep(6.0, 0.0, reason(SpeedReason.FREE), "full speed")
+    assert free.allowed_speed_fraction == 1.0 and free.formulation == SeparationStatus.SWEPT_OCCUPANCY
+
+    def touching():
+        m = reason(SpeedReason.STOPPED)()
+        return m and m.minimum_distance_m < 0.0 and m
+
+    near = keep(6.0, 5.5, touching, "a stop as the robot is near")
+    assert near.person_id == "1" and near.robot_link == "box" and near.person_segment in SEGMENTS
+    assert near.allowed_speed_fraction == 0.0 and near.margin_m < 0.0
+    assert near.s_h_m == near.z_d_m == 0.0 and near.header.frame_id == "world"
+    keep(6.0, 0.0, lambda: probe.newest("speed_fraction").data > 0.5, "speed as the robot is away")
+    gone = keep(6.0, None, reason(SpeedReason.ROBOT_STALE), "a stop as the robot's poses stop coming")
+    assert gone.allowed_speed_fraction == 0.0 and "old, limit 0.2 s" in gone.reason_text
+    keep(6.0, 0.0, lambda: probe.newest("speed_fraction").data > 0.5, "speed again")
+    probe.put_robot(0.0, w=0.0)
+    probe.until(lambda: "is no pose" in probe.newest("separation").reason_text, "a stop at a pose that is none")
+    keep(6.0, 0.0, lambda: probe.newest("speed_fraction").data > 0.5, "speed again")
+    probe.watched[1].stop(signal.SIGKILL)  # the predictor dies
+    del probe.watched[1]
+    keep(None, 0.0, reason(SpeedReason.PEOPLE_STALE), "a stop as people stop coming")
+    assert probe.newest("speed_fraction").data == 0.0
+    assert monitor.stop() == 0
+    assert "not a certified safety function" in monitor.output()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        (None, [], "parameter robot is required"),
+        ("", [], "is empty: expected links"),
+        (MOVING_ROBOT.replace("links:", "links: []  #"), [], "links is empty: expected at least one capsule"),
+        (MOVING_ROBOT, ["--robot-source", "static"], "robot_source is static, but the description names frames"),
+        (MOVING_ROBOT, ["--robot-source", "magic"], "parameter robot_source"),
+        (MOVING_ROBOT, ["--formulation", "both"], "parameter formulation"),
+        (MOVING_ROBOT.replace("frame: cart, ", ""), ["--robot-source", "poses"], "no link of the description names"),
+    ],
+)
+def test_what_the_monitor_cannot_start_with_is_one_line(tmp_path, capfd, content, options, expected) -> None:
+    robot = tmp_path / "robot.yaml"
+    if content is not None:
+        robot.write_text(content)
+        options = ["--robot", str(robot), *options]
+    assert main(options) == 1
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
+    assert len(lines) == 1 and expected in lines[0], lines
+
+
+def test_a_robot_in_tf(tmp_path) -> None:
+    """Frames at their newest; old, unknown and future ones are not used."""
+    description = tmp_path / "cart.yaml"
+    description.write_text(MOVING_ROBOT)
+    buffer = TfBuffer()
+    poses = TfPoses(load_robot(description), buffer)
+    with pytest.raises(LookupError, match="'cart' and 'world' not on /tf"):
+        poses.newest("world", 10 * NS)
+    buffer.set("base", "world", (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), 0, static=True)
+    for k in range(5):
+        buffer.set("cart", "base", (0.1 * k, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0), 10 * NS + k * NS // 10)
+    found, age_s = poses.newest("world", 10 * NS + 450_000_000)
+    np.testing.assert_allclose(found["cart"][1], (1.4, 2.0, 0.0))
+    assert age_s == pytest.approx(0.05)
+    assert poses.newest("world", 12 * NS)[1] == pytest.approx(1.6)
+    assert poses.newest("world", 9 * NS)[1] == pytest.approx(1.4)  # of another clock
+
+
+class _Strict:
+    """A message with these fields only, as one of rosidl."""
+
+    fields: tuple[str, ...] = ()
+
+    def __init__(self, **values: object) -> None:
+        for name in self.fields:
+            setattr(self, name, Pose() if name == "pose" else None)
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        assert name in self.fields, f"{type(self).__name__} has no field {name}"
+        super().__setattr__(name, value)
+
+
+class _SolidPrimitive(_Strict):  # shape_msgs
+    SPHERE, CYLINDER = 2, 3
+    fields = ("type", "dimensions")
+
+
+class _CollisionObject(_Strict):  # moveit_msgs
+    ADD, REMOVE = b"\x00", b"\x01"
+    fields = ("header", "pose", "id", "primitives", "primitive_poses", "operation")
+
+
+class _Person(_Strict):  # people_msgs
+    fields = ("name", "position", "velocity", "reliability", "tagnames", "tags")
+
+
+class _People(_Strict):
+    fields = ("header", "people")
+
+
+def walkers(*ids: str) -> PredictionBatch:
+    """A batch of people who walk at 1 m/s along x."""
+    now, steps = 5 * NS, 25
+    poses = STANDING + np.array([0.04, 0.0, 0.0]) * np.arange(steps + 1)[:, None, None]
+    people = [
+        MotionPrediction(
+            person_id=i,
+            state=TrackState.TRACKING,
+            reasons=Reason.NONE,
+            stamp_ns=now,
+            last_observed_ns=now,
+            age_s=0.0,
+            valid_until_ns=now + NS,
+            mean=poses[1:],
+            recovered=poses[0],
+            joint_status=np.ones(20, np.uint8),
+        )
+        for i in ids
+    ]
+    return PredictionBatch(now, "world", "m", "1", 0.04, steps, JOINTS, tuple(people))
+
+
+def test_people_are_objects_of_the_planning_scene(monkeypatch) -> None:
+    """Stand-ins with the fields of the real messages, which no wheel has."""
+    shapes = SimpleNamespace(SolidPrimitive=_SolidPrimitive)
+    monkeypatch.setitem(sys.modules, "shape_msgs", SimpleNamespace(msg=shapes))
+    monkeypatch.setitem(sys.modules, "shape_msgs.msg", shapes)
+    builder = OccupancyBuilder(OccupancyConfig(occupancy_interval_s=0.2))
+    objects = CollisionObjects(SimpleNamespace(CollisionObject=_CollisionObject))
+    both = builder.build(walkers("a", "b"))
+    first = list(objects.update(both))
+    assert [(m.id, m.operation) for m in first] == [("aux_motion/a", b"\x00"), ("aux_motion/b", b"\x00")]
+    shown = [(m.type, len(m.dimensions)) for m in first[0].primitives]
+    assert len(shown) == len(first[0].primitive_poses) == 3 * len(SEGMENTS) * both.intervals
+    assert set(shown) == {(_SolidPrimitive.SPHERE, 1), (_SolidPrimitive.CYLINDER, 2)}
+    for shape, pose in zip(first[0].primitives, first[0].primitive_poses):  # every cylinder ends at its spheres
+        if shape.type == _SolidPrimitive.CYLINDER:
+            q, p = pose.orientation, pose.position
+            axis = rotation_matrix((q.x, q.y, q.z, q.w)) @ (0.0, 0.0, shape.dimensions[0] / 2)
+            tip = np.array([p.x, p.y, p.z]) + axis
+            assert np.linalg.norm(both.ends[0].reshape(-1, 3) - tip, axis=1).min() < 1e-5
+    again = list(objects.update(builder.build(walkers("b"))))
+    assert [(m.id, m.operation) for m in again] == [("aux_motion/a", b"\x01"), ("aux_motion/b", b"\x00")]
+    assert [m.id for m in objects.clear("world", NS)] == ["aux_motion/b"] and not list(objects.clear("world", NS))
+
+
+def test_people_for_social_layers_have_the_predicted_velocity() -> None:
+    message = people_message(walkers("a", "b"), _People, _Person)
+    assert [p.name for p in message.people] == ["a", "b"] and message.header.frame_id == "world"
+    one = message.people[0]
+    assert one.velocity.x == pytest.approx(1.0) and one.velocity.y == 0.0 and one.reliability == 1.0
+    assert (one.position.x, one.position.z) == (0.0, 0.95) and one.tags == ["tracking"]
+
+
+def test_poses_ahead_are_joints_until_then() -> None:
+    batch = walkers("a", "b")
+    assert len(poses_message(batch, 0.0).poses) == 2 * 20
+    assert len(poses_message(batch, 0.4).poses) == 2 * 20 * 11
+    assert len(poses_message(batch, 9.0).poses) == 2 * 20 * 26
+    assert not poses_message(walkers(), 0.4).poses
+
+
+def test_clouds_leave_out_what_is_no_number() -> None:
+    occupancy = OccupancyBuilder(OccupancyConfig(occupancy_interval_s=0.2)).build(walkers("a", "b"))
+    occupancy.radius[0, 0, 3] = np.nan
+    parts = list(swept_points(occupancy, 0.1))
+    assert len(parts) == 2 and all(len(p) and np.isfinite(p).all() for p in parts)
+    assert cloud_message(np.zeros((0, 3), np.float32), "world", NS).width == 0
