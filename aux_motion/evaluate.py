@@ -135,8 +135,6 @@ def evaluate_bag(job: Job) -> Result:
     Raises:
         ValueError: one line on what is wrong with bag, model, parameters or the folder of the results.
     """
-    from aux_motion import report
-
     reading = Reading(job)
     parameters, total = reading.parameters, reading.total()
     source = (Beside if job.workers > 1 and (total or 0) >= _LONG else Here)(job, reading)
@@ -190,12 +188,27 @@ def evaluate_bag(job: Job) -> Result:
         summary["faults"] = _sweep(job)
     if not sum(summary["samples"].values()):
         summary["problems"].append(_why_nothing(job, summary))
-    result.written += [
-        write_text(job.out / "summary.json", json.dumps(summary, indent=1) + "\n"),
-        write_text(job.out / "errors.csv", table(summary)),
-        write_text(job.out / "report.html", report.page(summary, evaluation)),
-    ]
+    if job.annotated and not not_written:
+        result.written.append(job.out / ANNOTATED)
+    result.written += _write(job.out, summary, evaluation)
     return result
+
+
+def _write(out: Path, summary: dict[str, Any], evaluation: Evaluation | None) -> list[Path]:
+    """Write the results; a file that cannot be written is a problem of the summary, and the others are tried."""
+    from aux_motion import report
+
+    written = []
+    for name, make_text in (
+        ("summary.json", lambda: json.dumps(summary, indent=1) + "\n"),
+        ("errors.csv", lambda: table(summary)),
+        ("report.html", lambda: report.page(summary, evaluation)),
+    ):
+        try:
+            written.append(write_text(out / name, make_text()))
+        except EvaluateError as error:
+            summary["problems"].append(str(error))
+    return written
 
 
 def _version() -> str:
@@ -473,8 +486,6 @@ def main(
     Raises:
         ValueError: nothing could be evaluated, or a condition cannot be checked; one line.
     """
-    from aux_motion import report
-
     conditions = [gate.parse(text_) for text_ in fail_if]
     if job.get("faults"):
         from aux_motion_core.faults import Faults
@@ -504,13 +515,12 @@ def main(
         )
     if len(jobs) > 1:
         summary = overall(done, failed)
-        write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
-        write_text(out / "errors.csv", table(summary))
-        write_text(out / "report.html", report.page(summary, None))
+        written = _write(out, summary, None)
         say(f"\nall {len(done)} bags\n{text(summary)}")
     else:
-        summary = done[0][1].summary
-    say(f"written: {out}/ (summary.json, report.html, errors.csv{', ' + ANNOTATED if job.get('annotated') else ''})")
+        summary, written = done[0][1].summary, done[0][1].written
+    if written:
+        say(f"written: {out}/ ({', '.join(sorted(p.name for p in written))})")
     for line in summary["problems"]:
         warn(line)
     holding = gate.check(conditions, gate.metrics(summary))

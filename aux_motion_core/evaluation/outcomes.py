@@ -188,10 +188,8 @@ class Court:
         Returns:
             Outcomes of everything before, where the stamps jumped back by more than the gap; else nothing.
         """
-        done = []
         stamp_ns = frame.stamp_ns
-        if self._newest_ns is not None and stamp_ns < self._newest_ns - self._max_gap_ns:
-            done = self.close()
+        done = self.close() if self.goes_back(stamp_ns) else []
         if self._newest_ns is None or stamp_ns > self._newest_ns:
             self._newest_ns = stamp_ns
         if people:
@@ -206,6 +204,10 @@ class Court:
                     truth.positions.append(positions[row])
                     truth.seen.append(seen[row])
         return done
+
+    def goes_back(self, stamp_ns: int) -> bool:
+        """Whether a frame of that stamp would end what is under way."""
+        return self._newest_ns is not None and stamp_ns < self._newest_ns - self._max_gap_ns
 
     def take(self, predicted: Predicted) -> None:
         """Keep predictions to be judged."""

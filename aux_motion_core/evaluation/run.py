@@ -280,6 +280,8 @@ class _Trial:
                 frame.stamp_ns - self._latency_ns, frame.frame_id, frame.person_ids, frame.positions, frame.status,
                 frame.confidence, frame.covariance,
             )  # fmt: skip
+        if self._court.goes_back(frame.stamp_ns):
+            self._flush()  # its outcomes are known only now
         people = [self._people[i] for i in frame.person_ids]
         self._give(self._court.observe(frame, people))
 
