@@ -1,8 +1,9 @@
 """Several trackers, one list of people: ids that do not meet, and one id for a body that two cameras see.
 
-Two cameras' calibrations differ by centimetres. Were their sights of a joint put into one history in turns, the
-difference would look like motion of metres a second. So each joint of a body is taken from one camera, as long as that
-one sees it, and from another only after `HOLD_S`.
+Two cameras' calibrations differ by centimetres. Were their sights put into one history in turns, the difference would
+look like motion of metres a second, and every second frame would lack what one camera does not see. So a body has a
+leading camera, whose frames make its history; what that one does not see comes from the others, carried on over the
+milliseconds between their frames. Another camera leads when the first loses the body, or sees much less of it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame
 
 _NS = 1_000_000_000
-#: So long a joint stays with the camera that saw it last, seconds: longer than the gaps between two frames.
+#: So long a camera leads after its last frame, and so old is what another one saw and still counts, seconds.
 HOLD_S = 0.15
+#: A camera that sees so many joints more for so many frames leads from then on.
+MORE_JOINTS, MORE_FRAMES = 5, 5
 #: Mean distance of the joints in common that is one body: metres, and metres a second between the two sights.
 GATE_M, GATE_MPS = 0.25, 1.5
 #: Two ids that were one body are two again when they are this far apart, metres, for so many frames.
@@ -29,17 +32,36 @@ _MIN_COMMON = 4
 #: A second body that fits nearly as well: nobody knows.
 _CLEARLY = 0.6
 _FORGET_NS = 5 * _NS
-_SIGHT = (JointStatus.OBSERVED, JointStatus.DERIVED)
 _Key = tuple[int, str]  # source and its id
+
+
+@dataclass
+class _Sight:
+    """A body as one source saw it last, and before: stamp, (20, 3) places, (20,) which were really seen."""
+
+    stamp_ns: int
+    place: np.ndarray
+    seen: np.ndarray
+    before: tuple[int, np.ndarray, np.ndarray] | None = None
+
+    def at(self, stamp_ns: int) -> np.ndarray:
+        """(20, 3) carried on to a time."""
+        if self.before is None or self.stamp_ns <= self.before[0]:
+            return self.place
+        step_ns = self.stamp_ns - self.before[0]
+        if step_ns > int(HOLD_S * _NS):
+            return self.place
+        both = self.seen & self.before[2]
+        moved = np.where(both[:, None], self.place - self.before[1], 0.0)
+        return self.place + moved * ((stamp_ns - self.stamp_ns) / step_ns)
 
 
 @dataclass
 class _Body:
     id: str
-    place: np.ndarray = field(default_factory=lambda: np.full((N_JOINTS, 3), np.nan))
-    seen_ns: np.ndarray = field(default_factory=lambda: np.full(N_JOINTS, -(2**62), np.int64))
-    source: np.ndarray = field(default_factory=lambda: np.full(N_JOINTS, -1))
-    last_ns: dict[int, int] = field(default_factory=dict)  # by source
+    lead: int
+    sights: dict[int, _Sight] = field(default_factory=dict)  # by source
+    better: int = 0  # frames in a row in which another saw much more
     apart: int = 0
 
 
@@ -51,7 +73,7 @@ class Fusion:
         merge: False: only make the ids distinct.
 
     Attributes:
-        counters: fusion_linked, fusion_parted, fusion_joints_left_out.
+        counters: fusion_linked, fusion_parted, fusion_led_by_another, fusion_joints_filled.
     """
 
     def __init__(self, names: Sequence[str], merge: bool = True) -> None:
@@ -64,7 +86,7 @@ class Fusion:
         self._bodies: dict[_Key, _Body] = {}
 
     def take(self, source: int, frame: SkeletonFrame) -> SkeletonFrame:
-        """A source's frame with common ids; joints that another source is in charge of are MISSING.
+        """A source's frame with common ids: the bodies that it leads, with what it does not see of them filled in.
 
         Args:
             source: index of the source.
@@ -74,72 +96,98 @@ class Fusion:
             ids = tuple(f"{self._names[source]}/{i}" for i in frame.person_ids)
             return dataclasses.replace(frame, person_ids=ids)
         stamp_ns = frame.stamp_ns
-        for key in [k for k, b in self._bodies.items() if stamp_ns - max(b.last_ns.values()) > _FORGET_NS]:
+        newest = {k: max((s.stamp_ns for s in b.sights.values()), default=0) for k, b in self._bodies.items()}
+        for key in [k for k, seen_ns in newest.items() if abs(stamp_ns - seen_ns) > _FORGET_NS]:
             del self._bodies[key]
         seen = (frame.status != JointStatus.MISSING) & np.isfinite(frame.positions).all(-1)
         keys = [(source, i) for i in frame.person_ids]
         self._part(stamp_ns, source, keys, frame, seen)
         self._link(stamp_ns, source, keys, frame, seen)
-        status = frame.status.copy()
+        positions, status, confidence = frame.positions.copy(), frame.status.copy(), frame.confidence.copy()
+        covariance = None if frame.covariance is None else frame.covariance.copy()
         kept = []
         for row, key in enumerate(keys):
-            body = self._bodies.get(key)
-            if body is None:
-                taken = {b.id for b in self._bodies.values()}
-                name = f"{self._names[source]}/{key[1]}"
-                while name in taken:  # of a body that this source had under that id before
-                    name += "'"
-                body = self._bodies[key] = _Body(name)
-            body.last_ns[source] = max(stamp_ns, body.last_ns.get(source, 0))
-            ours = (body.source == source) | (stamp_ns - body.seen_ns > int(HOLD_S * _NS))
-            use = seen[row] & ours
-            self.counters["fusion_joints_left_out"] += int((seen[row] & ~ours).sum())
-            newer = use & (stamp_ns >= body.seen_ns)
+            body = self._bodies.get(key) or self._open(key)
             # what a tracker guessed does not keep others from telling what they see
-            sight = newer & np.isin(status[row], _SIGHT)
-            body.place[newer] = frame.positions[row][newer]
-            body.seen_ns[sight] = stamp_ns
-            body.source[sight] = source
-            status[row][~use] = JointStatus.MISSING
-            if use.any():
-                kept.append(row)
+            sight = seen[row] & ((status[row] == JointStatus.OBSERVED) | (status[row] == JointStatus.DERIVED))
+            last = body.sights.get(source)
+            if last is None or stamp_ns > last.stamp_ns:
+                before = None if last is None else (last.stamp_ns, last.place, last.seen)
+                body.sights[source] = _Sight(stamp_ns, frame.positions[row], sight, before)
+            if not self._leads(body, source, stamp_ns, int(sight.sum())):
+                continue
+            kept.append(row)
+            told_of = sight.copy()
+            for other, told in body.sights.items():
+                fill = told.seen & ~told_of
+                if other == source or not fill.any() or abs(stamp_ns - told.stamp_ns) > int(HOLD_S * _NS):
+                    continue
+                positions[row][fill] = told.at(stamp_ns)[fill]
+                status[row][fill], confidence[row][fill] = JointStatus.DERIVED, 1.0
+                if covariance is not None:
+                    covariance[row][fill] = np.nan
+                told_of |= fill
+                self.counters["fusion_joints_filled"] += int(fill.sum())
         return SkeletonFrame(
             stamp_ns,
             frame.frame_id,
             tuple(self._bodies[keys[row]].id for row in kept),
-            frame.positions[kept],
+            positions[kept],
             status[kept],
-            frame.confidence[kept],
-            None if frame.covariance is None else frame.covariance[kept],
+            confidence[kept],
+            None if covariance is None else covariance[kept],
         )
 
-    def _distance(self, stamp_ns: int, body: _Body, positions: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
-        """Mean distance of the joints in common to where others see the body, and how long ago, seconds."""
-        age_ns = np.abs(stamp_ns - body.seen_ns)
-        common = seen & (age_ns < _NS // 2)
+    def _open(self, key: _Key) -> _Body:
+        taken = {b.id for b in self._bodies.values()}
+        name = f"{self._names[key[0]]}/{key[1]}"
+        while name in taken:  # of a body that this source had under that id before
+            name += "'"
+        body = self._bodies[key] = _Body(name, key[0])
+        return body
+
+    def _leads(self, body: _Body, source: int, stamp_ns: int, joints: int) -> bool:
+        """Whether the source leads the body, from now on or still."""
+        if body.lead == source:
+            return True
+        lead = body.sights.get(body.lead)
+        lost = lead is None or stamp_ns - lead.stamp_ns > int(HOLD_S * _NS)
+        if not lost:
+            body.better = body.better + 1 if joints >= int(lead.seen.sum()) + MORE_JOINTS else 0
+        if not (lost or body.better >= MORE_FRAMES):
+            return False
+        body.lead, body.better = source, 0
+        self.counters["fusion_led_by_another"] += 1
+        return True
+
+    def _distance(
+        self, stamp_ns: int, body: _Body, source: int, positions: np.ndarray, seen: np.ndarray
+    ) -> tuple[float, float]:
+        """Mean distance of the joints in common to where another source saw the body last, and how long ago, s."""
+        others = [s for i, s in body.sights.items() if i != source]
+        sight = max(others, key=lambda s: s.stamp_ns, default=None)
+        if sight is None or abs(stamp_ns - sight.stamp_ns) > _NS // 2:
+            return np.inf, 0.0
+        common = seen & sight.seen
         if common.sum() < _MIN_COMMON:
             return np.inf, 0.0
-        return (
-            float(np.linalg.norm(positions[common] - body.place[common], axis=-1).mean()),
-            float(np.median(age_ns[common])) * 1e-9,
-        )
+        distance = np.linalg.norm(positions[common] - sight.place[common], axis=-1).mean()
+        return float(distance), abs(stamp_ns - sight.stamp_ns) * 1e-9
 
     def _part(self, stamp_ns: int, source: int, keys: list[_Key], frame: SkeletonFrame, seen: np.ndarray) -> None:
-        """Bodies of several sources that went apart are two again; the other source's keeps the id."""
+        """Bodies of several sources that went apart are two again; who does not lead gets another id."""
         for row, key in enumerate(keys):
             body = self._bodies.get(key)
-            if body is None or len(body.last_ns) < 2:
+            if body is None or body.lead == source:
                 continue
-            others = seen[row] & (body.source != source)
-            distance, age_s = self._distance(stamp_ns, body, frame.positions[row], others)
+            distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
             if not np.isfinite(distance):
                 continue
             body.apart = body.apart + 1 if distance > APART_M + GATE_MPS * age_s else 0
             if body.apart >= APART_FRAMES:
                 del self._bodies[key]
-                body.last_ns.pop(source, None)
-                body.source[body.source == source] = -1
-                body.apart = 0
+                body.sights.pop(source, None)
+                body.apart = body.better = 0
                 self.counters["fusion_parted"] += 1
 
     def _link(self, stamp_ns: int, source: int, keys: list[_Key], frame: SkeletonFrame, seen: np.ndarray) -> None:
@@ -152,7 +200,7 @@ class Fusion:
         cost = np.full((len(new), len(free)), 1e6)
         for i, row in enumerate(new):
             for j, body in enumerate(free):
-                distance, age_s = self._distance(stamp_ns, body, frame.positions[row], seen[row])
+                distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
                 if distance <= GATE_M + GATE_MPS * age_s:
                     cost[i, j] = distance
         for i, j in zip(*linear_sum_assignment(cost), strict=True):

@@ -230,7 +230,7 @@ def test_two_cameras_see_one_body_and_it_is_one_person(probe, start):
     def both():
         second.send()
         view = predicted(probe)
-        return view if view and int(probe.values("input").get("fusion_joints_left_out", 0)) > 100 else None
+        return view if view and probe.values("input").get("fusion_linked") == "1" else None
 
     view = first.until(both, "one person of two cameras")
     assert len(view.people) == 1
