@@ -58,6 +58,13 @@ class PredictorConfig(BaseModel):
         le=12.0,
         description="Growth of the uncalibrated bound (ISO 13855: 2.0 m/s for hand and arm).",
     )
+    reach_observed_factor: float = Field(
+        2.0,
+        ge=0.0,
+        le=5.0,
+        description="The uncalibrated bound grows at least so many times as fast as the person's fastest joint moved "
+        "lately; 0: with reach_speed_mps alone.",
+    )
     max_speed_mps: float = Field(
         25.0,
         ge=1.0,

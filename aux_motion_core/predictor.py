@@ -12,10 +12,10 @@ import numpy as np
 
 from aux_motion_core.adaptation import Adaptation, Realised
 from aux_motion_core.backends import Backend, make_backend
-from aux_motion_core.bounds import Bounds, equivalent_scale, known, reach_cap, reach_radius
+from aux_motion_core.bounds import Bounds, Known, equivalent_scale, known, reach_cap, reach_radius
 from aux_motion_core.calibration import MOTION_CAPTURE
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.continuity import LIMB_SPAN_M, Continuity, Outliers, widened
+from aux_motion_core.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.mix import Mix
 from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, last_observed, normalise
 from aux_motion_core.ood import Unfamiliar
@@ -38,6 +38,8 @@ _UPSIDE_DOWN_NS = _NS // 2
 _FARTHEST_M = 1e4
 #: How long a reason that comes from one message stays.
 _RECENT_NS = _NS
+#: The excess of a person's own speed over `reach_speed_mps` counts for this long, seconds.
+_FAST_S = 1.0
 #: Fewest samples of each joint that the model was trained to start from.
 _MIN_STEPS = 2
 
@@ -88,6 +90,7 @@ class _Result:
     scale: np.ndarray | None = None
     radius: np.ndarray | None = None  # calibrated where there is no UNCALIBRATED, else the reach bound
     body: np.ndarray | None = None
+    reach_mps: float = 0.0  # growth of the reach bound
 
 
 @dataclass
@@ -436,7 +439,11 @@ class Predictor:
             moved = np.linalg.norm(future - alone, axis=-1)  # the table is of the model alone
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
-        radii = self._radii(people, windows, values, mask, future, scale, moved)
+        what = known(windows, mask, b.dt_s)
+        radii = self._radii(people, what, values, mask, future, scale, moved)
+        # who is seen to move fast is not bounded by a fixed speed
+        fast = np.minimum(c.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
+        speed = np.maximum(c.reach_speed_mps, fast)
         scale = None if scale is None else denormalise_scale(scale, heading)
         self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
 
@@ -453,7 +460,6 @@ class Predictor:
         reach = None
         if not calibrated.all():
             hidden_s = np.stack([(p.track.newest_ns - p.track.seen_ns) * 1e-9 for p in people])
-            speed = np.full(len(people), c.reach_speed_mps)
             reach = reach_radius(future, pose, self._reach_steps, speed, hidden_s)
         usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
         self._count("out_of_distribution", int(odd.sum()))
@@ -490,6 +496,7 @@ class Predictor:
                 scale[i] if scaled[i] else None,
                 radius,
                 body,
+                float(speed[i]),
             )
             person.done_version = person.track.version
         judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
@@ -508,7 +515,7 @@ class Predictor:
     def _radii(
         self,
         people: list[_Person],
-        windows: np.ndarray,
+        what: Known,
         values: np.ndarray,
         mask: np.ndarray,
         mean: np.ndarray,
@@ -519,7 +526,8 @@ class Predictor:
 
         Args:
             people: N of them.
-            windows: (N, T, J, 3) metres, fixed frame; values: the same, normalised; mask: (N, T, J).
+            what: known of them, in the fixed frame.
+            values: (N, T, J, 3) metres, normalised; mask: (N, T, J).
             mean: (N, S, J, 3) metres as published, fixed frame.
             scale: (N, S, J, 3) metres of the model, or None.
             moved: (N, S, J) metres between the model's own mean and `mean`, or None.
@@ -527,7 +535,6 @@ class Predictor:
         bounds, c = self.bounds, self.config
         if bounds is None or (scale is None and bounds.table.score != "error_m"):
             return None
-        what = known(windows, mask, self.backend.dt_s)
         offline, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
         cap = reach_cap(mean, what, self._reach_steps, bounds.top_mps)
         more = 0.0 if bounds.table.domain.tracker != MOTION_CAPTURE else c.tracker_error_m
@@ -610,7 +617,7 @@ class Predictor:
         bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(
             reasons & (Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
         )
-        basis = f"reach:{c.reach_speed_mps:.1f}mps"
+        basis = f"reach:{result.reach_mps:.1f}mps"
         common = MotionPrediction(
             person_id=person_id,
             state=state,
@@ -641,7 +648,10 @@ class Predictor:
         origin_ns = max(now_ns, newest_ns) if unseen else newest_ns
         # a joint hidden for longer may be farther from where it is shown, but not farther than limbs are long
         hidden = c.reach_speed_mps * 1e-9 * (newest_ns - person.track.seen_ns)
-        reach = c.reach_speed_mps * ((origin_ns - newest_ns) * 1e-9 + self._reach_steps)
+        passed_s = (origin_ns - newest_ns) * 1e-9 + self._reach_steps
+        # nobody keeps up the speed of the fastest limb
+        excess = (result.reach_mps - c.reach_speed_mps) * np.minimum(passed_s, _FAST_S)
+        reach = c.reach_speed_mps * passed_s + excess
         held = replace(
             common,
             reasons=reasons | Reason.UNCALIBRATED,

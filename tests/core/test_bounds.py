@@ -27,7 +27,7 @@ def predictor(calibration=None, name="damped_pose", scale=None, **config) -> Pre
     if scale is not None:
         infer = backend.infer
         backend.infer = lambda v, m: (*infer(v, m)[:2], np.broadcast_to(scale, (len(v), 25, 20, 3)).copy())
-    return Predictor(backend, PredictorConfig(**config), "map")
+    return Predictor(backend, PredictorConfig(**{"reach_observed_factor": 0.0, **config}), "map")
 
 
 def feed(
@@ -71,7 +71,7 @@ def test_radii_are_factor_times_scale():
 
 def is_reach(a, speed: float = 2.0) -> bool:
     away = np.linalg.norm(a.mean - a.recovered, axis=-1)
-    assert Reason.UNCALIBRATED in a.reasons and a.radius_basis == f"reach:{speed:.1f}mps"
+    assert Reason.UNCALIBRATED in a.reasons and a.radius_basis == f"reach:{speed:.1f}mps", a
     assert np.isnan(a.radius_coverage) and a.body_radius is None and np.isnan(a.body_coverage)
     return bool(np.all(a.radius >= away + speed * STEPS_S[:, None] - 1e-9))
 
@@ -113,6 +113,17 @@ def test_warming_up_stale_and_absent_people_carry_the_reach_set():
     for t, state in ((1.2, TrackState.STALE), (2.5, TrackState.ABSENT)):
         a = person(p, t)
         assert a.state is state and is_reach(a)
+
+
+def test_the_reach_set_of_somebody_fast_grows_with_what_was_seen():
+    p = predictor(None, reach_observed_factor=2.0)
+    windows = motion(0.8 - 0.04 * np.arange(5, -1, -1))
+    fastest = np.linalg.norm(np.diff(windows, axis=0), axis=-1).mean(0).max() / 0.04
+    feed(p)
+    a = person(p, 0.81)
+    assert fastest > 1.0 and is_reach(a, 2.0 * fastest)
+    held = person(p, 5.0)  # lost: the excess does not go on for ever
+    assert held.radius[0, 0] == pytest.approx(2.0 * (4.2 + 0.04) + (2.0 * fastest - 2.0) * 1.0, rel=1e-6)
 
 
 def test_no_radius_is_beyond_physics():

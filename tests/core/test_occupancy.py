@@ -209,7 +209,7 @@ def test_unseen_joints_may_be_as_far_as_bones_allow() -> None:
 
 
 def test_a_lost_person_grows_until_it_is_forgotten() -> None:
-    config = PredictorConfig(absent_hold_s=3.0)
+    config = PredictorConfig(absent_hold_s=3.0, reach_observed_factor=0.0)
     predictor = Predictor(make_backend("damped_pose", ""), config, "map")
     for frame in synthetic.frames(1, 1.0):
         predictor.add(frame)

@@ -34,7 +34,7 @@ def frame(t: float, people=("a",), missing=(), positions=None, frame_id="map") -
 
 
 def make(name="damped_pose", **config) -> Predictor:
-    return Predictor(make_backend(name, MODEL), PredictorConfig(**config), "map")
+    return Predictor(make_backend(name, MODEL), PredictorConfig(**{"reach_observed_factor": 0.0, **config}), "map")
 
 
 def feed(predictor: Predictor, until: float = 0.6, rate: float = 30.0, **kwargs) -> None:
