@@ -6,7 +6,7 @@ import gc
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,7 @@ def measure(
     rounds: int = 500,
     bag: str | Path | None = None,
     others: dict[str, Callable[[], Infer]] | None = None,
+    only: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Time all variants in turn.
 
@@ -173,6 +174,7 @@ def measure(
         rounds: calls of each variant and batch.
         bag: recording whose windows are predicted; None: the sample that comes with the checkout.
         others: name -> what makes it: measured beside the variants.
+        only: of the variants, which beside the first; None: all.
 
     Returns:
         One record a variant and batch: backend, people, p50_ms, p95_ms, p99_ms, load_ms (with the first call)
@@ -185,12 +187,13 @@ def measure(
     bag = bag or engines.sample_bag()
     if bag is None:
         raise ValueError("the variants are compared on a recording, and the sample is not here: give one")
-    values, mask = engines.bag_windows(bag, artefact)
+    values, mask = engines.bag_windows(bag, artefact, 128)
     records, reference = [], None
     with variants(artefact, (values, mask)) as made:
         running: dict[str, Infer] = {}
         about: dict[str, dict[str, float]] = {}
-        for name, make in {**made, **(others or {})}.items():
+        wanted = {n: make for n, make in made.items() if only is None or n == "onnx" or n in only}
+        for name, make in {**wanted, **(others or {})}.items():
             start = time.perf_counter()
             running[name] = make()
             running[name](values[:1], mask[:1])

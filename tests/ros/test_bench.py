@@ -1,31 +1,163 @@
-"""The benchmark runs and its records have the promised keys."""
+"""The benchmark and the soak run, and their records have the promised keys and verdicts."""
 
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
 
+from aux_motion import soak  # noqa: E402
+
 KEYS = {"stage", "backend", "people", "threads", "p50_ms", "p95_ms", "p99_ms"}
+STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
 
 
-def test_every_stage_is_measured_for_every_number_of_people(root, tmp_path):
-    out = tmp_path / "build" / "bench.json"
-    command = [sys.executable, "-m", "aux_motion.cli", "bench", "--json", str(out)]
-    command += ["--backend", "damped_pose"]
-    command += ["--people", "1,3", "--threads", "1", "--rounds", "20", "--dds-seconds", "1"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110)
+def run(root, *arguments: object):
+    command = [sys.executable, "-m", "aux_motion.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110)
+
+
+def test_every_stage_and_every_rate_is_measured_for_every_number_of_people(root, tmp_path):
+    out, picture = tmp_path / "build" / "bench.json", tmp_path / "build" / "bench.png"
+    pictured = ["--picture", picture] if _matplotlib() else []
+    sizes = ["--people", "1,3", "--threads", "1", "--rounds", "20", "--rates", "30,60", "--dds-seconds", "0.6"]
+    done = run(root, "bench", "--json", out, "--backend", "damped_pose", *sizes, *pictured)
     assert done.returncode == 0, done.stdout + done.stderr
-    records = json.loads(out.read_text())
-    assert isinstance(records, list) and all(set(r) >= KEYS for r in records)
+    report = json.loads(out.read_text())
+    records = report["records"]
+    assert report["command"][:2] == ["aux-motion", "bench"]
+    assert report["machine"]["cores"] >= 1 and report["machine"]["numpy"] == np.__version__
+    assert all(set(r) >= KEYS for r in records)
     assert all(0.0 <= r["p50_ms"] <= r["p95_ms"] <= r["p99_ms"] for r in records)
     main = {(r["stage"], r["people"]) for r in records if r["backend"] == "damped_pose"}
-    stages = ("convert", "resample", "backend", "publish", "total")
-    assert main == {(s, n) for s in stages for n in (1, 3)} | {("end_to_end", 1)}
+    assert main == {(s, n) for s in (*STAGES, "end_to_end") for n in (1, 3)}
     assert {r["backend"] for r in records} >= {"zero_velocity", "constant_velocity"}
-    (live,) = [r for r in records if r["stage"] == "end_to_end"]
-    assert live["messages"] >= 15 and live["node_rss_mib"] > 10 and live["start_to_first_prediction_s"] > 0
-    assert "end_to_end" in done.stdout
+    live = {(r["backend"], r["rate_hz"], r["people"]): r for r in records if r["stage"] == "end_to_end"}
+    assert set(live) == {(b, r, n) for b in ("damped_pose", "echo") for r in (30, 60) for n in (1, 3)}
+    for (backend, rate, people), row in live.items():
+        assert 0.5 * rate <= row["sent"] <= 0.7 * rate and 0 <= row["missed"] < row["sent"]
+        if backend != "echo":
+            floor = live["echo", rate, people]["p50_ms"]
+            assert row["above_floor_p50_ms"] == pytest.approx(row["p50_ms"] - floor, abs=1e-3)
+            assert row["node_cpu_share"] > 0.0
+    first = next(r for r in records if r["stage"] == "end_to_end")
+    assert first["node_rss_mib"] > 10 and first["start_to_first_prediction_s"] > 0
+    assert "end_to_end" in done.stdout and "missed" in done.stdout
+    assert not pictured or picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def _matplotlib() -> bool:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def test_backends_are_timed_in_turn_and_compared_with_plain_torch(root):
+    from aux_motion import bench
+    from aux_motion_core.backends import variants
+
+    model = root / "models" / "body20_25hz"
+    others = {name: make for name, make in bench.torch_eager(str(model)).items() if name == "torch eager"}
+    some = {"onnx, io binding", "onnx, saved optimised graph", "onnx, int8 dynamic"}
+    records = variants.measure(model, [1, 2], 30, others=others, only=some)
+    names = {r["backend"] for r in records}
+    assert names - {"onnx, int8 dynamic"} == {"onnx", *others, *some} - {"onnx, int8 dynamic"}
+    assert {r["people"] for r in records} == {1, 2}
+    exact = [r for r in records if "int8" not in r["backend"]]
+    assert all(r["most_mm"] < 0.1 for r in exact), "they are the same model"
+    assert all(0.0 < r["p50_ms"] <= r["p99_ms"] and r["load_ms"] > 0.0 for r in records)
+    table = variants.table(records)
+    assert all(name in table for name in names)
+    torch_here = True
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        torch_here = False
+    assert bool(others) == torch_here
+
+
+@pytest.mark.parametrize(("option", "value"), [("--rates", "0"), ("--people", "a"), ("--threads", "1,,2")])
+def test_numbers_that_are_none_are_refused_in_one_line(root, option, value):
+    done = run(root, "bench", option, value)
+    assert done.returncode == 2 and option in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_soak_ends_with_verdicts_and_its_exit_status_is_theirs(root, tmp_path):
+    out = tmp_path / "soak.json"
+    arguments = ["--minutes", "0.1", "--people", "3", "--rate", "30", "--backend", "damped_pose", "--json", out]
+    done = run(root, "soak", *arguments)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    report = json.loads(out.read_text())
+    verdicts = {v["name"]: v["passed"] for v in report["verdicts"]}
+    assert set(verdicts) == {"memory", "latency", "frames", "diagnostics"}
+    assert done.returncode == (0 if all(verdicts.values()) else 1)
+    assert report["last_diagnostics"]["prediction"]["backend"] and report["resident_mib"][0] > 10.0
+    assert all(("pass" if passed else "FAIL") + f"  {name}" in done.stdout for name, passed in verdicts.items())
+
+
+def test_the_crowd_enters_leaves_and_exchanges_ids():
+    frames = soak.crowd(8, 60.0)
+    played = [next(frames) for _ in range(60 * 60)]
+    assert {len(f.person_ids) for f in played} > {6, 7, 8}
+    assert all(len(set(f.person_ids)) == len(f.person_ids) == len(f.positions) for f in played)
+    assert len({i for f in played for i in f.person_ids}) > 12, "new people come"
+    exchanged = 0
+    for before, after in zip(played, played[1:], strict=False):
+        where = {i: p[0] for i, p in zip(before.person_ids, before.positions, strict=True)}
+        moved = [np.linalg.norm(p[0] - where[i]) for i, p in zip(after.person_ids, after.positions) if i in where]
+        exchanged += any(m > 0.5 for m in moved)
+    assert 8 <= exchanged <= 14
+
+
+def watched(seconds: float = 60.0, rate_hz: float = 30.0):
+    """A run in which nothing is wrong, as `soak.judge` takes it."""
+    n = round(seconds * rate_hz)
+    sent_ns = (np.arange(n) / rate_hz * 1e9).astype(np.int64)
+    latency_s = 0.005 + 0.001 * np.random.default_rng(0).random(n)
+    watch = SimpleNamespace(
+        sent_ns=sent_ns,
+        sent=n,
+        latency_s=latency_s,
+        answered_at_ns=sent_ns + (1e9 * latency_s).astype(np.int64),
+        answers=n,
+    )
+    memory = [(float(t), 150 * 2**20) for t in range(round(seconds))]
+    values = {part: dict.fromkeys(keys, "1") for part, keys in soak.EXPECTED.items()}
+    return watch, memory, [(float(t), values, 0) for t in range(round(seconds))]
+
+
+def verdicts(watch, memory, diagnostics) -> dict[str, bool]:
+    report = soak.judge(watch, (0, 60 * 10**9), memory, diagnostics, 60.0)
+    assert all(v["seen"] for v in report["verdicts"])
+    return {v["name"]: v["passed"] for v in report["verdicts"]}
+
+
+def test_a_run_without_trouble_passes():
+    assert all(verdicts(*watched()).values())
+
+
+@pytest.mark.parametrize("what", ["memory", "latency", "frames", "diagnostics", "silent", "error"])
+def test_a_run_with_one_trouble_fails_by_that_alone(what):
+    watch, memory, diagnostics = watched()
+    if what == "memory":
+        memory = [(t, round(b * (1.0 + 0.0006 * t))) for t, b in memory]
+    elif what == "latency":
+        watch.latency_s = watch.latency_s * np.linspace(1.0, 2.0, watch.answers)
+    elif what == "frames":
+        watch.answers -= 40
+    elif what == "diagnostics":
+        lacking = {**diagnostics[0][1], "input": {"messages": "1"}}
+        diagnostics[20] = (20.0, lacking, 0)
+    elif what == "silent":
+        diagnostics = diagnostics[::2]
+    elif what == "error":
+        diagnostics[30] = (*diagnostics[30][:2], 2)
+    failed = {name for name, passed in verdicts(watch, memory, diagnostics).items() if not passed}
+    assert failed == {what if what in ("memory", "latency", "frames") else "diagnostics"}
