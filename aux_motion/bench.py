@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from aux_motion import bench_dds, live
+from aux_motion import bench_dds, bench_planners, live
 from aux_motion.parameters import default_model_dir
 from aux_motion_core import baselines as others
 from aux_motion_core import synthetic
@@ -180,6 +180,9 @@ def run(
         for name, n, t in tqdm(jobs, unit=" runs", disable=None):
             rows = stages(name, folder, n, t, rounds, publisher)
             records += rows if name == backend else [r for r in rows if r["stage"] == "backend"]
+        for n in people:
+            spent = bench_planners.measure(n, rounds)
+            records += [_record(stage, "planners", n, 1, values) for stage, values in spent.items()]
         node.destroy_node()
         if dds_seconds > 0.0:
             rates = rates_hz or [round(RATE_HZ)]
