@@ -204,7 +204,7 @@ def record(
         Path | None, typer.Option(help="New .mcap file; by default named after the present time.", show_default=False)
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long; otherwise with Ctrl-C.")] = None,
-    sim_time: Annotated[bool, typer.Option("--sim-time", help="Log by /clock, as in a replay.")] = False,
+    sim_time: Annotated[bool, typer.Option("--sim-time", "--use-sim-time", help="Log by /clock.")] = False,
     domain: Domain = None,
 ) -> None:
     """Record skeletons and predictions to MCAP; what was recorded survives a kill and a full disk."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -165,6 +166,7 @@ def record(
     begin = time.monotonic()
     with Recording(path) as recording:
         rclpy.init(args=[])
+        signal.signal(signal.SIGHUP, lambda number, frame: rclpy.try_shutdown())  # the terminal was closed
         clock = [Parameter("use_sim_time", value=sim_time)]
         node = rclpy.create_node("aux_motion_recorder", parameter_overrides=clock)
         executor = SingleThreadedExecutor()

@@ -448,8 +448,7 @@ class RawBag:
                 self.topics[key] = Topic(topic.name, topic.msgtype, count, definition)
         if not self._storages:
             raise BagError(
-                f"cannot open bag {self.path}: {'; '.join(self._notes)} (cut off or damaged: nothing in it can be "
-                "read, record it again)"
+                f"cannot open bag {self.path}: {'; '.join(self._notes)}; nothing in it can be read, record it again"
             )
 
     def _ready(self, file: Path) -> Path:

@@ -245,6 +245,11 @@ class BagReader:
         wrong += [f"{t.count} messages of topic {t.name} are of another type ({t.msgtype})" for t in others]
         self.damage = f"bag {self.path}: {count} messages read; {'; '.join(wrong)}" if wrong else None
 
+    @property
+    def trouble(self) -> str | None:
+        """What is known to be wrong with the files as far as they were looked at, or None."""
+        return self._raw.damage
+
     def _but(self) -> str:
         return f"; and it is damaged: {self._raw.damage}" if self._raw.damage else ""
 

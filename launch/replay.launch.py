@@ -33,7 +33,7 @@ ARGUMENTS = (
     ("loop", "false", "Start again at the end: true or false"),
     ("start", "0.0", "Leave out so many seconds at the beginning"),
     ("out", "", "New .mcap file to record to; empty: named after the present time, none: do not record"),
-    ("player", "auto", "ros2 (ros2 bag play), own (aux-motion play), auto: ros2 where it is installed"),
+    ("player", "auto", "ros2 (ros2 bag play), own (aux-motion play), auto: ros2 where it takes the bag"),
     ("domain", "", "ROS_DOMAIN_ID of it all; empty: a private one on this machine; same: that of the environment"),
     ("tracker", "", "Tracker that sent the messages; empty: told by their type"),
     ("tracker_joints", "", "Joint list of a tracker whose messages name none, with commas"),
@@ -58,6 +58,11 @@ def has_rosbag2():
     except PackageNotFoundError:
         return False
     return shutil.which("ros2") is not None
+
+
+def known_to_rosbag2(bag):
+    """Whether a bag is of a kind that `ros2 bag play` takes."""
+    return (bag / "metadata.yaml").is_file() if bag.is_dir() else bag.suffix in (".mcap", ".db3")
 
 
 def number(given, name, least):
@@ -123,8 +128,9 @@ def replay(context):
         raise RuntimeError(f"domain:={given['domain']}: expected a number from 0 to 232, same, or nothing")
     with BagReader(given["bag"], on_damage=lambda line: None) as bag:
         topic, given["tracker"] = choose(bag, given["topic"] or None, given["tracker"] or None)
+        whole = bag.trouble is None and known_to_rosbag2(Path(given["bag"]))
     given["fixed_frame"] = given["fixed_frame"] or first_frame(given, topic)
-    ros2 = given["player"] == "ros2" or (given["player"] == "auto" and has_rosbag2())
+    ros2 = given["player"] == "ros2" or (given["player"] == "auto" and whole and has_rosbag2())
     records = given["out"] != "none"
     command = ros2_command(given, topic) if ros2 else own_command(given, topic, given["tracker"], 1 + records)
 

@@ -89,7 +89,7 @@ def test_all_is_recorded_and_a_kill_or_a_full_disk_costs_only_the_end(probe, tmp
         probe.spin_for(0.005)
     assert full.wait() == 2
     probe.watched.remove(ended)
-    assert ended.stop(signal.SIGINT) == 0, ended.output()
+    assert ended.stop(signal.SIGHUP) == 0, ended.output()  # as SIGINT and SIGTERM
     end_ns = time.time_ns()
 
     lines = []
