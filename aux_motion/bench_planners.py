@@ -49,7 +49,7 @@ def measure(people: int, rounds: int) -> dict[str, list[float]]:
         rounds: measured rounds.
     """
     batch = _batch(people)
-    builder = OccupancyBuilder(OccupancyConfig())
+    builder, coarse = (OccupancyBuilder(OccupancyConfig(occupancy_interval_s=s)) for s in (0.04, 0.2))
     monitor = Monitor(_robot())
     capsules = monitor.robot.capsules()
     spent: dict[str, list[float]] = {s: [] for s in STAGES}
@@ -62,7 +62,7 @@ def measure(people: int, rounds: int) -> dict[str, list[float]]:
         monitor.decide(occupancy.stamp_ns + 1000 * k, occupancy, capsules)
         decided = time.perf_counter()
         if k % 10 == 0:
-            points = list(swept_points(occupancy, 0.05))
+            points = list(swept_points(coarse.build(batch), 0.05))
             cloud_message(np.concatenate(points), "map", occupancy.stamp_ns)
             if k >= _WARM_UP:
                 spent["swept_volume"].append(time.perf_counter() - decided)

@@ -77,11 +77,11 @@ class OutputParameters(OccupancyConfig):
         "of MoveIt's planning scene. Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
-    collision_interval_s: float = Field(
+    coarse_interval_s: float = Field(
         0.2,
         ge=0.04,
         le=2.0,
-        description="Interval of a capsule of the collision objects. Applied at configure.",
+        description="Interval of a capsule of the swept volume and the collision objects. Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     publish_people: bool = Field(
@@ -368,6 +368,8 @@ class Outputs:
         self._jobs: list[tuple[str, Any, float, Callable[[PredictionBatch], Iterator[Any]]]] = []
         self._next: dict[str, float] = {}
         self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps)
+        coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
+        self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps)
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         self._closed = False
@@ -406,8 +408,6 @@ class Outputs:
             self._jobs.append(("people", publisher, rate, self._make_people))
         if moveit is not None:
             self._objects = CollisionObjects(moveit)
-            slow = p.model_copy(update={"occupancy_interval_s": p.collision_interval_s})
-            self._collision_builder = OccupancyBuilder(slow, p.reach_speed_mps)
             # an object a person, all of them in a burst
             publisher = self._publisher(moveit.CollisionObject, "collision_object", 4 * p.max_people)
             self._jobs.append(("collision_object", publisher, min(rate, 10.0), self._make_objects))
@@ -486,7 +486,7 @@ class Outputs:
 
     def _make_cloud(self, batch: PredictionBatch) -> Iterator[Any]:
         parts = [np.zeros((0, 3), np.float32)]
-        for points in swept_points(self._builder.build(batch), self._parameters.swept_volume_resolution_m):
+        for points in swept_points(self._coarse.build(batch), self._parameters.swept_volume_resolution_m):
             parts.append(points)
             yield None
         yield cloud_message(np.concatenate(parts), batch.frame_id, batch.stamp_ns)
@@ -498,7 +498,7 @@ class Outputs:
         yield people_message(batch, self._people.People, self._people.Person)
 
     def _make_objects(self, batch: PredictionBatch) -> Iterator[Any]:
-        yield from self._objects.update(self._collision_builder.build(batch))
+        yield from self._objects.update(self._coarse.build(batch))
 
     def clear(self, frame_id: str, stamp_ns: int) -> None:
         """Nothing is predicted from now on: take the people out of MoveIt's planning scene."""

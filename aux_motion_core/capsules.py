@@ -92,7 +92,7 @@ def voxels(
         resolution_m *= 2.0
     # A vertical line meets a sphere in one interval. The intervals' starts and ends are counted, columns summed up.
     nx, ny, nz = (int(n) for n in shape)
-    count = np.zeros(nx * ny * (nz + 1), np.int32)
+    starts, stops = [], []
     at = centre / resolution_m - origin
     r = wide / resolution_m
     half = np.ceil(r + 1.0).astype(np.int64)
@@ -112,9 +112,14 @@ def voxels(
         first = np.clip(np.floor(z - reach), 0, nz).astype(np.int64)
         last = np.clip(np.floor(z + reach) + 1, 0, nz).astype(np.int64)
         column = (x[i, j] * ny + y[i, k]) * (nz + 1)
-        size_all = len(count)
-        count += np.bincount(column + first, minlength=size_all).astype(np.int32)
-        count -= np.bincount(column + last, minlength=size_all).astype(np.int32)
-    filled = np.cumsum(count.reshape(nx, ny, nz + 1), axis=2)[..., :nz] > 0
-    cells = np.argwhere(filled)
-    return ((cells + origin + 0.5) * resolution_m).astype(np.float32), resolution_m
+        starts.append(column + first)
+        stops.append(column + last)
+    total = nx * ny * (nz + 1)
+    count = np.bincount(np.concatenate(starts), minlength=total)
+    count -= np.bincount(np.concatenate(stops), minlength=total)
+    # each column's counts add up to nothing, so one sum over all of them does
+    cell = np.flatnonzero(np.cumsum(count) > 0)
+    column, z = np.divmod(cell, nz + 1)
+    x, y = np.divmod(column, ny)
+    cells = np.stack([x, y, z], 1) + (origin + 0.5)
+    return (cells * resolution_m).astype(np.float32), resolution_m
