@@ -19,7 +19,9 @@ from tqdm import tqdm
 
 from aux_motion_core import artefact, coverage
 from aux_motion_core.backends.onnx import OnnxBackend
+from aux_motion_core.bounds import known
 from aux_motion_core.calibration import Calibration, as_text, key
+from aux_motion_core.config import PredictorConfig
 from aux_motion_core.normalise import normalise
 from aux_motion_core.ood import Unfamiliar
 from aux_motion_core.skeleton import INDEX, MIRROR
@@ -111,6 +113,41 @@ def unfamiliar(clips_of: dict[str, list], table: Calibration, history: int, futu
     return {"false_alarm_rate_calibrated": table.familiar.false_alarm_rate, "tiers": tiers, "corruptions": corrupted}
 
 
+def reach_set(clips_of: dict[str, list], history: int, future: int, dt_s: float) -> dict:
+    """How often the uncalibrated bound holds: growing with a fixed speed, and with what was seen of the person.
+
+    Args:
+        clips_of: by tier.
+    """
+    steps_s = dt_s * np.arange(1, future + 1)
+    c = PredictorConfig()
+    out: dict = {"reach_speed_mps": c.reach_speed_mps, "reach_observed_factor": c.reach_observed_factor, "tiers": {}}
+    for tier, clips in clips_of.items():
+        rows: dict[str, list] = {"fixed": [], "observed": [], "clip": []}
+        for k, clip in enumerate(clips):
+            w = cut(clip, history, future, dt_s, 0.28)
+            if w is None:
+                continue
+            both = w.future_mask & w.past_mask[:, -1:]
+            error = np.where(both, np.linalg.norm(w.future - w.past[:, -1:], axis=-1), np.nan)
+            seen = known(w.past, w.past_mask, dt_s).fastest_mps
+            fast = np.maximum(c.reach_speed_mps, c.reach_observed_factor * seen)
+            for name, speed in (("fixed", np.full(len(seen), c.reach_speed_mps)), ("observed", fast)):
+                radius = np.broadcast_to(speed[:, None, None] * steps_s[:, None], error.shape)
+                rows[name].append((error, radius))
+            rows["clip"].append(np.full(len(error), k))
+        clip = np.concatenate(rows["clip"])
+        found = {}
+        for name in ("fixed", "observed"):
+            error, radius = (np.concatenate([r[i] for r in rows[name]]) for i in (0, 1))
+            found[name] = {
+                "each_joint": _r(coverage.clip_means(coverage.inside(error, radius), clip).mean()),
+                "whole_body": _r(coverage.clip_means(coverage.body_inside(error, radius)[:, None], clip).mean()),
+            }
+        out["tiers"][tier] = found
+    return out
+
+
 def _r(x: float) -> float:
     return round(float(x), 4)
 
@@ -151,8 +188,23 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
         "mean_over": "clips, with 95 % bootstrap intervals over clips; 0 to 50 % of the joint-frames missing",
         "calibration": table.summary(),
         "tiers": tiers,
+        "reach_set": reach_set(clips_of, *shape),
         "out_of_distribution": unfamiliar(clips_of, table, *shape) if table.familiar else None,
     }
+
+
+def summary(report: dict) -> dict:
+    """The main figures of `evidence`."""
+    tiers = {}
+    for tier, v in report["tiers"].items():
+        tiers[tier] = {
+            level: {k: c[k] for k in ("overall", "low", "high", "nominal_inside")}
+            | {"whole_body": (c.get("body") or {}).get("overall"), "winkler_m": c["winkler_m"]}
+            | {"median_volume_of_1.6mps_reach": c["median_volume_of_1.6mps_reach"]}
+            for level, c in v["coverage"].items()
+            if c["calibrated"]
+        }
+    return {"tiers": tiers, "reach_set": report["reach_set"], "out_of_distribution": report["out_of_distribution"]}
 
 
 def picture(report: dict, path: Path) -> None:
@@ -214,6 +266,11 @@ def text(report: dict) -> str:
     for e, f in more.items():
         if key(0.95) in f:
             lines.append(f"real_tracker, tracker_error_m {e}: {f['0.95']['overall']:.3f} at 0.95")
+    for tier, v in report["reach_set"]["tiers"].items():
+        shown = ", ".join(
+            f"{n} speed: each joint {x['each_joint']:.3f}, whole body {x['whole_body']:.3f}" for n, x in v.items()
+        )
+        lines.append(f"reach set, {tier}: {shown}")
     odd = report["out_of_distribution"]
     if odd:
         lines.append(

@@ -184,6 +184,11 @@ def validate(model_dir: Path, data: Path) -> dict:
             tiers[tier]["people"] = {g: summarise([r for r in rows if r.group == g], names) for g in groups}
         if tier == "new_subject":
             new_rows = rows
+    bounds = None
+    if loaded.calibration is not None:
+        from training.evidence import evidence, summary
+
+        bounds = summary(evidence(model_dir, data, progress=False))
     new = tiers["new_subject"]
     robust = summarise_robustness(new_rows)
     worst = [
@@ -216,6 +221,7 @@ def validate(model_dir: Path, data: Path) -> dict:
             for r in new_rows
         ],
         "tiers": tiers,
+        "bounds": bounds,
     }
 
 
