@@ -378,7 +378,8 @@ class _Trial:
 
 def _label(prediction: MotionPrediction) -> str:
     level = prediction.radius_coverage
-    return f"{prediction.radius_basis} {level:g}" if np.isfinite(level) else prediction.radius_basis
+    kind = prediction.radius_basis.split(":")[0]  # reach speeds differ from one time to the next
+    return f"{kind} {level:g}" if np.isfinite(level) else kind
 
 
 def _speed(values: np.ndarray, mask: np.ndarray, dt_s: float) -> np.ndarray:

@@ -1,0 +1,55 @@
+"""The offline evaluation predicts what the live node predicts: the sample over DDS, with the recorded stamps."""
+
+import numpy as np
+import pytest
+
+from aux_motion import live
+from aux_motion_core import bags
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
+
+from aux_motion.evaluate_input import Here, Job  # noqa: E402
+from aux_motion_core.messages import batch_from_message  # noqa: E402
+from aux_motion_core.replay import PREDICTED  # noqa: E402
+
+
+def by_observation(batches):
+    """(person, stamp) -> what was first predicted from it."""
+    found = {}
+    for batch in batches:
+        for person in batch.people:
+            if person.state in PREDICTED:
+                found.setdefault((person.person_id, person.stamp_ns), person)
+    return found
+
+
+def test_the_evaluation_and_the_live_node_predict_the_same(root, tmp_path, ros_domain_id):
+    from node_harness import NodeProcess
+
+    (sample,) = (root / "samples").glob("*.mcap")
+    (_, first) = next(bags.read_skeletons(sample))
+    node = NodeProcess(
+        ros_domain_id, tmp_path / "node.log", fixed_frame=first.frame_id, use_sim_time=True, autostart=True
+    )
+    try:
+        with live.Recorder() as recorder:
+            live.wait(lambda: bool(recorder.predictions), [], live.STARTUP_TIMEOUT_S, "heartbeat of the predictor")
+            arguments = ["play", str(sample), "--clock", "100", "--wait-for", "2"]
+            with live.Process("aux_motion.cli", arguments, tmp_path / "player.log") as player:
+                live.wait(lambda: player.popen.poll() is not None, [player], 120.0, "end of the bag")
+                player.check()
+    finally:
+        node.stop()
+    heard = by_observation(batch_from_message(m) for _, m in recorder.predictions)
+    source = Here(Job(bag=sample, out=tmp_path))
+    try:
+        offline = by_observation(item.batch for item in source)
+    finally:
+        source.close()
+    both = heard.keys() & offline.keys()
+    assert len(both) > 0.5 * len(offline) > 100, f"{len(heard)} heard, {len(offline)} offline"
+    assert heard.keys() <= offline.keys()
+    for key in both:
+        np.testing.assert_allclose(heard[key].mean, offline[key].mean, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(heard[key].recovered, offline[key].recovered, rtol=0, atol=1e-5)
