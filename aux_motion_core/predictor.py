@@ -286,6 +286,10 @@ class Predictor:
         self._count("non_finite_or_absurd_joints", int((seen & ~usable).sum()))
         status[~usable] = JointStatus.MISSING
         positions = np.where(usable[..., None], positions, 0.0)
+        # a body that the tracker only carries on is not seen: it grows old as if nothing had come
+        guessed = status == JointStatus.TRACKER_PREDICTED
+        only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
+        self._count("person_only_guessed", int(only_guessed.sum()))
         positions, status = derive_joints(positions, status)
         joints = (status != JointStatus.MISSING).sum(1)
 
@@ -296,7 +300,7 @@ class Predictor:
             if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
                 chosen[person_id] = i
         self._count("person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
-        rows = {person_id: i for person_id, i in chosen.items() if joints[i]}
+        rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
         if not rows:
             return
         index = list(rows.values())

@@ -13,10 +13,14 @@ import tracker_messages as make
 from aux_motion_core import adapters
 from aux_motion_core.adapters import AdapterError
 from aux_motion_core.adapters.base import Numbers
+from aux_motion_core.backends import make_backend
+from aux_motion_core.config import PredictorConfig
 from aux_motion_core.mappings import SOURCES, map_joints
 from aux_motion_core.messages import MessageError
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.tf import TfBuffer
+from aux_motion_core.types import Reason, TrackState
 
 NS = make.NS
 OBSERVED, DERIVED, MISSING, GUESSED = (
@@ -528,3 +532,53 @@ def test_another_trackers_message_is_an_error_and_no_frame(name: str) -> None:
     other = make.poses(np.ones((3, 3))) if name not in ("pose_array", "openpose", "mediapipe") else make.ids(["1"])
     with pytest.raises((AttributeError, ValueError)):
         adapters.make(name, **options).frames(other)
+
+
+# Into the predictor
+
+
+def follow(name: str, message_at, seconds: float, rate_hz: float = 30.0, **options):
+    """A predictor after so many messages, and the last stamp; `message_at(k, time_s, stamp_ns)`."""
+    adapter = adapters.make(name, **options)
+    predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "camera")
+    for k in range(round(seconds * rate_hz)):
+        ns = NS + round(k * NS / rate_hz)
+        for frame in adapter.frames(message_at(k, k / rate_hz, ns)):
+            predictor.add(frame)
+    return predictor, ns
+
+
+def test_a_body_that_zed_only_carries_on_becomes_stale_and_its_bound_grows() -> None:
+    def message(k: int, time_s: float, ns: int):
+        sent = make.zed({4: make.person("zed38", min(time_s, 1.0))}, ns, frame="camera")
+        sent.objects[0].tracking_state = 1 if time_s < 1.0 else 2
+        return sent
+
+    predictor, ns = follow("zed", message, 1.5)
+    (person,) = predictor.predict(ns).people
+    assert person.state == TrackState.STALE and person.last_observed_ns < 2 * NS
+    assert predictor.counters["person_only_guessed"] == 15
+    (later,) = predictor.predict(ns + NS).people
+    assert later.state == TrackState.ABSENT and (later.radius[0] > person.radius[0] + 1.9).all()
+
+
+def test_ids_that_the_tracker_swaps_are_linked_to_their_bodies() -> None:
+    def message(k: int, time_s: float, ns: int):
+        a, b = make.person("k4a32", time_s), make.person("k4a32", time_s, 2.0)
+        return make.azure_kinect({1: a, 2: b} if k < 30 else {1: b, 2: a}, ns, "camera")
+
+    predictor, ns = follow("azure_kinect", message, 1.5)
+    people = predictor.predict(ns).people
+    assert len(people) == 2 and predictor.counters["id_relinked"] == 2
+    assert all(Reason.ID_RELINKED in p.reasons and p.state <= TrackState.DEGRADED for p in people)
+
+
+def test_people_without_any_joint_are_counted_and_harm_nobody() -> None:
+    def message(k: int, time_s: float, ns: int):
+        nobody = np.full((38, 3), np.nan)
+        return make.zed({1: make.person("zed38", time_s), 2: nobody}, ns, frame="camera")
+
+    predictor, ns = follow("zed", message, 1.0)
+    (person,) = predictor.predict(ns).people
+    assert person.person_id == "1" and predictor.counters["person_without_joints"] == 30
+    assert np.isfinite(person.mean).all()
