@@ -186,6 +186,63 @@ def test_delays_and_clocks(two):
     assert 3.6 < noise.std() < 4.4
 
 
+def changes(items, stream):
+    """What differs from the clean stream."""
+    found = set()
+    logs = {frame.stamp_ns: log_ns for log_ns, frame in stream}
+    for item in items:
+        rows, frame, source = list(item.rows), item.frame, item.source
+        found |= {"late"} if item.log_time_ns != logs[source.stamp_ns] else set()
+        found |= {"stamp"} if frame.stamp_ns != source.stamp_ns else set()
+        found |= {"people"} if rows != list(range(len(source.person_ids))) else set()
+        found |= {"ids"} if frame.person_ids != tuple(source.person_ids[r] for r in rows) else set()
+        for name in ("positions", "status", "confidence"):
+            if not np.array_equal(getattr(frame, name), getattr(source, name)[rows], equal_nan=name == "positions"):
+                found.add(name)
+        assert frame.frame_id == source.frame_id
+        np.testing.assert_array_equal(frame.status == JointStatus.MISSING, np.asarray(frame.confidence) == 0.0)
+    return found | ({"lost"} if len(items) < len(stream) else set())
+
+
+HIDES = {"positions", "status", "confidence"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("freeze=0.4", HIDES | {"people"}),
+        ("coco17", HIDES),
+        ("limb=right_arm:0.5", HIDES),
+        ("joints=left_knee+head", HIDES),
+        ("drop=0.2", HIDES),
+        ("bias_mm=20", {"positions"}),
+        ("scale_pct=-5", {"positions"}),
+        ("noise_mm=20", {"positions"}),
+        ("outliers=0.05", {"positions"}),
+        ("nan=0.05", {"positions"}),
+        ("swap_sides=0.3", HIDES),
+        ("swap_ids=0.05", {"ids"}),
+        ("twins=0.3", {"positions", "people", "ids"}),
+        ("people=0.3", {"people"}),
+        ("gap=0.4", {"lost"}),
+        ("frames=0.2", {"lost"}),
+        ("rate_hz=12", {"lost"}),
+        ("offset_ms=-40", {"stamp"}),
+        ("drift_ppm=200", {"stamp"}),
+        ("stamp_noise_ms=3", {"stamp"}),
+        ("delay_ms=50", {"late"}),
+        ("jitter_ms=50", {"late"}),
+        ("delay_ms=50,stamps", {"late", "stamp"}),
+    ],
+)
+def test_on_a_real_recording_a_fault_changes_what_it_is_about_and_nothing_else(one, text, expected):
+    before = [(log_ns, frame.positions.copy(), frame.status.copy()) for log_ns, frame in one]
+    assert changes(run(text, one), one) == expected
+    for (_, frame), (_, positions, status) in zip(one, before, strict=True):  # nor the clean frames themselves
+        np.testing.assert_array_equal(frame.positions, positions)
+        np.testing.assert_array_equal(frame.status, status)
+
+
 def test_the_same_seed_gives_the_same_faults_and_another_one_others(two):
     first, again, other = run(EVERY, two), run(EVERY, two), run(EVERY, two, seed=2)
     assert len(first) == len(again)
