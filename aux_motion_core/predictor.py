@@ -443,7 +443,8 @@ class Predictor:
             moved = np.linalg.norm(future - alone, axis=-1)  # the table is of the model alone
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
-        what = known(windows, mask, b.dt_s)
+        hidden_s = np.array([p.track.newest_ns - p.track.seen_ns for p in people]) * 1e-9
+        what = known(windows, mask, b.dt_s, hidden_s)
         radii = self._radii(people, what, values, mask, future, scale, moved)
         # who is seen to move fast is not bounded by a fixed speed
         fast = np.minimum(c.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
@@ -463,7 +464,6 @@ class Predictor:
         calibrated = np.zeros(len(people), bool) if radii is None else radii.usable & ~radii.odd & finite
         reach = None
         if not calibrated.all():
-            hidden_s = np.stack([(p.track.newest_ns - p.track.seen_ns) * 1e-9 for p in people])
             reach = reach_radius(future, pose, self._reach_steps, speed, hidden_s)
         usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
         self._count("out_of_distribution", int(odd.sum()))

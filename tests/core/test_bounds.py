@@ -156,6 +156,23 @@ def test_a_cap_holds_all_that_can_be_reached():
     assert what.age_s[1, 5] == pytest.approx(0.16) and what.age[1, 5] == 2
 
 
+def test_a_guessed_joint_has_the_radius_of_one_that_was_seen_before():
+    calibration = table(factor=0.01).model_dump(mode="json")
+    group = calibration["joints"][0]
+    never = {**group, "name": "never", "serves": [c for c in group["serves"] if c.startswith("never")]}
+    never["factor"] = {k: (5.0 * np.array(v)).tolist() for k, v in group["factor"].items()}
+    group["serves"] = [c for c in group["serves"] if not c.startswith("never")]
+    calibration["joints"].append(never)
+    p = predictor(table().model_validate(calibration), adaptation="off")
+    status = np.full((1, 20), JointStatus.OBSERVED, np.uint8)
+    status[:, INDEX["left_hand"]] = JointStatus.TRACKER_PREDICTED
+    for k in range(20):
+        x = motion([k * 0.04])
+        p.add(SkeletonFrame(T0 + k * NS // 25, "map", ("a",), x, status, np.ones((1, 20), np.float32)))
+    a = person(p, 0.77)
+    np.testing.assert_allclose(a.radius[:, INDEX["left_hand"]], 5.0 * a.radius[:, INDEX["right_hand"]])
+
+
 def test_what_is_known_tells_the_group():
     windows = np.repeat(motion(0.04 * np.arange(10))[None], 4, 0)
     mask = np.ones((4, 10, 20), bool)
@@ -168,6 +185,11 @@ def test_what_is_known_tells_the_group():
     row, speed = Bounds(table(edge=0.5), 0.9).cells(what)
     assert row[0, 0] == 0 and row[1, 3] == 3 and row[1, 7] == 5 and speed[0] == 1
     assert Bounds(table(edge=5.0), 0.9).cells(what)[1][0] == 0
+    hidden_s = np.zeros((4, 20))
+    hidden_s[0, 2:4] = 0.2, 30.0
+    guessed = known(windows, mask, 0.04, hidden_s)
+    assert list(guessed.age[0, 1:4]) == [0, 2, 3], "what the tracker guessed is no sight"
+    assert list(guessed.age[1]) == list(what.age[1])
     nobody = known(windows[:1], np.zeros((1, 10, 20), bool), 0.04)
     assert Bounds(table(), 0.9).cells(nobody)[1][0] == 1, "an unknown speed counts as fast"
 
