@@ -43,13 +43,19 @@ class Segments:
         index = index.ravel()
         for g, (who, when) in enumerate(keys.T):
             self._put((0, int(who), int(when)), both[index == g].sum(0))
+        self._fit()
+
+    def _fit(self) -> None:
+        while len(self._sums) > MAX_SEGMENTS:
+            before = len(self._sums)
+            self._coarsen()
+            if len(self._sums) == before:  # as many people: longer segments do not help
+                break
 
     def _put(self, key: tuple[int, int, int], sums: np.ndarray) -> None:
         known = self._sums.get(key)
         if known is None:
             self._sums[key] = sums.copy()
-            if len(self._sums) > MAX_SEGMENTS:
-                self._coarsen()
         else:
             known += sums
 
@@ -67,6 +73,7 @@ class Segments:
         first, self._recordings = self._recordings, self._recordings + other._recordings
         for (recording, who, when), sums in other._sums.items():
             self._put((first + recording, who, when), sums)
+        self._fit()
 
     @property
     def count(self) -> int:
