@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 from core_helpers import MODEL
+from gpu_stand_in import Machine
 
 from aux_motion_core import artefact, compile
-from aux_motion_core.backends import precision
+from aux_motion_core.backends import precision, tensorrt
 
 onnx = pytest.importorskip("onnx", reason="lower precisions are made with onnx, which is not installed")
 FP16 = onnx.TensorProto.FLOAT16
@@ -31,9 +33,10 @@ def test_an_engine_is_built_ahead_of_time_without_a_gpu(model, sample_windows, t
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
     card = compile.build(model, tmp_path / "out", target, lower, 16, sample_windows)
     plan = (tmp_path / "out" / compile.PLAN).read_bytes()
-    assert all(name.encode() in plan for name in ("positions", "observed", "future", "recovered"))
+    shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 10, 20, 3], "scale": [-1, 25, 20, 3]}
     assert card.inputs == {"positions": [-1, 10, 20, 3], "observed": [-1, 10, 20]}
-    assert card.outputs == {"future": [-1, 25, 20, 3], "recovered": [-1, 10, 20, 3]}
+    assert card.outputs == {name: shapes[name] for name in model.output_names}
+    assert all(name.encode() in plan for name in (*card.inputs, *card.outputs))
     assert (card.flavour, card.target, card.precision, card.gpu) == ("tensorrt_rtx", target, lower, None)
     assert card.settings["batch"] == [1, 4, 16] and card.onnx_sha256 == model.onnx_sha256
     assert card.plan_sha256 == hashlib.sha256(plan).hexdigest()
@@ -133,7 +136,7 @@ def test_int8_quantises_the_transformers_weights_per_column_and_symmetric(model,
 def test_a_lower_precision_too_far_from_fp32_is_refused_with_numbers(model):
     near = {"windows": 100, "mean_mm": 0.99, "most_mm": 4.9}
     compile.refuse_unlike("fp16", near, model)
-    for far in ({**near, "mean_mm": 1.2}, {**near, "most_mm": 5.1}):
+    for far in ({**near, "mean_mm": 1.2}, {**near, "most_mm": 5.1}, {**near, "scale_most_mm": 5.1}):
         with pytest.raises(compile.EngineError, match="allowed are 1 and 5 mm: use fp16 or fp32"):
             compile.refuse_unlike("int8", far, model)
 
@@ -185,3 +188,54 @@ def test_the_command_writes_an_engine_and_says_what_it_did(tmp_path):
     assert any("mean 0." in line and "mm" in line for line in lines)
     card = json.loads((tmp_path / compile.CARD).read_text())
     assert card["max_people"] == 8 and card["parity"]["cpu"]["windows"] > 300
+
+
+def test_parity_looks_at_the_scale_where_both_have_one():
+    future, recovered = np.zeros((4, 25, 20, 3), np.float32), np.zeros((4, 10, 20, 3), np.float32)
+    scale = np.full_like(future, 0.05)
+    wider = scale + np.float32(0.004)
+    assert "scale_mean_mm" not in precision.parity((future, recovered, None), (future, recovered, scale))
+    found = precision.parity((future, recovered, scale), [future, recovered, wider])
+    assert found["mean_mm"] == 0.0 and found["scale_mean_mm"] == pytest.approx(4.0, abs=1e-3)
+    assert not precision.close_enough(found)
+
+
+@pytest.fixture
+def other_model(model, tmp_path):
+    """The shipped model with a scale where it has none, and without where it has one."""
+    folder = tmp_path / "other"
+    shutil.copytree(MODEL, folder)
+    graph, card = onnx.load(model.onnx_file), json.loads((folder / "model.json").read_text())
+    outputs = graph.graph.output
+    if "scale" in card["outputs"]:
+        del card["outputs"]["scale"]
+        outputs.remove(next(o for o in outputs if o.name == "scale"))
+    else:
+        card["outputs"]["scale"] = card["outputs"]["future"]
+        graph.graph.node.append(onnx.helper.make_node("Abs", ["future"], ["scale"], "scale"))
+        scale = outputs.add()
+        scale.CopyFrom(next(o for o in outputs if o.name == "future"))
+        scale.name = "scale"
+    onnx.save(graph, folder / "model.onnx")
+    card["onnx_sha256"] = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(card))
+    return artefact.load(folder)
+
+
+def test_models_with_and_without_a_scale_are_built_and_run(other_model, sample_windows, tmp_path):
+    machine = Machine(other_model.folder)
+    machine.max_people = 2
+    machine.engine(tmp_path / "engine")
+    stand_in = {"open_gpu": machine.open_gpu, "load_flavour": machine.load_flavour}
+    backend = tensorrt.make("tensorrt_rtx", other_model, engine_dir=tmp_path / "engine", strict=True, **stand_in)
+    batch = tuple(x[:5] for x in sample_windows)  # split: three runs
+    for got, expected in zip(backend.infer(*batch), machine.model.infer(*batch), strict=True):
+        assert (got is None) == (expected is None)
+        assert got is None or np.allclose(got, expected, atol=1e-6)
+    backend.close()
+    assert (machine.model.infer(*batch)[2] is None) == ("scale" not in other_model.outputs)
+    lower = compile.graph_parity(other_model, precision.make(other_model, "fp16", None), sample_windows)
+    assert ("scale_most_mm" in lower) == ("scale" in other_model.outputs) and precision.close_enough(lower)
+    pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
+    card = compile.build(other_model, tmp_path / "out", "sm89")
+    assert set(card.outputs) == set(other_model.outputs)
