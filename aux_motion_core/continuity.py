@@ -510,8 +510,9 @@ class Continuity:
         return self._open(person_id)
 
     def _remember(self, stamp_ns: int, slots: np.ndarray, taken: Taken, ahead: np.ndarray, dt: np.ndarray) -> None:
-        seen = (taken.status != JointStatus.MISSING) & ahead[:, None]
         was = self._seen_ns[slots]
+        fills = (stamp_ns == self._newest_ns[slots])[:, None] & (was < stamp_ns)  # a second sight of one moment
+        seen = (taken.status != JointStatus.MISSING) & (ahead[:, None] | fills)
         both = seen & (was == self._newest_ns[slots][:, None]) & (was > 0)
         n = both.sum(1)
         step = np.einsum("ijk,ij->ik", taken.positions - self._place[slots], both) / np.maximum(n, 1)[:, None]

@@ -37,7 +37,7 @@ TIERS = ("validation", "new_subject", "new_motion", "handover")
 MISFIT = "constant_velocity"
 #: Seconds since the change.
 BINS_S = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-#: As good as: within this factor.
+#: As good as: from then on within this factor.
 AS_GOOD = 1.05
 #: Walking, standing and handing over, motions that no model of this package was trained on, and back.
 CHANGES = (
@@ -145,14 +145,14 @@ def since_change(records: list[Record]) -> dict:
                     sums[b] += [there[:, m].sum(), there[:, best].sum(), len(there)]
         n = np.maximum(sums[:, 2], 1)
         ratio = sums[:, 0] / np.maximum(sums[:, 1], 1e-9)
-        late = [b for b in range(len(BINS_S)) if ratio[b] > AS_GOOD and sums[b, 2]]
-        soon = 0.0 if not late else BINS_S[late[-1] + 1] if late[-1] + 1 < len(BINS_S) else None
+        rest = sums[::-1].cumsum(0)[::-1]
+        on = rest[:, 0] / np.maximum(rest[:, 1], 1e-9)
         out[f"{h}"] = {
             "mix_mm": [round(1e3 * float(x), 1) for x in sums[:, 0] / n],
             "best_mm": [round(1e3 * float(x), 1) for x in sums[:, 1] / n],
             "ratio": [round(float(x), 3) for x in ratio],
-            "as_good_from_s": soon,
-            "all": round(float(sums[:, 0].sum() / sums[:, 1].sum()), 3),
+            "ratio_from_then_on": [round(float(x), 3) for x in on],
+            "as_good_from_s": next((s for s, x in zip(BINS_S, on, strict=True) if x <= AS_GOOD), None),
         }
     return out
 
@@ -237,7 +237,7 @@ def main(
     for name in ("model", MISFIT):
         for h in HORIZONS_S:
             ratio = report[name]["changes"]["since_change"][f"{h}"]
-            print(f"{name} after a change, {h} s: {ratio['ratio']}, as good from {ratio['as_good_from_s']} s")
+            print(f"{name}, {h} s ahead: as good as the best {ratio['as_good_from_s']} s after a change")
     print(f"written: {json_path}")
 
 

@@ -412,7 +412,7 @@ def hidden(people, place: np.ndarray, near_m: float) -> bool:
     """Whether a place is neither where somebody's joint is shown nor within a bound."""
     return all(
         np.linalg.norm(q.recovered - place, axis=-1).min() > near_m
-        and (q.radius is None or (np.linalg.norm(q.mean[0] - place, axis=-1) > q.radius[0] + 1e-6).all())
+        and (q.radius is None or (np.linalg.norm(q.mean[0] - place, axis=-1) > q.radius[0] + near_m).all())
         for q in people
     )
 
@@ -420,7 +420,10 @@ def hidden(people, place: np.ndarray, near_m: float) -> bool:
 @given(seed=st.integers(0, 2**31), rate=st.sampled_from([5.0, 15.0, 30.0, 120.0]), n=st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_nothing_that_a_frame_shows_is_outside_of_what_is_published(seed, rate, n):
-    """Each joint of a frame is where a person is shown or in a bound, whatever the tracker does."""
+    """Each joint of a frame is where a person is shown or in a bound, whatever the tracker does.
+
+    But for 0.2 m, by which two skeletons on one body may differ.
+    """
     p = make()
     for t, names, x, status in bad_stream(seed, rate, n):
         p.add(frame(t, dict(zip(names, x, strict=True)), status))
