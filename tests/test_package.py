@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-MESSAGES = ("SkeletonArray", "PersonPrediction", "PredictionArray", "SelfCheck")
+MESSAGES = (
+    "SkeletonArray",
+    "PersonPrediction",
+    "PredictionArray",
+    "SelfCheck",
+    "OccupancyArray",
+    "PersonOccupancy",
+    "SeparationStatus",
+)
 
 
 def run(*command: object, env: dict[str, str], cwd: Path) -> str:
