@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -24,6 +24,7 @@ from aux_motion_core.clock import StampClock
 from aux_motion_core.frames import Ready
 from aux_motion_core.fusion import Fusion
 from aux_motion_core.tf import TfBuffer
+from aux_motion_core.tilt import Tilt
 from aux_motion_core.types import SkeletonFrame
 
 #: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
@@ -77,6 +78,8 @@ class Source:
         qos: in use.
         subscription: of rclpy.
         trouble: why nothing may come of it, in one line; empty: nothing is wrong.
+        frame_id: of its newest positions.
+        tilt: whether its people stand upright.
     """
 
     index: int
@@ -87,6 +90,8 @@ class Source:
     qos: QoSProfile
     subscription: Any = None
     trouble: str = ""
+    frame_id: str = ""
+    tilt: Tilt = field(default_factory=Tilt)
 
 
 def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
@@ -224,6 +229,7 @@ class Sources:
                 raise ValueError(f"stamp {frame.stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit")
             if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(frame.frame_id):
                 self._listen()
+            source.frame_id = frame.frame_id
             self._queue.push(source.index, frame, arrived_ns, now_ns)
 
     def drain(self) -> list[Ready]:
@@ -245,6 +251,9 @@ class Sources:
                 self._timer.cancel()
             elif self._timer.is_canceled():
                 self._timer.reset()
+        for ready in out:
+            if ready.frame is not None and ready.frame.person_ids:
+                self.all[ready.source].tilt.observe(ready.frame.stamp_ns, ready.frame.positions, ready.frame.status)
         if self._fusion is None:
             return out
         return [r if r.frame is None else replace(r, frame=self._fusion.take(r.source, r.frame)) for r in out]
@@ -270,6 +279,7 @@ class Sources:
         for source in self.all:
             source.adapter.reset()
             source.clock.reset()
+            source.tilt = Tilt()
 
     # TF and QoS
 
@@ -322,7 +332,7 @@ class Sources:
     def trouble(self) -> str:
         """What is wrong with the inputs, in one line; empty: nothing is."""
         for source in self.all:
-            line = source.trouble or source.adapter.trouble()
+            line = source.trouble or source.adapter.trouble() or source.tilt.trouble(source.frame_id)
             if line:
                 return line if len(self.all) == 1 or source.topic in line else f"{source.topic}: {line}"
         return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
@@ -341,7 +351,9 @@ class Sources:
 
     def values(self) -> dict[str, object]:
         """About the inputs, for the diagnostics."""
+        tilts = [s.tilt.degrees for s in self.all]
         return {
+            "tilt_deg": ", ".join("unknown" if t is None else f"{t:.1f}" for t in tilts),
             "tracker": ", ".join(s.adapter.name for s in self.all),
             "input_qos": ", ".join(describe(s.qos) for s in self.all),
             "waiting_for_tf": len(self._queue),
