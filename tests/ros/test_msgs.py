@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aux_motion_core.occupancy import BoundKind
+from aux_motion_core.separation import Formulation, SpeedReason
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import Reason, TrackState
 
@@ -19,6 +21,9 @@ messages = pytest.importorskip("aux_motion_msgs.msg", reason="the messages are n
         (JointStatus, "SkeletonArray", ""),
         (TrackState, "PersonPrediction", ""),
         (Reason, "PersonPrediction", "REASON_"),
+        (BoundKind, "PersonOccupancy", "KIND_"),
+        (Formulation, "SeparationStatus", ""),
+        (SpeedReason, "SeparationStatus", ""),
     ],
 )
 def test_enumerations_have_the_wire_values(enumeration, message: str, prefix: str) -> None:
@@ -33,7 +38,18 @@ def test_reasons_are_all_on_the_wire(root: Path) -> None:
     assert names == {f"REASON_{reason.name}" for reason in Reason if reason}
 
 
-@pytest.mark.parametrize("name", ["SkeletonArray", "PersonPrediction", "PredictionArray", "SelfCheck"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SkeletonArray",
+        "PersonPrediction",
+        "PredictionArray",
+        "SelfCheck",
+        "PersonOccupancy",
+        "OccupancyArray",
+        "SeparationStatus",
+    ],
+)
 def test_built_fields_are_those_of_the_source(root: Path, name: str) -> None:
     text = (root / "ros2_ws/src/aux_motion_msgs/msg" / f"{name}.msg").read_text()
     lines = [line.split("#")[0].split() for line in text.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -141,3 +142,54 @@ def test_a_step_of_zero_is_refused(consumer: Path) -> None:
     array.dt_s = 0.0
     done = ask(consumer, as_text(array, [STAMP_NS]))
     assert done.returncode == 2 and "dt_s" in done.stderr
+
+
+def occupancy_text(people, questions: list[tuple[float, float, float, int]]) -> str:
+    """What the program of the occupancy reads: the first person, and places with times."""
+    o = people
+    words = [o.intervals, repr(float(np.float32(o.interval_s))), o.reach_speed_mps, len(o.segments), *o.segments]
+    for ns in (o.stamps_ns[0], o.valid_until_ns[0]):
+        words += [int(ns) // 10**9, int(ns) % 10**9]
+    for values in (o.ends, o.radius, o.kind, o.coverage, o.body_ends, o.body_radius):
+        flat = values[0].reshape(-1)
+        words += [flat.size, *(repr(float(v)) for v in flat)]
+    words += [word for question in questions for word in question]
+    return " ".join(map(str, words))
+
+
+def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
+    from aux_motion_core.occupancy import OccupancyBuilder, OccupancyConfig
+    from aux_motion_core.separation import distances
+    from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
+
+    rng = np.random.default_rng(1)
+    mean = rng.normal(size=(STEPS, len(JOINTS), 3))
+    person = MotionPrediction(
+        "7", TrackState.TRACKING, Reason.NONE, STAMP_NS, STAMP_NS, 0.0, VALID_NS, mean, mean[0],
+        np.ones(len(JOINTS), np.uint8), body_radius=rng.random((STEPS, len(JOINTS))), body_coverage=0.95,
+    )  # fmt: skip
+    batch = PredictionBatch(STAMP_NS, "map", "m", "1", DT_S, STEPS, JOINTS, (person,))
+    people = OccupancyBuilder(OccupancyConfig()).build(batch)
+    place = (2.0, 1.0, 0.5)
+    offsets_s = [0.0, 0.01, 0.04, 0.05, 0.4, 0.8, 0.9, 2.0]
+    asked = occupancy_text(people, [(*place, STAMP_NS + round(s * 1e9)) for s in offsets_s])
+    done = ask(consumer.with_name("occupancy"), asked)
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+    hand = people.segments.index("left_hand")
+    expected = [
+        people.ends[0, -1, hand, 0, 0], people.ends[0, -1, hand, 1, 2], people.radius[0, -1, hand], 3, 0.95,
+        people.body_ends[0, hand, 1, 1], people.body_radius[0, hand],
+    ]  # fmt: skip
+    np.testing.assert_allclose([float(word) for word in first.split()], expected, rtol=1e-6)
+    gaps = distances(people.ends, people.radius, np.array([[place, place]]), np.zeros(1)).metres[0]
+    for line, s in zip(lines, offsets_s, strict=True):
+        usable = 20  # valid for 0.8 s
+        least = gaps[: min(max(int(np.ceil(s / DT_S - 1e-9)), 1), usable)].min()
+        if s > 0.8:
+            least = min(least, gaps[usable - 1] - people.reach_speed_mps * (s - 0.8))
+        assert float(line) == pytest.approx(least, abs=1e-5)
+    short = people.radius[:, :, :-1]
+    damaged = dataclasses.replace(people, radius=short)
+    done = ask(consumer.with_name("occupancy"), occupancy_text(damaged, []))
+    assert done.returncode == 2 and "radius has 450 values, expected 475" in done.stderr
