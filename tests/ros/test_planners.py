@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="no ROS here")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
@@ -29,7 +30,7 @@ from aux_motion.outputs import (  # noqa: E402
     poses_message,
     swept_points,
 )
-from aux_motion.ssm import TfPoses, main  # noqa: E402
+from aux_motion.ssm import SsmParameters, TfPoses, main  # noqa: E402
 from aux_motion_core.anthropometry import SEGMENTS  # noqa: E402
 from aux_motion_core.frames import rotation_matrix  # noqa: E402
 from aux_motion_core.occupancy import (  # noqa: E402
@@ -399,3 +400,8 @@ def test_clouds_leave_out_what_is_no_number() -> None:
     parts = list(swept_points(occupancy, 0.1))
     assert len(parts) == 2 and all(len(p) and np.isfinite(p).all() for p in parts)
     assert cloud_message(np.zeros((0, 3), np.float32), "world", NS).width == 0
+
+
+def test_shipped_parameters_of_the_monitor_are_its_defaults(root: Path) -> None:
+    values = yaml.safe_load((root / "config" / "ssm.yaml").read_text())["/**"]["ros__parameters"]
+    assert values == {name: field.default for name, field in SsmParameters.model_fields.items()}
