@@ -5,6 +5,7 @@ The bag is streamed; memory does not grow with its length.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -157,7 +158,18 @@ def _wait_for(publisher: Any, count: int, to: str) -> None:
         if not rclpy.ok():
             raise KeyboardInterrupt
         time.sleep(0.02)
-    time.sleep(0.1)  # the subscribers' side of the match
+    time.sleep(0.2)  # the subscribers' side of the match, and other publishers
+
+
+def _refuse_company(node: Node, topic: str) -> None:
+    """A recorded human beside those that a tracker sees, or a second clock, is worse than no recording."""
+    others = node.count_publishers(topic) - 1
+    if others > 0:
+        domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+        raise ValueError(
+            f"{topic} has {others} other publishers in ROS domain {domain} already (a tracker?): play on "
+            "another domain (--domain) or topic (--to)"
+        )
 
 
 def _sleep_until(wall_ns: int) -> None:
@@ -211,7 +223,7 @@ def play(
 
     Raises:
         BagError: the bag cannot be read, or nothing in it can be played.
-        ValueError: nobody subscribed in time.
+        ValueError: nobody subscribed in time, or somebody else publishes there.
     """
     count = 0
     with BagReader(bag) as reader:
@@ -229,11 +241,14 @@ def play(
             latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             for t in static:
                 publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, latched)
+            _wait_for(publisher, wait_for, to)
+            _refuse_company(node, to)
             for item in timeline.latched(static):
                 publishers[item.topic.key].publish(item.raw)
-            _wait_for(publisher, wait_for, to)
             keep = keep_stamps or clock_hz > 0.0
             with Clock(node, clock_hz) as clock:
+                if clock_hz > 0.0:
+                    _refuse_company(node, "/clock")
                 passed_ns = 0  # of the bag's time, by earlier rounds
                 while True:
                     begin_ns, first_ns, last_ns = time.time_ns() + _LEAD_NS, None, 0

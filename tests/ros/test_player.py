@@ -145,3 +145,18 @@ def test_nobody_listening_is_an_error(bag, monkeypatch):
     monkeypatch.setattr(player, "DISCOVERY_TIMEOUT_S", 0.3)
     with pytest.raises(ValueError, match="0 of 1 subscribers on nobody_listens"):
         player.play(bag, to="nobody_listens")
+
+
+@pytest.mark.timeout(60)
+def test_it_does_not_speak_beside_a_tracker(bag, ros_domain_id):
+    from node_harness import Probe
+
+    from aux_motion import player
+
+    probe = Probe(ros_domain_id)  # it publishes skeletons
+    try:
+        probe.node.create_subscription(SkeletonArray, "skeletons", lambda message: None, 1)
+        with pytest.raises(ValueError, match="skeletons has 1 other publishers in ROS domain"):
+            player.play(bag)
+    finally:
+        probe.close()
