@@ -7,6 +7,7 @@ values and flat numpy arrays in wire layout, which every writer (rclpy, bags) tu
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from functools import lru_cache
 from typing import Any
@@ -18,7 +19,8 @@ from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
 
 _NS = 1_000_000_000
-_LAST_STATUS = max(JointStatus)
+_LAST_STATUS = int(max(JointStatus))
+_MISSING = int(JointStatus.MISSING)  # 0: what is multiplied by "not seen"
 
 
 class MessageError(ValueError):
@@ -71,7 +73,7 @@ def _array(msg: Any, name: str, shape: tuple[int, ...], dtype: Any, optional: bo
     flat = np.asarray(values, dtype=dtype).reshape(-1)
     if optional and flat.size == 0:
         return None
-    expected = int(np.prod(shape))
+    expected = math.prod(shape)
     if flat.size != expected:
         sizes = " x ".join(map(str, shape))
         raise MessageError(
@@ -97,7 +99,8 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
         MessageError: unknown or repeated joint names, lengths that do not fit, unknown status values.
     """
     ids = tuple(str(i) for i in msg.person_ids)
-    columns = joint_columns(tuple(msg.joint_names))
+    names = tuple(msg.joint_names)
+    columns = joint_columns(names)
     people, joints = len(ids), len(columns)
     if people and not joints:
         raise MessageError("joint_names is empty: expected names of body20 or a subset of them")
@@ -109,18 +112,22 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     finite = np.isfinite(position).all(axis=-1)
     if status is None:
         status = np.full((people, joints), JointStatus.OBSERVED, dtype=np.uint8)
-    elif status.size and status.max() > _LAST_STATUS:
-        raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {int(_LAST_STATUS)}")
+    elif status.size and int(status.max()) > _LAST_STATUS:
+        raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {_LAST_STATUS}")
     confidence = np.ones((people, joints), np.float32) if confidence is None else confidence
     with np.errstate(invalid="ignore"):
-        seen = finite & (status != JointStatus.MISSING) & (confidence > 0.0)  # NaN confidence: not seen
+        seen = finite & (status != _MISSING) & (confidence > 0.0)  # NaN confidence: not seen
 
-    out_position = np.full((people, N_JOINTS, 3), np.nan)
-    out_status = np.zeros((people, N_JOINTS), np.uint8)
-    out_confidence = np.zeros((people, N_JOINTS), np.float32)
-    out_position[:, columns] = np.where(seen[..., None], position, np.nan)
-    out_status[:, columns] = np.where(seen, status, JointStatus.MISSING)
-    out_confidence[:, columns] = np.where(seen, np.minimum(confidence, 1.0), 0.0)
+    position = np.where(seen[..., None], position, np.nan)
+    status, confidence = status * seen, np.where(seen, np.minimum(confidence, 1.0), 0.0)
+    if names == JOINTS:
+        out_position, out_status = position.astype(np.float64), status
+        out_confidence = confidence.astype(np.float32, copy=False)
+    else:
+        out_position = np.full((people, N_JOINTS, 3), np.nan)
+        out_status = np.zeros((people, N_JOINTS), np.uint8)
+        out_confidence = np.zeros((people, N_JOINTS), np.float32)
+        out_position[:, columns], out_status[:, columns], out_confidence[:, columns] = position, status, confidence
     out_covariance = None
     if covariance is not None:
         out_covariance = np.full((people, N_JOINTS, 6), np.nan, np.float32)

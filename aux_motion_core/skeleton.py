@@ -97,6 +97,8 @@ def derive_joints(positions: np.ndarray, status: np.ndarray) -> tuple[np.ndarray
             & (status[..., a] != JointStatus.MISSING)
             & (status[..., b] != JointStatus.MISSING)
         )
+        if not fill.any():
+            continue
         middle = 0.5 * (positions[..., a, :] + positions[..., b, :])
         positions[..., t, :] = np.where(fill[..., None], middle, positions[..., t, :])
         status[..., t] = np.where(fill, JointStatus.DERIVED, status[..., t])
