@@ -44,7 +44,7 @@ def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
 
 
 def write_onnx(model: AuxMotionModel, path: Path) -> None:
-    """Export prediction and recovery with a dynamic batch (torch.onnx, dynamo)."""
+    """Export prediction, recovery and what scale the model has, with a dynamic batch (torch.onnx, dynamo)."""
     c = model.config
     example = (torch.randn(2, c.history_steps, len(JOINTS), 3), torch.ones(2, c.history_steps, len(JOINTS)))
     batch = torch.export.Dim("batch", min=1, max=1024)
@@ -55,7 +55,7 @@ def write_onnx(model: AuxMotionModel, path: Path) -> None:
             model.eval(),
             example,
             input_names=["positions", "observed"],
-            output_names=["future", "recovered"],
+            output_names=["future", "recovered", *(["scale"] if model.blend else [])],
             dynamic_shapes={"positions": {0: batch}, "observed": {0: batch}},
             dynamo=True,
             verbose=False,
@@ -124,6 +124,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: l
     onnx_file = out / "model.onnx"
     write_onnx(model, onnx_file)
     j = len(JOINTS)
+    future = ["batch", c.future_steps, j, 3]
     card = {
         "schema_version": artefact.SCHEMA_VERSION,
         "name": config.name,
@@ -131,7 +132,11 @@ def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: l
         "joint_names": list(JOINTS),
         "parents": list(PARENTS),
         "inputs": {"positions": ["batch", c.history_steps, j, 3], "observed": ["batch", c.history_steps, j]},
-        "outputs": {"future": ["batch", c.future_steps, j, 3], "recovered": ["batch", c.history_steps, j, 3]},
+        "outputs": {
+            "future": future,
+            "recovered": ["batch", c.history_steps, j, 3],
+            **({"scale": future} if model.blend else {}),
+        },
         "dt_s": c.dt_s,
         "history_steps": c.history_steps,
         "future_steps": c.future_steps,

@@ -72,6 +72,30 @@ def load_weights(folder: Path) -> tuple[AuxMotionModel, artefact.Artefact]:
     return model, loaded
 
 
+def as_checkpoint(folder: Path) -> dict[str, Any]:
+    """What `training.train.load_checkpoint` would give for the run that the artefact comes from; to go on from.
+
+    Raises:
+        artefact.ArtefactError: as `load_weights`.
+    """
+    model, loaded = load_weights(folder)
+    was = loaded.training
+    config = TrainConfig(
+        name=loaded.name, seed=was["seed"], steps=was["steps"], batch=was["batch"], model=model.config
+    )  # fmt: skip
+    return {
+        "version": CHECKPOINT_VERSION,
+        "config": config.model_dump(mode="json"),
+        "average": model.state_dict(),
+        "step": was["steps"],
+        "steps_before": was.get("steps_before", 0),
+        "minutes": was["minutes"],
+        "minutes_before": 0.0,
+        "history": [{k: v for k, v in loaded.metrics.items() if k not in ("split", "unit")}],
+        "device": was["device"],
+    }
+
+
 def part_of(clip: Clip, from_share: float, to_share: float, gap_s: float = 0.0) -> Clip:
     """The frames of a clip from one share of its duration to another, less `gap_s` at the end."""
     t = clip.stamps_s - clip.stamps_s[0]

@@ -48,6 +48,7 @@ class ModelConfig:
     still_shrink: float = 0.0  # share of a still person's predicted displacement taken back at the horizon
     still_speed_mps: float = 0.2  # speed up to which a person counts as still
     still_local: float = 0.0  # weight of the limbs' mean squared speed in it, beside the root's
+    blend: int = 0  # width of what blends the prediction with held poses and gives its scale; 0: neither
     joints: int = N_JOINTS
     trunk: list[int] = field(default_factory=lambda: list(TRUNK))  # joints whose velocity is the root's
     rest_pose: list[list[float]] = field(default_factory=list)  # (joints, 3); where a joint never seen is; none: 0
@@ -150,6 +151,133 @@ def cosine_basis(steps: int, coefficients: int) -> np.ndarray:
     return np.cos(math.pi * t[:, None] * np.arange(coefficients)[None, :])
 
 
+class Blend(nn.Module):
+    """What is believed of the network's prediction, and how far off it may be: per joint, from what is observed.
+
+    The mean is a convex combination, which varies over the horizon, of `EXPERTS`; the scale is one sigma per axis of
+    the normalised frame. It is fitted (`training.stacking`) on predictions of motions that the networks had not seen,
+    so it sees nothing but quantities that mean the same for every network: no tokens.
+
+    Its weights have a first axis of length 1: matrices of two axes are the trunk's, which lower precision may touch.
+    """
+
+    EXPERTS = ("network", "network on the smoothed pose", "last pose", "mean pose", "smoothed pose", "damped motion")
+    FEATURES = 23
+    #: What lengths in metres are compared with before their logarithm is taken: about a good tracker's noise.
+    FLOOR_M = 0.003
+    #: So many powers of the logarithm of time describe how weights and scale change over the horizon.
+    POWERS = 4
+    _HORIZONS_S = (0.2, 0.4, 1.0)
+
+    def __init__(self, c: ModelConfig) -> None:
+        super().__init__()
+        experts, width, body = len(self.EXPERTS), c.blend, 8
+        self.embedding = nn.Parameter(torch.zeros(1, c.joints, body))
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        sizes = (2 * self.FEATURES + body, width, width, (experts + 3) * self.POWERS)
+        for k, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+            self.weights.append(nn.Parameter(torch.randn(1, fan_in, fan_out) * (fan_in**-0.5 if k < 2 else 0.0)))
+            self.biases.append(nn.Parameter(torch.zeros(1, 1, fan_out)))
+        with torch.no_grad():  # a fresh one trusts the network
+            self.biases[-1].view(self.POWERS, -1)[0, 0] = 2.0
+        self.register_buffer("mean", torch.zeros(1, 1, self.FEATURES))
+        self.register_buffer("spread", torch.ones(1, 1, self.FEATURES))
+
+        t = c.history_steps
+        seconds = np.arange(1, c.future_steps + 1) * c.dt_s
+        log_time = np.log(seconds / seconds[0]) / max(np.log(c.future_steps), 1.0)
+        const = lambda name, value: self.register_buffer(name, torch.as_tensor(value).float(), False)  # noqa: E731
+        const("powers", (log_time[:, None] ** np.arange(self.POWERS))[None, None])  # (1, 1, steps, powers)
+        const("time", (np.arange(t) - t + 1)[:, None] * c.dt_s)
+        third = np.zeros((max(t - 3, 1), t))
+        for k in range(t - 3):
+            third[k, k : k + 4] = (-1.0, 3.0, -3.0, 1.0)
+        const("third", third[None])
+        const("four", (third != 0).astype(float)[None])
+        at = [min(c.future_steps, max(1, round(s / c.dt_s))) - 1 for s in self._HORIZONS_S]
+        self.register_buffer("at", torch.tensor(at), False)
+        self.window_s = t * c.dt_s
+
+    def describe(self, x: Tensor, m: Tensor, out: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (batch, joints, FEATURES) and the poses that are blended (batch, joints, 3, 3).
+
+        Args:
+            x: (batch, history, joints, 3), zero where not observed.
+            m: (batch, history, joints) 0/1.
+            out: of `AuxMotionModel.forward_all`; its last head counts.
+        """
+        b, t, j, _ = x.shape
+        present, root, local, network = (out[k] for k in ("present", "root_velocity", "local_velocity", "future"))
+        network = network[-1]
+        seen = m.amax(1)  # (batch, joints)
+        count = m.sum(1)
+        n = count.clamp(min=1.0)[..., None]
+        # least squares line through each joint's history: its value now, and what it leaves
+        w = m[..., None]
+        centre = (w * self.time[:, None]).sum(1) / n  # (batch, joints, 1)
+        off = (self.time[:, None] - centre[:, None]) * w
+        mean = x.sum(1) / n
+        spread = off.square().sum(1)
+        slope = (off * x).sum(1) / spread.clamp(min=1e-3)
+        line_now = mean - slope * centre
+        left = (x - mean[:, None] - slope[:, None] * off) * w
+        left = left.square().sum((1, 3)) / n[..., 0]
+        # third differences leave noise, not motion; white noise of variance s^2 has 20 s^2 there
+        whole = ((self.four @ m) > 3.5).to(x.dtype)
+        rough = (self.third @ x.reshape(b, t, j * 3)).reshape(b, -1, j, 3).square().sum(-1) * whole
+        times = whole.sum(1)
+        rough = rough.sum(1) / (20.0 * times.clamp(min=1.0))
+        known = (times > 0).to(x.dtype)
+        everywhere = (rough * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1.0)
+        rough = torch.where(known > 0, rough, everywhere)
+        few = (count < 1.5)[..., None]
+        mean = torch.where(few, present, mean)
+        line_now = torch.where((count < 2.5)[..., None], present, line_now)
+
+        moved = network.index_select(1, self.at) - present[:, None]  # (batch, 3, joints, 3)
+        damped = out["damped"].index_select(1, self.at) - present[:, None]
+        recovered = out["recovered"][:, -1] - present
+        root = root.expand(-1, j, -1)
+        poses = torch.stack([present, mean, line_now, root, local], 1)  # (batch, 5, joints, 3)
+        ways = torch.cat(
+            [moved, damped, moved - damped, poses[:, 1:3] - present[:, None], 0.2 * poses[:, 3:], recovered[:, None]], 1
+        )  # (batch, 14, joints, 3) metres; speeds over 0.2 s
+        squares = torch.cat([ways.square().sum(-1), rough[:, None], left[:, None]], 1).transpose(1, 2)
+        squares = torch.cat([squares, moved[:, 1].square()], -1)
+        plain = torch.stack([out["age"] / self.window_s, seen, count / t, present[..., 2]], -1)
+        features = torch.cat([0.5 * (squares + self.FLOOR_M**2).log(), plain], -1)
+        return features, poses[:, :3].transpose(1, 2)
+
+    def coefficients(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights of the experts (batch, joints, steps, experts) and log scale (batch, joints, steps, 3)."""
+        b, j, _ = features.shape
+        f = (features - self.mean) / self.spread
+        h = torch.cat([f, f.mean(1, keepdim=True).expand(-1, j, -1), self.embedding.expand(b, -1, -1)], -1)
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            h = h @ weight + bias
+            if k + 1 < len(self.weights):
+                h = torch.tanh(h)
+        experts = len(self.EXPERTS)
+        y = self.powers @ h.reshape(b, j, self.POWERS, experts + 3)
+        return y[..., :experts].softmax(-1), y[..., experts:]
+
+    def combine(self, weights: Tensor, poses: Tensor, network: Tensor, damped: Tensor) -> Tensor:
+        """The blended future (batch, steps, joints, 3).
+
+        Args:
+            weights: (batch, joints, steps, experts).
+            poses: (batch, joints, 3, 3): last, mean and smoothed pose.
+            network: (batch, steps, joints, 3).
+            damped: alike.
+        """
+        # the network's displacement from the smoothed instead of the last pose
+        shift = poses[:, :, 2:] - poses[:, :, :1]
+        held = weights[..., 1:5] @ torch.cat([shift, poses], 2)
+        moving = (weights[..., :1] + weights[..., 1:2]) * network.transpose(1, 2)
+        return (held + moving + weights[..., 5:] * damped.transpose(1, 2)).transpose(1, 2)
+
+
 class AuxMotionModel(nn.Module):
     """Prediction, recovery of masked joints and denoising over one trunk.
 
@@ -186,13 +314,14 @@ class AuxMotionModel(nn.Module):
         trunk[c.trunk] = 1.0
         const("trunk", trunk)
         self.register_buffer("rest", torch.tensor(c.rest_pose, dtype=torch.float32))
+        self.blend = Blend(c) if c.blend else None
 
     def glide(self, seconds: Tensor, part: int) -> Tensor:
         """How far unit velocity carries within `seconds`, decaying; part 0 is the root's, 1 the local motion's."""
         tau = self.log_tau[part].exp()
         return tau * (1.0 - torch.exp(-seconds / tau))
 
-    def base_motion(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def base_motion(self, x: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """What observed values alone say of each joint's present place and velocity.
 
         Args:
@@ -200,8 +329,8 @@ class AuxMotionModel(nn.Module):
             m: (batch, history, joints) 0/1.
 
         Returns:
-            present (batch, joints, 3), root velocity (batch, 1, 3), local velocity (batch, joints, 3), and the
-            filled history (batch, history, joints, 3).
+            present (batch, joints, 3), root velocity (batch, 1, 3), local velocity (batch, joints, 3), the filled
+            history (batch, history, joints, 3), and seconds since each joint was last seen (batch, joints).
         """
         is_last = m * (torch.einsum("kt,btj->bkj", self.later, m) < 0.5)
         seen = m.amax(1)  # (batch, joints)
@@ -227,7 +356,7 @@ class AuxMotionModel(nn.Module):
         present = torch.where(seen[..., None] > 0, last + root * root_by_now + local * local_by_now, self.rest)
         held = present[:, None] + root[:, None] * self.time[None, :, None, None]
         filled = torch.where(m[..., None] > 0, x, held)
-        return present, root, local, filled
+        return present, root, local, filled, age + (1.0 - seen) * (self.config.history_steps * self.config.dt_s)
 
     def tokens(self, x: Tensor, m: Tensor, root: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded history patches (batch, history slots, joints, width) and which of them are observed."""
@@ -252,12 +381,13 @@ class AuxMotionModel(nn.Module):
 
         Returns:
             `future` (layers, batch, steps, joints, 3), `recovered` and `denoised` (batch, history, joints, 3),
-            `present` (batch, joints, 3), `root_velocity` (batch, 1, 3) and `local_velocity` (as `present`) of the base.
+            `present` (batch, joints, 3), `root_velocity` (batch, 1, 3) and `local_velocity` (as `present`) of the base,
+            `damped` (batch, steps, joints, 3) where these alone lead, `age` (batch, joints) seconds since last seen.
         """
         c = self.config
         m = observed
         x = torch.where(m[..., None] > 0, positions, torch.zeros_like(positions))
-        present, root, local, filled = self.base_motion(x, m)
+        present, root, local, filled, age = self.base_motion(x, m)
         history, seen = self.tokens(x, m, root, local)
         h = self.history_slots
         place = self.time_embedding[:, None, :] + self.joint_embedding
@@ -292,6 +422,8 @@ class AuxMotionModel(nn.Module):
             "present": present,
             "root_velocity": root,
             "local_velocity": local,
+            "damped": present[:, None] + root_shift + local_shift,
+            "age": age,
             "recovered": filled + self._unpatch(self.recover_head(tokens[:, :h])),
             "denoised": filled + self._unpatch(self.denoise_head(tokens[:, :h])) if self.training else filled,
         }
@@ -317,7 +449,19 @@ class AuxMotionModel(nn.Module):
         ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
         return present + (future - present) * (1.0 - c.still_shrink * ahead * still)
 
-    def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """The exported function: the prediction, and the history with its gaps recovered."""
+    def blended(self, positions: Tensor, observed: Tensor, out: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The blended future and its scale, both (batch, steps, joints, 3), of what `forward_all` returned."""
+        x = torch.where(observed[..., None] > 0, positions, torch.zeros_like(positions))
+        features, poses = self.blend.describe(x, observed, out)
+        weights, log_scale = self.blend.coefficients(features)
+        future = self.blend.combine(weights, poses, out["future"][-1], out["damped"])
+        return future, log_scale.exp().transpose(1, 2)
+
+    def forward(self, positions: Tensor, observed: Tensor) -> tuple[Tensor, ...]:
+        """The exported function: the prediction, the history with its gaps recovered, and with a blend the scale."""
         out = self.forward_all(positions, observed)
-        return self.take_back(out), torch.where(observed[..., None] > 0, positions, out["recovered"])
+        recovered = torch.where(observed[..., None] > 0, positions, out["recovered"])
+        if self.blend is None:
+            return self.take_back(out), recovered
+        future, scale = self.blended(positions, observed, out)
+        return future, recovered, scale

@@ -66,6 +66,7 @@ class TrainConfig(BaseModel):
     clip_norm: float = 1.0
     ema: float = 0.998
     validate_every: int = 500
+    horizon_power: float = Field(0.0, description="an error counts as its horizon to minus this power")
     heading_sigma_rad: float = 0.35
     leave_out: list[str] = Field([], description="motion classes that are not trained on")
     task_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # prediction, masking, denoising
@@ -148,7 +149,9 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return ((a - b).square().sum(-1) + 1e-10).sqrt()
 
 
-def losses(model: AuxMotionModel, batch: dict[str, torch.Tensor], arm: Arm = "both") -> dict[str, torch.Tensor]:
+def losses(
+    model: AuxMotionModel, batch: dict[str, torch.Tensor], arm: Arm = "both", horizon_power: float = 0.0
+) -> dict[str, torch.Tensor]:
     """Losses of the tasks in metres, from one forward pass over the whole batch.
 
     Returns:
@@ -164,7 +167,11 @@ def losses(model: AuxMotionModel, batch: dict[str, torch.Tensor], arm: Arm = "bo
     if arm == "detached":  # what the heads add to is the trunk's, too: take its gradient out
         filled = model.base_motion(batch["past"], observed)[3]
         recovered, denoised = (x - filled + filled.detach() for x in (recovered, denoised))
-    future = distance(out["future"], clean[:, h:]).mean((0, 2, 3))  # over layers, steps, joints
+    future = distance(out["future"], clean[:, h:])
+    if horizon_power:
+        share = model.ahead ** -horizon_power
+        future = future * (share / share.mean())[:, None]
+    future = future.mean((0, 2, 3))  # over layers, steps, joints
     loss = {"predict": future[part["clean"]].mean()}
     if "masked" in part:
         m = part["masked"]
@@ -190,10 +197,12 @@ def losses(model: AuxMotionModel, batch: dict[str, torch.Tensor], arm: Arm = "bo
 class Tasks(torch.nn.Module):
     """The model with the losses of its tasks as its forward pass: what is compiled and distributed."""
 
-    def __init__(self, model: AuxMotionModel, arm: Arm = "both", bf16_on: str | None = None) -> None:
+    def __init__(
+        self, model: AuxMotionModel, arm: Arm = "both", bf16_on: str | None = None, horizon_power: float = 0.0
+    ) -> None:
         """`bf16_on`: the type of the device whose forward pass is in bfloat16; None: in float32."""
         super().__init__()
-        self.model, self.arm, self.bf16_on = model, arm, bf16_on
+        self.model, self.arm, self.bf16_on, self.horizon_power = model, arm, bf16_on, horizon_power
         if bf16_on:  # positions in metres and velocities fitted to them need all their digits
             model.base_motion = torch.autocast(bf16_on, enabled=False)(model.base_motion)
         if arm == "detached":
@@ -202,7 +211,7 @@ class Tasks(torch.nn.Module):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         with torch.autocast(self.bf16_on or "cpu", torch.bfloat16, enabled=bool(self.bf16_on)):
-            return losses(self.model, batch, self.arm)
+            return losses(self.model, batch, self.arm, self.horizon_power)
 
 
 @torch.no_grad()
@@ -365,7 +374,7 @@ def train(
     Args:
         validation: clips that are only looked at; none: `metrics.json` holds the losses alone.
         at_validation: what else goes into `metrics.json`, of (steps done, model).
-        start_from: a checkpoint whose averaged weights, with the model's settings, a new run begins with.
+        start_from: a checkpoint, or an artefact, that a new run takes averaged weights and the model's settings from.
 
     Raises:
         SystemExit: a loss that is no number, a checkpoint that cannot be written or gone on from.
@@ -386,7 +395,12 @@ def train(
     )
     before: dict = {}
     if start_from:
-        before = load_checkpoint(start_from, None, device)
+        if start_from.is_dir():
+            from training.finetune import as_checkpoint  # imports this module
+
+            before = as_checkpoint(start_from)
+        else:
+            before = load_checkpoint(start_from, None, device)
         config.model = TrainConfig.model_validate(before["config"]).model
         config.model.still_shrink = 0.0  # was fitted for those weights
     if not np.any(config.model.rest_pose):
@@ -395,6 +409,8 @@ def train(
     model = AuxMotionModel(config.model).to(device)
     if before:
         model.load_state_dict(before["average"])
+    if model.blend is not None:
+        model.blend.requires_grad_(False)  # is fitted on its own, by training.stacking
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
         model.parameters(),
@@ -412,7 +428,7 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         first, history, minutes = state["step"], state["history"], state["minutes"]
     half = config.bf16 and (device.type == "cuda" or config.bf16_on_cpu)
-    tasks = Tasks(model, config.arm, device.type if half else None)
+    tasks = Tasks(model, config.arm, device.type if half else None, config.horizon_power)
     if config.compile:
         tasks.compile()
     if size > 1:
@@ -522,7 +538,7 @@ def main(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,
-    start_from: Annotated[Path | None, typer.Option(help="begin with the weights of this checkpoint")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="begin with this checkpoint's or artefact's weights")] = None,
     steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:

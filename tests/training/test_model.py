@@ -93,7 +93,7 @@ def test_base_motion_of_constant_velocity_goes_on(model):
     x[..., 0] = t[None, :, None] * 1.5
     seen = torch.ones(1, 10, 20)
     seen[:, -2:, 5] = 0  # last seen two steps ago: carried on with the root
-    present, root, local, filled = model.base_motion(x * seen[..., None], seen)
+    present, root, local, filled, _ = model.base_motion(x * seen[..., None], seen)
     assert torch.allclose(root[0, 0, 0], torch.tensor(1.5), rtol=0.05)
     others = [j for j in range(20) if j != 5]
     assert local[:, others].abs().max() < 0.01
