@@ -316,9 +316,15 @@ class PredictorNode(LifecycleNode):
         """Frames that waited for their transform, or that come by TF alone."""
         if not self._active:
             return
-        ready = self._sources.drain()
-        if ready and self._enter(ready):
-            self._predict(ready[-1].received_ns)
+        self._background.busy()
+        try:
+            ready = self._sources.drain()
+            usable = bool(ready) and self._enter(ready)
+            if usable:
+                self._predict(ready[-1].received_ns)
+        finally:
+            self._background.idle()
+        if usable:
             self._between_frames()
 
     def _between_frames(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from aux_motion.frames import FrameQueue, Frames, TfListener, static_transforms, tf_message_type
+from aux_motion.frames import FrameError, FrameQueue, Frames, TfListener, static_transforms, tf_message_type
 from aux_motion.parameters import NodeParameters
 from aux_motion_core import adapters
 from aux_motion_core.adapters import Adapter, AdapterError
@@ -109,20 +109,15 @@ def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
     frames = frames * count if len(frames) == 1 else frames
     planned = []
     for i in range(count):
-        options = {"joints": joints} if joints and _takes_joints(trackers[i]) else {}
+        options = {"joints": joints} if joints and adapters.adapter_class(trackers[i]).takes_joints else {}
         adapter = adapters.make(trackers[i], frame_id=frames[i], **options)
         planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
-    if joints and not any(_takes_joints(t) for t in trackers[:count]):
+    if joints and not any(adapter.takes_joints for _, adapter in planned):
         raise AdapterError(
             f"tracker_joints is set, but the messages of {', '.join(sorted(set(trackers)))} name their joints: "
             "leave it empty"
         )
     return planned
-
-
-def _takes_joints(tracker: str) -> bool:
-    kind = adapters.adapter_class(tracker)
-    return kind.default_joints is not None or kind.name == "pose_array"
 
 
 class Sources:
@@ -234,18 +229,23 @@ class Sources:
 
     def drain(self) -> list[Ready]:
         """Frames that can go on now, in order per source, in the fixed frame and with common ids."""
+        out: list[Ready] = []
         if self._listener is not None:
             self._listener.poll()
             for source in self.all:
                 if self._polled[source.index]:
-                    received_ns = self._node.get_clock().now().nanoseconds
-                    self._push(source, source.adapter.poll(), time.time_ns(), received_ns)
+                    now_ns = time.time_ns()
+                    try:
+                        received_ns = self._node.get_clock().now().nanoseconds
+                        self._push(source, source.adapter.poll(), now_ns, received_ns)
+                    except ValueError as error:  # a stamp that is none
+                        out.append(Ready(source.index, now_ns, None, FrameError(str(error))))
         if not len(self._queue):
-            return []
+            return out
         timeout_s = self._parameters.tf_timeout_s
         if time.monotonic() - self._listening_since < _TF_START_S:
             timeout_s = max(timeout_s, _TF_START_S)
-        out = self._queue.drain(time.monotonic_ns(), int(timeout_s * _NS))
+        out += self._queue.drain(time.monotonic_ns(), int(timeout_s * _NS))
         if not any(self._polled):
             if not len(self._queue):
                 self._timer.cancel()

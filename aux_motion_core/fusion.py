@@ -111,6 +111,8 @@ class Fusion:
             # what a tracker guessed does not keep others from telling what they see
             sight = seen[row] & ((status[row] == JointStatus.OBSERVED) | (status[row] == JointStatus.DERIVED))
             last = body.sights.get(source)
+            if last is not None and stamp_ns < last.stamp_ns - _NS:
+                last = None  # the clock was set back
             if last is None or stamp_ns > last.stamp_ns:
                 before = None if last is None else (last.stamp_ns, last.place, last.seen)
                 body.sights[source] = _Sight(stamp_ns, frame.positions[row], sight, before)

@@ -180,7 +180,7 @@ class TfBuffer:
         return told
 
     def set(self, child: str, parent: str, pose: Pose, stamp_ns: int, static: bool = False) -> bool:
-        """Take in one transform; False when it is older than all that is kept, or known already."""
+        """Take in one transform; False when it is known already. One much older than what is kept starts it anew."""
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = _Edge(parent, static)
@@ -197,8 +197,11 @@ class TfBuffer:
                 cut = bisect_left(stamps, stamp_ns - self._cache_ns)
                 del stamps[:cut], edge.poses[:cut]
             return True
+        if stamp_ns < stamps[-1] - self._cache_ns:  # the clock was set back: a bag starts again
+            edge.stamps, edge.poses = [stamp_ns], [pose]
+            return True
         at = bisect_left(stamps, stamp_ns)
-        if stamps[at] == stamp_ns or stamp_ns < stamps[-1] - self._cache_ns:
+        if stamps[at] == stamp_ns:
             return False
         stamps.insert(at, stamp_ns)
         edge.poses.insert(at, pose)

@@ -1,7 +1,7 @@
 """Whether the frame is level, told by the people in it.
 
-Who stands with straight legs and a straight back stands upright, or would fall: the feet are below the body. So the axes of
-such bodies, taken together, are the vertical, whatever a camera's mount is said to be.
+Who stands with straight legs and a straight back stands upright, or would fall: the feet are below the body. So the
+axes of such bodies, taken together, are the vertical, whatever a camera's mount is said to be.
 """
 
 from __future__ import annotations
@@ -89,6 +89,6 @@ class Tilt:
         if degrees is None or degrees <= TILT_DEG:
             return ""
         return (
-            f"people who stand straight lean by {degrees:.0f} degrees: the transform of {frame_id!r} to the fixed frame "
-            "lacks the camera's tilt, or the fixed frame's z does not point up"
+            f"people who stand straight lean by {degrees:.0f} degrees: the transform of {frame_id!r} to the fixed "
+            "frame lacks the camera's tilt, or the fixed frame's z does not point up"
         )

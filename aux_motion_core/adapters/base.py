@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.mappings import MappingError, joint_list, map_people, mapping
 from aux_motion_core.messages import MessageError
@@ -43,6 +44,8 @@ class Adapter:
     needs_tf: ClassVar[bool] = False
     #: The joint list that is taken when none is given; None: one must be given.
     default_joints: ClassVar[str | None] = None
+    #: Whether a joint list is taken: the messages do not name their joints, or not always.
+    takes_joints: ClassVar[bool] = False
     #: Transforms, where there are any (set by who feeds it).
     tf: TfBuffer | None = None
 
@@ -55,7 +58,7 @@ class Adapter:
             raise AdapterError(f"tracker {self.name}: {error}") from None
 
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
-        if given and self.default_joints is None:
+        if given and not self.takes_joints:
             raise MappingError("the messages name their joints: no joint list is taken")
         return joint_list(given) if given else self.default_joints
 
@@ -182,8 +185,6 @@ class Numbers:
             common = there.sum(-1)
             mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)
             cost = np.where((common > 0) & (mean < self.GATE_M + self.GATE_MPS * age_s), mean, 1e6)
-            from scipy.optimize import linear_sum_assignment
-
             for i, j in zip(*linear_sum_assignment(cost), strict=True):
                 if cost[i, j] < 1e6:
                     ids[i] = names[j]

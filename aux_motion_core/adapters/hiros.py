@@ -26,7 +26,7 @@ class HiRos(Adapter):
     msgtype = "skeleton_msgs/msg/SkeletonGroup"
     topic = "skeletons"
     install = "build https://github.com/HiROS-unipd/skeleton_msgs (branch ros2-humble) and source it"
-    default_joints = "openpose25"
+    default_joints, takes_joints = "openpose25", True
 
     def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "") -> None:
         super().__init__(joints, frame_id)

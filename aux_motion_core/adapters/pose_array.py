@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from aux_motion_core.adapters.base import Adapter, Numbers, points, split
-from aux_motion_core.mappings import MappingError
-from aux_motion_core.messages import MessageError, stamp_to_ns
+from aux_motion_core.mappings import MappingError, joint_list
+from aux_motion_core.messages import stamp_to_ns
 from aux_motion_core.types import SkeletonFrame
 
 
@@ -25,14 +25,13 @@ class PoseArray(Adapter):
     msgtype = "geometry_msgs/msg/PoseArray"
     topic = "poses"
     install = "apt install ros-$ROS_DISTRO-geometry-msgs"
+    takes_joints = True
 
     def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "") -> None:
         super().__init__(joints, frame_id)
         self._numbers = Numbers()
 
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...]:
-        from aux_motion_core.mappings import joint_list
-
         try:
             return joint_list(given or ((self.default_joints,) if self.default_joints else ()))
         except MappingError as error:
@@ -62,6 +61,3 @@ class PoseArray(Adapter):
 
     def _check(self, positions: Any) -> None:
         """For subclasses: raise `MessageError` for positions that cannot be used."""
-
-
-__all__ = ["MessageError", "PoseArray"]

@@ -31,6 +31,8 @@ _JOINTS = tuple(LINKS.values())
 _NOWHERE = (float("nan"),) * 3
 #: Longer than this a link that lags behind the others is not waited for, nanoseconds.
 _LAG_NS = 200_000_000
+#: Stamps this much older than what was told are of a clock that was set back, nanoseconds.
+_BACK_NS = 1_000_000_000
 
 
 class Ros4Hri(Adapter):
@@ -76,6 +78,8 @@ class Ros4Hri(Adapter):
                 self.counters["ros4hri_body_without_tf"] += 1
                 continue
             newest, told = root.stamps[-1], self._told_ns.get(person_id, 0)
+            if newest < told - _BACK_NS:
+                told = 0  # the clock was set back
             if newest <= told:
                 continue
             tree = self._tree(person_id)
