@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,9 @@ def held_out_motions(data: Path) -> list[Motion]:
     """
     if not data.is_dir():
         raise ValueError(f"--data {data} does not exist: expected the folder with the recordings' archives")
+    root = Path(__file__).resolve().parent.parent
+    if (root / "training").is_dir() and str(root) not in sys.path:
+        sys.path.append(str(root))  # the console script does not start in the checkout
     try:
         from training.data import load_split  # of the checkout, not installed
     except ImportError as error:

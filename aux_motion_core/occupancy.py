@@ -242,7 +242,7 @@ class OccupancyBuilder:
 
         bad = ~(np.isfinite(bound) & (bound >= 0.0)) | ~np.isfinite(poses).all(-1)
         if bad.any():
-            reach = self.reach_speed_mps * dt_s * np.arange(steps + 1)[:, None] + hidden[:, None]
+            reach = self._reach_mps(batch) * dt_s * np.arange(steps + 1)[:, None] + hidden[:, None]
             bound = np.where(bad, reach, bound)
             poses = np.where(bad[..., None], now[:, None], poses)
 
@@ -282,6 +282,12 @@ class OccupancyBuilder:
             batch, per, centre[:, :, SEGMENT_JOINTS], radius, kind, coverage, now[:, SEGMENT_JOINTS], body_radius, scale
         )
 
+    def _reach_mps(self, batch: PredictionBatch) -> float:
+        """The largest reach speed that the predictions themselves name; at least the configured one."""
+        named = {p.radius_basis for p in batch.people if p.radius_basis.startswith("reach:")}
+        speeds = [float(basis.removeprefix("reach:").removesuffix("mps")) for basis in named]
+        return max([self.reach_speed_mps, *speeds])
+
     @staticmethod
     def _empty(intervals: int) -> tuple[np.ndarray, ...]:
         shape = (0, intervals, _GROUPS)
@@ -302,7 +308,7 @@ class OccupancyBuilder:
             stamp_ns=batch.stamp_ns,
             frame_id=batch.frame_id,
             interval_s=per * batch.dt_s,
-            reach_speed_mps=self.reach_speed_mps,
+            reach_speed_mps=self._reach_mps(batch),
             anthropometry=self._body.name,
             segments=SEGMENTS,
             person_ids=tuple(p.person_id for p in people),

@@ -153,6 +153,15 @@ def test_the_whole_body_bound_goes_before_the_marginal_one() -> None:
     np.testing.assert_allclose(both.radius - one.radius, 0.1, atol=1e-6)
 
 
+def test_beyond_the_intervals_it_grows_as_fast_as_the_fastest_reach_set() -> None:
+    radius = np.full((STEPS, N_JOINTS), 0.5)
+    quick = person(walking(), radius=radius, radius_basis="reach:5.5mps")
+    assert build(person(walking())).reach_speed_mps == REACH_MPS
+    assert build(person(walking()), quick).reach_speed_mps == 5.5
+    slow = person(walking(), radius=radius, radius_basis="reach:1.0mps")
+    assert build(slow).reach_speed_mps == REACH_MPS and (build(slow).kind == BoundKind.REACH).all()
+
+
 def test_without_a_bound_it_is_the_reach_set_about_the_last_pose() -> None:
     poses = walking()
     one = build(person(poses))

@@ -1,0 +1,49 @@
+"""`aux-motion ssm --demo` from a checkout with its samples."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
+
+
+def test_the_demo_writes_table_picture_and_figures(root: Path, tmp_path: Path, monkeypatch) -> None:
+    from aux_motion import ssm_demo
+
+    monkeypatch.setitem(ssm_demo.TIERS, "sample", (1, ssm_demo.TIERS["sample"][1]))
+    summary = ssm_demo.run(tmp_path / "ssm", progress=False)
+    assert json.loads((tmp_path / "ssm" / "summary.json").read_text()) == summary
+    assert (tmp_path / "ssm" / "ssm.png").read_bytes()[:4] == b"\x89PNG"
+    table = (tmp_path / "ssm" / "table.txt").read_text()
+    assert table == ssm_demo.text(summary) + "\n"
+    monitors = summary["overall"]["monitors"]
+    assert list(monitors) == list(ssm_demo.MONITORS) and all(name in table for name in monitors)
+    free = monitors["unmonitored"]
+    assert free["time_lost_percent"] == 0.0 and free["moving_s"] == pytest.approx(free["seconds"], abs=0.01)
+    for name, figures in monitors.items():
+        assert 0.0 <= figures["time_lost_percent"] <= 100.0 and figures["violated_s"] <= figures["moving_s"], name
+    assert sum(summary["bound_of_the_prediction"].values()) == pytest.approx(1.0, abs=0.01)
+    gain = summary["overall"]["prediction_against_fixed_speed"]
+    lost = {n: f["time_lost_percent"] for n, f in monitors.items()}
+    expected = 100.0 * (1.0 - lost["prediction"] / lost["fixed_speed"])
+    assert gain["less_time_lost_percent"] == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--data", "nowhere"], "--data nowhere does not exist: expected the folder"),
+        (["--model", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_is_missing_is_one_line(root: Path, tmp_path: Path, options: list[str], expected: str) -> None:
+    command = [sys.executable, "-c", "from aux_motion.cli import main; main()", "ssm", "--demo", *options]
+    done = subprocess.run([*command, "--out", str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=100)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and len(lines) == 1 and expected in lines[0], done.stderr
+    assert not list(tmp_path.iterdir())
