@@ -20,7 +20,7 @@ from aux_motion_msgs.msg import SkeletonArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from aux_motion.conversion import skeleton_message
@@ -99,7 +99,7 @@ class FaultInjector:
 
     def __init__(self, faults: Faults, listener: Node, speaker: Node, source: str, target: str) -> None:
         self._injector = faults.start()
-        self._publisher = speaker.create_publisher(SkeletonArray, target, qos_profile_sensor_data)
+        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: heard by every subscriber
         self._late: list[tuple[int, int, SkeletonArray]] = []
         self._wake = threading.Condition()
         self._open = True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+import yaml
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -52,6 +53,30 @@ def wanted_types() -> set[str]:
     """Types that are recorded without being asked for, beside all of this package's own."""
     trackers = {adapter_class(name).msgtype for name in NAMES}
     return {*_ALSO, *(t for t in trackers if not t.startswith(_AMBIGUOUS))}
+
+
+def qos_text(offered: Sequence[QoSProfile]) -> str:
+    """Quality of service that publishers offer, as rosbag2 keeps it in bags."""
+
+    def time(duration: Any) -> dict[str, int]:
+        sec, nsec = divmod(duration.nanoseconds, 1_000_000_000)
+        return {"sec": sec, "nsec": nsec}
+
+    profiles = [
+        {
+            "history": int(q.history),
+            "depth": int(q.depth),
+            "reliability": int(q.reliability),
+            "durability": int(q.durability),
+            "deadline": time(q.deadline),
+            "lifespan": time(q.lifespan),
+            "liveliness": int(q.liveliness),
+            "liveliness_lease_duration": time(q.liveliness_lease_duration),
+            "avoid_ros_namespace_conventions": bool(q.avoid_ros_namespace_conventions),
+        }
+        for q in offered
+    ]
+    return yaml.safe_dump(profiles, sort_keys=False)
 
 
 class Recorder:
@@ -134,6 +159,7 @@ class Recorder:
 
         subscription = self._node.create_subscription(kind, topic, heard, qos, raw=True)
         if subscribed is None:
+            self._recording.offered(topic, msgtype, qos_text(offered))
             self._say(f"recording {topic} [{msgtype}]")
         self._subscriptions[key] = (subscription, reliable)
 

@@ -98,10 +98,21 @@ class Recording:
         self._lock = threading.Lock()
         self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
+        self._qos_profiles: dict[tuple[str, str], str] = {}
         self._writer = Writer(self._sink, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
         self._closed = False
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._thread.start()
+
+    def offered(self, topic: str, msgtype: str, qos_profiles: str) -> None:
+        """What quality of service the publishers of a topic offer, before its first message.
+
+        Args:
+            topic: absolute name.
+            msgtype: for instance `tf2_msgs/msg/TFMessage`.
+            qos_profiles: YAML as rosbag2 keeps it, with numbers: all its versions read those.
+        """
+        self._qos_profiles[topic, msgtype] = qos_profiles
 
     def put(self, topic: str, msgtype: str, data: bytes, log_time_ns: int, publish_time_ns: int | None = None) -> None:
         """Hand in a message; returns at once.
@@ -181,7 +192,9 @@ class Recording:
                 text = message_definition(msgtype)
                 encoding = "ros2msg" if text else ""
                 self._schemas[msgtype] = self._writer.register_schema(msgtype, encoding, text.encode())
-            channel = self._writer.register_channel(topic, "cdr", self._schemas[msgtype])
+            offered = self._qos_profiles.get(key)
+            metadata = {"offered_qos_profiles": offered} if offered else {}
+            channel = self._writer.register_channel(topic, "cdr", self._schemas[msgtype], metadata)
             self._channels[key] = channel
         self._writer.add_message(channel, log_time_ns, data, publish_time_ns)
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 pytest.importorskip("rclpy", reason="no ROS here")
@@ -64,6 +65,9 @@ def test_transforms_are_played_and_recorded(bag, tmp_path, monkeypatch):
     with bags.BagReader(out) as reader:
         topics = {t.name: t for t in reader.topics}
         found = {n: [m.message for m in reader.messages(topics[n])] for n in ("/skeletons", "/tf", "/tf_static")}
+    with AnyReader([out]) as reader:  # ros2 bag play says the static ones to late comers too
+        (qos,) = next(c for c in reader.connections if c.topic == "/tf_static").ext.offered_qos_profiles
+        assert (qos.durability.name, qos.reliability.name) == ("TRANSIENT_LOCAL", "RELIABLE")
     (mount,) = found["/tf_static"]
     assert mount.transforms[0].child_frame_id == "camera"
     assert len(found["/skeletons"]) == 60 and len(found["/tf"]) > 50
