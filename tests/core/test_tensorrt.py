@@ -245,6 +245,42 @@ def test_a_machine_without_pycuda_is_told_what_to_install(monkeypatch):
         cuda.Gpu()
 
 
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        (
+            "raise ImportError('libcuda.so.1: cannot open shared object file: No such file or directory')",
+            r"PyCUDA cannot be loaded \(libcuda.so.1: .*\): install the NVIDIA driver",
+        ),
+        (
+            "class Error(Exception): pass\ndef init(): raise Error('cuInit failed: no CUDA-capable device')",
+            r"no GPU answers \(cuInit failed: no CUDA-capable device\): see nvidia-smi",
+        ),
+    ],
+    ids=["no driver", "no gpu"],
+)
+def test_a_machine_without_driver_or_gpu_says_so_and_the_cpu_predicts(tmp_path, monkeypatch, driver, said):
+    package = tmp_path / "pycuda"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "driver.py").write_text(driver + "\n")
+    for name in ("pycuda", "pycuda.driver"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(cuda.GpuError, match=said):
+        cuda.Gpu()
+    machine = Machine(MODEL)
+    machine.engine(tmp_path / "engine")
+    backend = tensorrt.make(
+        "tensorrt_rtx", machine.artefact, engine_dir=tmp_path / "engine", load_flavour=machine.load_flavour
+    )
+    assert backend.fell_back and "\n" not in backend.about["fallback"]
+    assert np.isfinite(backend.infer(*windows(1))[0]).all()
+    backend.close()
+    for name in ("pycuda", "pycuda.driver"):
+        sys.modules.pop(name, None)
+
+
 def test_another_major_version_and_a_broken_install_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__="9.3.0"))
     with pytest.raises(compile.EngineError, match="expected tensorrt 10 or 11, 9.3.0 is installed"):
