@@ -110,14 +110,16 @@ def test_joints_that_were_not_seen_later_are_not_learned_from():
     assert stacking.gains(blend, [wrong])["1.0"]["network_mm"] < 2e3
 
 
-def test_more_trust_moves_the_mean_towards_the_network_and_leaves_the_scale():
-    blend, p = Blend(SIZES), predictions(3)
+def test_more_trust_goes_to_both_of_the_networks_experts_and_leaves_the_scale():
+    features = predictions(3).features
+    blend = stacking.fit([predictions(4)], AuxMotionModel(SIZES), width=8, steps=3)
     with torch.no_grad():
-        blend.biases[-1].view(blend.POWERS, -1)[0, 0] = 0.0  # all alike
-        far, scale = stacking.apply(blend, p)
-        near, same = stacking.apply(stacking.trusting(blend, (2.0, 4.0)), p)
-    closer = [(x - p.network).norm(dim=-1).mean((0, 2)) for x in (far, near)]
-    assert (closer[1] < closer[0]).all() and closer[1][-1] < 0.5 * closer[1][0]
+        both = (blend, stacking.trusting(blend, (1.0, 3.0)))
+        (weights, scale), (more, same) = (b.coefficients(features) for b in both)
+    odds = [w[..., :2].sum(-1) / w[..., 2:].sum(-1) for w in (weights, more)]
+    growth = (odds[1] / odds[0]).log()
+    assert torch.allclose(growth[..., 0], torch.tensor(1.0), atol=1e-3)
+    assert torch.allclose(growth[..., -1], torch.tensor(3.0), atol=1e-3)
     assert torch.equal(scale, same)
 
 
