@@ -6,9 +6,12 @@ import multiprocessing
 import queue
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from aux_motion import offline
 from aux_motion.parameters import NodeParameters, default_model_dir, validate
@@ -127,6 +130,32 @@ def make(parameters: NodeParameters) -> Backend:
     return make_backend(parameters.backend, folder, threads=parameters.threads)
 
 
+class _Halves:
+    """A CPU backend that gives half of the people to a second thread; people do not change each other's predictions."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._pool = ThreadPoolExecutor(1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        """See `Backend.infer`."""
+        half = len(values) // 2
+        if not half:
+            return self._backend.infer(values, mask)
+        first = self._pool.submit(self._backend.infer, values[:half], mask[:half])
+        second = self._backend.infer(values[half:], mask[half:])
+        parts = zip(first.result(), second, strict=True)
+        return tuple(None if b is None else np.concatenate([a, b]) for a, b in parts)
+
+    def close(self) -> None:
+        """Give the backend back."""
+        self._pool.shutdown()
+        self._backend.close()
+
+
 @dataclass
 class End:
     """What is known after the last message.
@@ -150,14 +179,17 @@ class Here:
     Args:
         job: what to read.
         reading: of it; None: opened here.
+        halves: let two threads run the model on the CPU, each for half of the people.
 
     Raises:
         ValueError: bag, model or parameters cannot be used.
     """
 
-    def __init__(self, job: Job, reading: Reading | None = None) -> None:
+    def __init__(self, job: Job, reading: Reading | None = None, halves: bool = False) -> None:
         self._reading = reading or Reading(job)
         self._backend = make(self._reading.parameters)
+        if halves and self._reading.parameters.backend == "onnx":
+            self._backend = _Halves(self._backend)
         config = quiet(self._reading.parameters)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
         self._predictor.warm_up()
@@ -178,7 +210,7 @@ class Here:
 def _work(job: Job, out: Any) -> None:
     """In the child: everything goes into the queue `out`; an error as its line."""
     try:
-        here = Here(job)
+        here = Here(job, halves=True)
         out.put((here.grid, here.backend))
         block: list[Taken] = []
         for item in here:
