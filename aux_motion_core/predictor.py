@@ -208,6 +208,7 @@ class Predictor:
 
     def _check_itself(self) -> None:
         """Start to judge past predictions anew, as the configuration asks."""
+        self._later = None  # it is of the check before
         b, c = self.backend, self.config
         mix = Mix(b, grid_steps(b.dt_s, b.future_steps)) if c.mix else None
         adapts = self.bounds is not None and c.adaptation != "off"

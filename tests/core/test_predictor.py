@@ -53,7 +53,9 @@ def only(predictor: Predictor, t: float):
 
 
 def test_without_a_calibration_table_a_tracked_person_carries_the_reach_set_around_the_mean():
-    p = make("onnx")
+    backend = make_backend("onnx", MODEL)
+    backend.calibration = None
+    p = Predictor(backend, PredictorConfig(reach_observed_factor=0.0), "map")
     feed(p)
     person = only(p, 0.61)
     assert person.state is TrackState.TRACKING
