@@ -319,6 +319,34 @@ def test_a_cut_off_compressed_file_is_read_as_far_as_it_goes(database):
     same(got, frames[: len(got)], 0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_damage_it_gives_messages_or_one_line(database, chunked, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    for source in (database[1], chunked[0]):
+        for _ in range(10):
+            data = bytearray(source.read_bytes())
+            how = rng.integers(4)
+            if how != 1:  # cut off
+                data = data[: rng.integers(1, len(data))]
+            if how == 1:  # a range of zeros
+                begin = int(rng.integers(len(data)))
+                end = min(len(data), begin + int(rng.integers(1, 5000)))
+                data[begin:end] = bytes(end - begin)
+            if how >= 2:  # bytes that changed
+                for at in rng.integers(len(data), size=5):
+                    data[at] = rng.integers(256)
+            path = tmp_path / f"damaged{source.suffix}"
+            path.write_bytes(data)
+            lines = []
+            try:
+                frames = list(bags.read_skeletons(path, on_bad=lambda error: None, on_damage=lines.append))
+            except bags.BagError as error:
+                lines.append(str(error))
+                frames = []
+            assert frames or lines
+            assert len(lines) <= 1 and not any("\n" in line for line in lines)
+
+
 def test_a_topic_with_two_types_gives_the_wanted_one_and_names_the_other(tmp_path, frames):
     store = bags.typestore()
     text = store.types["std_msgs/msg/String"](data="hello")
