@@ -14,10 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.fields import getter
+
 _NS = 1_000_000_000
 #: x, y, z metres, quaternion x, y, z, w of length 1.
 Pose = tuple[float, float, float, float, float, float, float]
 IDENTITY: Pose = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+_FIELDS = (
+    "child_frame_id",
+    "header.frame_id",
+    "header.stamp.sec",
+    "header.stamp.nanosec",
+    *(f"transform.translation.{axis}" for axis in "xyz"),
+    *(f"transform.rotation.{axis}" for axis in "xyzw"),
+)
 #: Longer chains are loops.
 _DEEPEST = 100
 
@@ -166,15 +176,16 @@ class TfBuffer:
         Returns:
             The child frames that it told something new of.
         """
-        told = []
-        for item in message.transforms:
-            header, t, q = item.header, item.transform.translation, item.transform.rotation
-            child, parent = item.child_frame_id.lstrip("/"), header.frame_id.lstrip("/")
-            pose = _unit(t.x, t.y, t.z, q.x, q.y, q.z, q.w)
+        told: list[str] = []
+        if not len(message.transforms):
+            return told
+        read = getter(message.transforms[0], *_FIELDS)
+        for child, parent, sec, nanosec, *numbers in map(read, message.transforms):
+            child, parent, pose = child.lstrip("/"), parent.lstrip("/"), _unit(*numbers)
             if pose is None or not child or not parent or child == parent:
                 self.counters["tf_unusable"] += 1
                 continue
-            stamp_ns = int(header.stamp.sec) * _NS + int(header.stamp.nanosec)
+            stamp_ns = int(sec) * _NS + int(nanosec)
             if self.set(child, parent, pose, stamp_ns, static):
                 told.append(child)
         return told

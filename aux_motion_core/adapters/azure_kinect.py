@@ -7,11 +7,13 @@ the SDK guessed look like those that it saw. Nobody is an array without markers.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError
 from aux_motion_core.types import SkeletonFrame
 
@@ -30,22 +32,20 @@ class AzureKinect(Adapter):
 
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """One frame per stamp and coordinate frame; none for an empty array, which has neither."""
-        groups: dict[tuple[int, int, str], list[float]] = {}  # id, x, y, z one after the other
-        for marker in message.markers:
-            if marker.action != _ADD:
-                continue
-            header, at = marker.header, marker.pose.position
-            stamp = header.stamp
-            key = (stamp.sec, stamp.nanosec, header.frame_id)
-            if key not in groups:
-                groups[key] = []
-            groups[key] += (marker.id, at.x, at.y, at.z)
-        if not groups:
+        markers = message.markers
+        if markers and any(map(getter(markers[0], "action"), markers)):
+            markers = [m for m in markers if m.action == _ADD]
+        if not markers:
             self.counters["azure_kinect_nobody"] += 1
             return []
+        place = getter(markers[0], "id", "pose.position.x", "pose.position.y", "pose.position.z")
+        keys = list(map(getter(markers[0], "header.stamp.sec", "header.stamp.nanosec", "header.frame_id"), markers))
+        groups = {key: markers for key in keys[:1]}
+        if keys.count(keys[0]) < len(keys):
+            groups = {key: [m for k, m in zip(keys, markers, strict=True) if k == key] for key in dict.fromkeys(keys)}
         frames = []
         for (sec, nanosec, frame_id), members in groups.items():
-            values = np.fromiter(members, np.float64, len(members)).reshape(-1, 4)
+            values = np.fromiter(chain.from_iterable(map(place, members)), np.float64, 4 * len(members)).reshape(-1, 4)
             number = values[:, 0].astype(np.int64)
             body, joint = np.divmod(number, 100)
             wrong = (joint >= _JOINTS) | (number < 0)

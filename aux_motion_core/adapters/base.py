@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from aux_motion_core.fields import getter
 from aux_motion_core.mappings import MappingError, joint_list, map_people, mapping
 from aux_motion_core.messages import MessageError
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
@@ -115,9 +117,15 @@ class Adapter:
         )
 
 
-def points(values: Sequence[Any]) -> np.ndarray:
-    """(n, 3) of messages with x, y, z; exactly 0, 0, 0 is a place that was never filled in: NaN."""
-    out = np.array([(v.x, v.y, v.z) for v in values], np.float64).reshape(len(values), 3)
+def points(values: Sequence[Any], path: str = "") -> np.ndarray:
+    """(n, 3) of messages with x, y, z at `path`, such as "position.".
+
+    Exactly 0, 0, 0 is a place that was never filled in: NaN.
+    """
+    if not len(values):
+        return np.empty((0, 3))
+    read = getter(values[0], *(f"{path}{axis}" for axis in "xyz"))
+    out = np.fromiter(chain.from_iterable(map(read, values)), np.float64, 3 * len(values)).reshape(-1, 3)
     out[~out.any(-1)] = np.nan
     return out
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter, joint_count
+from aux_motion_core.fields import getter
 from aux_motion_core.mappings import VOCABULARY, joint_name
 from aux_motion_core.messages import MessageError, stamp_to_ns
 from aux_motion_core.types import SkeletonFrame
@@ -51,16 +52,17 @@ class HiRos(Adapter):
         by_id = self._by_id or not any(m.name for m in people[0].markers)
         joints = self.joints if by_id else VOCABULARY
         count = joint_count(joints)
+        place = [f"center.pose.position.{axis}" for axis in "xyz"]
+        read = getter(people[0].markers[0], "id" if by_id else "name", *place, "confidence")
         rows = []
         for row, skeleton in enumerate(people):
-            for m in skeleton.markers:
-                column = m.id if by_id else self._column(m.name)
+            for name, x, y, z, confidence in map(read, skeleton.markers):
+                column = name if by_id else self._column(name)
                 if 0 <= column < count:
-                    at = m.center.pose.position
-                    rows.append((row, column, at.x, at.y, at.z, m.confidence))
+                    rows.append((row, column, x, y, z, confidence))
                 elif by_id:
                     raise MessageError(
-                        f"marker id {m.id}: expected 0 to {count - 1} of the joint list; set tracker_joints to the "
+                        f"marker id {name}: expected 0 to {count - 1} of the joint list; set tracker_joints to the "
                         "list of this tracker"
                     )
                 else:

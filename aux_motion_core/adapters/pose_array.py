@@ -51,7 +51,7 @@ class PoseArray(Adapter):
         people = split("poses", len(message.poses), self.joints)
         if not people:
             return [self._nobody(stamp_ns, frame_id)]
-        positions = points([p.position for p in message.poses]).reshape(people, -1, 3)
+        positions = points(message.poses, "position.").reshape(people, -1, 3)
         self._check(positions)
         there = ~(positions != positions).any(-1).all(-1)  # somebody with no joint at all is nobody
         positions = positions[there]

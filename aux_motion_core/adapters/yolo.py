@@ -8,11 +8,13 @@ does not mean that nobody is there. The track's id is empty when tracking is off
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter, Numbers
+from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError, stamp_to_ns
 from aux_motion_core.tf import TfError
 from aux_motion_core.types import SkeletonFrame
@@ -74,15 +76,12 @@ class Yolo(Adapter):
         return [self._people(stamp_ns, frame_id, camera, people) for frame_id, people in groups.items()]
 
     def _people(self, stamp_ns: int, frame_id: str, camera: str, people: list[Any]) -> SkeletonFrame:
-        rows = np.array(
-            [
-                (row, k.id, k.point.x, k.point.y, k.point.z, k.score)
-                for row, detection in enumerate(people)
-                for k in detection.keypoints3d.data
-            ],
-            np.float64,
-        )
-        person, joint = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64) - 1
+        found = [detection.keypoints3d.data for detection in people]
+        counts = [len(points) for points in found]
+        read = getter(found[0][0], "id", "point.x", "point.y", "point.z", "score")
+        flat = chain.from_iterable(map(read, chain.from_iterable(found)))
+        rows = np.fromiter(flat, np.float64, 5 * sum(counts)).reshape(-1, 5)
+        person, joint = np.repeat(np.arange(len(people)), counts), rows[:, 0].astype(np.int64) - 1
         wrong = (joint < 0) | (joint >= _JOINTS)
         if wrong.any():
             raise MessageError(
@@ -91,7 +90,7 @@ class Yolo(Adapter):
             )
         positions = np.full((len(people), _JOINTS, 3), np.nan)
         score = np.zeros((len(people), _JOINTS))
-        positions[person, joint], score[person, joint] = rows[:, 2:5], rows[:, 5]
+        positions[person, joint], score[person, joint] = rows[:, 1:4], rows[:, 4]
         # all-zero scores: a fork that does not fill them in
         score[~(score > 0.0).any(1)] = 1.0
         hole = self._holes(positions, frame_id.lstrip("/"), camera)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError, stamp_to_ns
 from aux_motion_core.types import SkeletonFrame
 
@@ -81,7 +82,8 @@ class Zed(Adapter):
         for number in set(formats):
             joints, count = _FORMATS[number]
             rows = [i for i, f in enumerate(formats) if f == number]
-            flat = [k.kp for i in rows for k in bodies[i].skeleton_3d.keypoints[:count]]
+            slots = [slot for i in rows for slot in bodies[i].skeleton_3d.keypoints[:count]]
+            flat = list(map(getter(slots[0], "kp"), slots))
             positions = np.concatenate(flat).astype(np.float64).reshape(len(rows), count, 3)
             positions[~positions.any(-1)] = np.nan  # a slot that was never written
             kept[rows, :count] = positions
