@@ -80,6 +80,7 @@ def test_a_class_that_is_worse_than_the_best_baseline_is_in_the_card(tmp_path):
         "coco17": {
             "what": "joints",
             "loss_percent": {f"{h}": 1.25 for h in validate.HORIZONS_S},
+            "mm": {f"{h}": 31.0 for h in validate.HORIZONS_S},
             "hidden_mm": {"0.4": 77.0},
         }
     }
@@ -88,10 +89,16 @@ def test_a_class_that_is_worse_than_the_best_baseline_is_in_the_card(tmp_path):
     training = {"data": "d", "licence": "l", "split": "s", "steps": 1, "batch": 2, "seed": 0, "parameters": 3}
     model = {
         "name": "m", "version": "1", "dt_s": 0.04, "history_steps": 10, "future_steps": 25, "training": training,
+        "outputs": {"scale": []}, "calibration": None,
     }  # fmt: skip
     (tmp_path / "model.json").write_text(json.dumps(model))
     (tmp_path / "validation.json").write_text(json.dumps(report))
     text = card.card(tmp_path)
     assert "| t | 1 | 0.4 s | 120.0 | 100.0 (zero_velocity) | -20.0 (-20.0 to -20.0) |" in text
-    assert "| joints | 1.2 | 1.2 | 1.2 | 1.2 | 77 mm |" in text
+    assert "| joints | 1.2 (31 mm) | 1.2 (31 mm) | 1.2 (31 mm) | 1.2 (31 mm) | 77 mm |" in text
+    assert "one sigma per axis" in text and "UNCALIBRATED" in text
+    model["calibration"] = {"levels": [0.9, 0.95], "windows": 400, "clips": 60}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    text = card.card(tmp_path)
+    assert "calibrated at 0.9, 0.95 from 400 windows of 60 clips" in text and "UNCALIBRATED" not in text
     assert "t/bend at 0.4 s (-20.0 % against zero_velocity)" in text
