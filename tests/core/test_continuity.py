@@ -141,6 +141,22 @@ def test_without_a_clear_match_the_history_starts_anew_and_the_lost_one_is_not_g
     assert all(Reason.SHORT_HISTORY in people[i].reasons for i in what(0.0))
 
 
+def test_another_pose_at_the_place_is_another_body():
+    p, x = make(), body(0.0)
+    for k in range(20):
+        p.add(frame(k / 25, {"1": x}))
+    centre = x.mean(0)
+    other = (x - centre) * np.array([-1.0, -1.0, 0.4]) + centre  # faces the other way, and crouches
+    p.add(frame(1.36, {"7": other}))
+    assert set(people_at(p, 1.36)) == {"1", "7"}
+    assert p.counters["id_relinked"] == 0
+    q = make()
+    for k in range(20):
+        q.add(frame(k / 25, {"1": x}))
+    q.add(frame(1.36, {"7": x}))
+    assert set(people_at(q, 1.36)) == {"7"}, "in its own pose it is the same"
+
+
 def test_too_late_or_not_wanted_is_not_relinked():
     for config, late in (({}, 1.1), ({"relink_within_s": 0.0}, 0.1)):
         p = make(**config)
