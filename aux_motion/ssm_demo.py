@@ -208,7 +208,7 @@ def _figures(runs: list[_Run]) -> dict[str, float]:
     seconds = sum(o.seconds for o in outcomes)
     return {
         "seconds": round(seconds, 2),
-        "time_lost_percent": round(100.0 * (1.0 - sum(o.progress_s for o in outcomes) / seconds), 2),
+        "time_lost_percent": round(max(0.0, 100.0 * (1.0 - sum(o.progress_s for o in outcomes) / seconds)), 2),
         "violations": int(sum(o.violations for o in outcomes)),
         "violated_s": round(sum(o.violated_s for o in outcomes), 3),
         "deepest_m": round(max(o.deepest_m for o in outcomes), 3),
