@@ -100,9 +100,9 @@ def card(model_dir: Path) -> str:
         else "It has no calibrated bound: every person carries the reason bit `UNCALIBRATED` and the reach set."
     )
     blend = (
-        "\nThe network's prediction is blended, joint by joint and along the horizon, with held poses and damped "
-        "motion, and gets a\nscale, one sigma per axis: as fitted on predictions of networks that lacked a third of the "
-        "recordings each."
+        "\nThe network's prediction is blended, joint by joint and along the horizon, with held poses and damped"
+        "\nmotion, and gets a scale, one sigma per axis: as fitted on predictions of networks that lacked a third of the"
+        "\nrecordings."
         if "scale" in m["outputs"]
         else ""
     )
