@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.adapters.base import Adapter, Numbers
 from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError, stamp_to_ns
 from aux_motion_core.types import SkeletonFrame
@@ -22,7 +22,7 @@ _OFF, _SEARCHING, _TERMINATE = 0, 2, 3
 #: body_format -> joint list; order and count as the SDK's.
 _FORMATS = {0: ("openpose18", 18), 1: ("zed34", 34), 2: ("zed38", 38)}
 _SLOTS = 38
-#: Every joint moved exactly as the message before (or not at all): below what any camera measures, metres.
+#: A body's shape, or its joints' velocities, changed by less than any camera measures: metres.
 _EVEN_M = 2e-4
 #: So many joints at least tell it.
 _EVEN_JOINTS = 6
@@ -47,13 +47,15 @@ class Zed(Adapter):
     def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "", flag_coasting: bool = True) -> None:
         super().__init__(joints, frame_id)
         self._flag_coasting = flag_coasting
+        self._numbers = Numbers("u")
         self.reset()
 
     def reset(self) -> None:
         """Forget the bodies' motion."""
+        self._numbers.reset()
         self._stamp_ns: int | None = None
         self._dt_ns = 0
-        self._rows: dict[int, int] = {}
+        self._rows: dict[str, int] = {}
         self._last = np.empty((0, _SLOTS, 3))
         self._step = np.empty((0, _SLOTS, 3))
 
@@ -88,13 +90,13 @@ class Zed(Adapter):
             positions[~positions.any(-1)] = np.nan  # a slot that was never written
             kept[rows, :count] = positions
             out.append((rows, joints, positions))
+        ids = self._ids(stamp_ns, bodies, kept)
         guessed = np.array([b.tracking_state in (_SEARCHING, _TERMINATE) for b in bodies])
         if self._flag_coasting:
-            even = self._coasting(stamp_ns, [int(b.label_id) for b in bodies], kept) & ~guessed
+            even = self._coasting(stamp_ns, ids, kept) & ~guessed
             if even.any():
                 self.counters["zed_coasting"] += int(even.sum())
             guessed |= even
-        ids = [str(b.label_id) for b in bodies]
         return [
             self._frame(
                 stamp_ns,
@@ -108,6 +110,17 @@ class Zed(Adapter):
             for rows, joints, positions in out
         ]
 
+    def _ids(self, stamp_ns: int, bodies: list[Any], positions: np.ndarray) -> list[str]:
+        """The tracker's ids; numbers by nearness where its tracking is off."""
+        ids = [str(b.label_id) if b.tracking_available and b.label_id >= 0 else "" for b in bodies]
+        without = [i for i, person_id in enumerate(ids) if not person_id]
+        if without:
+            self.counters["zed_body_without_id"] += len(without)
+            given = self._numbers.assign(stamp_ns, positions[without], [i for i in ids if i])
+            for i, person_id in zip(without, given, strict=True):
+                ids[i] = person_id
+        return ids
+
     @staticmethod
     def _confidence(bodies: list[Any], rows: list[int], count: int) -> np.ndarray:
         """(rows, count): of the key points where the messages have it (newer than 5.3), else the body's, 1 to 99."""
@@ -119,31 +132,33 @@ class Zed(Adapter):
         each = np.where(np.isfinite(each) & (each > 0.0), each, 100.0 if each.shape[1] == 1 else 0.0)
         return np.broadcast_to(each * 0.01, (len(rows), count))
 
-    def _coasting(self, stamp_ns: int, ids: list[int], positions: np.ndarray) -> np.ndarray:
-        """(people,) bool: bodies that stand perfectly still or move on perfectly evenly."""
-        people = len(ids)
-        even = np.zeros(people, bool)
+    def _coasting(self, stamp_ns: int, ids: list[str], positions: np.ndarray) -> np.ndarray:
+        """(people,) bool: bodies that moved as a rigid thing (also not at all), or each joint perfectly evenly."""
+        even = np.zeros(len(ids), bool)
         before = np.array([self._rows.get(i, -1) for i in ids])
         dt_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
         known = before >= 0
         step = np.full_like(positions, np.nan)
         if 0 < dt_ns <= _GAP_NS and known.any():
-            last = self._last[before[known]]
-            step[known] = positions[known] - last
-            moved = np.abs(step[known]).max(-1)
-            there = np.isfinite(moved)
+            now, last = positions[known], self._last[before[known]]
+            step[known] = now - last
+            both = np.isfinite(step[known]).all(-1)
+            # a rigid motion, of the body or of the camera, keeps every joint's distance to the middle
+            grown = np.abs(_to_the_middle(now, both) - _to_the_middle(last, both))
+            rigid = (both.sum(1) >= _EVEN_JOINTS) & (grown * both <= _EVEN_M).all(1)
             change = np.abs(step[known] - self._step[before[known]] * (dt_ns / max(self._dt_ns, 1))).max(-1)
-            compared = np.isfinite(change)
             with np.errstate(invalid="ignore"):
-                frozen = (there.sum(1) >= _EVEN_JOINTS) & ~(moved > _EVEN_M).any(1)
-                carried = (compared.sum(1) >= _EVEN_JOINTS) & ~(change > _EVEN_M).any(1)
-            even[known] = frozen | carried
+                carried = (np.isfinite(change).sum(1) >= _EVEN_JOINTS) & ~(change > _EVEN_M).any(1)
+            even[known] = rigid | carried
         if dt_ns != 0 or self._stamp_ns is None:
             self._stamp_ns, self._dt_ns = stamp_ns, dt_ns
             self._rows = {i: row for row, i in enumerate(ids)}
             self._last, self._step = positions, step
         return even
 
-    def trouble(self) -> str:
-        """Nothing: coasting is marked and counted."""
-        return ""
+
+def _to_the_middle(positions: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """(people, joints) distance to the mean of the joints in use; 0 for the others."""
+    clean = np.where(use[..., None], positions, 0.0)
+    middle = clean.sum(1) / np.maximum(use.sum(1), 1)[:, None]
+    return np.sqrt(((clean - middle[:, None]) ** 2).sum(-1)) * use

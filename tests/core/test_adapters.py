@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tracker_messages as make
+from scipy.spatial.transform import Rotation
 
 from aux_motion_core import adapters
 from aux_motion_core.adapters import AdapterError
@@ -160,13 +161,32 @@ def test_zed_body_that_stands_frozen_while_its_state_says_ok_is_marked() -> None
 
 
 def test_zed_body_that_is_carried_on_evenly_is_marked_and_a_measured_one_is_not() -> None:
-    assert [s == {GUESSED} for s in coasting(lambda k: np.array([0.05 * k, 0.01 * k, 0.0]))] == 2 * [False] + 4 * [True]
+    assert [s == {GUESSED} for s in coasting(lambda k: np.array([0.05 * k, 0.01 * k, 0.0]))] == [False] + 5 * [True]
+    away = np.linspace(-1.0, 1.0, 38)[:, None] * np.array([0.03, 0.0, 0.01])  # each joint with a speed of its own
+    assert [s == {GUESSED} for s in coasting(lambda k: away * k)] == 2 * [False] + 4 * [True]
+    moving = [adapters.make("zed"), Rotation.from_euler("xyz", (2.0, 5.0, -1.0), degrees=True).as_matrix()]
+    there = make.person("zed38")
+    for k in range(4):  # the camera turns and moves, the body is carried on
+        frame = only(moving[0].frames(make.zed({1: there}, NS + k * NS // 15)))
+        assert (set(frame.status[0]) == {GUESSED}) == (k > 0)
+        there = there @ moving[1].T + (0.1, 0.0, 0.02 * k * k)
     assert not any(GUESSED in s for s in coasting(lambda k: np.array([0.05 * k, 0.0, 0.0]), noise_m=0.002))
     assert not any(GUESSED in s for s in coasting(lambda k: 0.0, noise_m=0.001))
     walking = adapters.make("zed")
     for k in range(12):  # without any noise, but moving as people do
         frame = only(walking.frames(make.zed({1: make.person("zed38", k / 15)}, NS + k * NS // 15)))
         assert GUESSED not in frame.status
+
+
+def test_zed_bodies_without_tracking_get_numbers() -> None:
+    a, b = make.person("zed38"), make.person("zed38", phase=2.0)
+    adapter = adapters.make("zed")
+    message = make.zed({-1: a, 5: b})
+    message.objects[1].label_id = -1
+    first = only(adapter.frames(message)).person_ids
+    second = make.zed({0: b + 0.02, 1: a + 0.02}, NS + NS // 15, tracking_available=False, tracking_state=0)
+    assert only(adapter.frames(second)).person_ids == (first[1], first[0])
+    assert len(set(first)) == 2 and adapter.counters["zed_body_without_id"] == 4
 
 
 def test_zed_confidence_of_each_key_point_is_used_where_messages_have_it() -> None:
