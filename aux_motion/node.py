@@ -40,6 +40,8 @@ from aux_motion_core.types import PredictionBatch
 
 NODE_NAME = "aux_motion_predictor"
 _NS = 1_000_000_000
+#: Messages that came this recently go on coming.
+_BUSY_NS = _NS // 5
 __all__ = ["INPUT_DEPTH", "NODE_NAME", "PredictorNode", "input_qos", "main", "output_qos", "spin"]
 
 
@@ -91,12 +93,13 @@ class PredictorNode(LifecycleNode):
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
         self._next_markers_at = 0.0
+        self._chores_due = False
         self._writer = PredictionWriter()
         self._background = realtime.Background(self._on_background_error)
         self._collector = realtime.Collector()
         self._trace: Trace | None = None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=self._steady)
+        self._diagnostics_timer = self.create_timer(1.0, self._once_a_second, clock=self._steady)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True),
             post_callback=self._on_clock_jump,
@@ -340,6 +343,8 @@ class PredictorNode(LifecycleNode):
                 trace.add("collect garbage", settled, time.perf_counter())
             if trace.full():
                 self._background.submit("trace", trace.flush)
+        if self._chores_due:
+            self._chores()
 
     @staticmethod
     def _arrival_ns(info: dict[str, int]) -> int:
@@ -492,7 +497,16 @@ class PredictorNode(LifecycleNode):
         self._newest_ns = self._diagnostics.newest_stamp_ns = None
         self._diagnostics.resets += 1
 
-    def _publish_diagnostics(self) -> None:
+    def _once_a_second(self) -> None:
+        """While messages come, chores wait until a prediction was published, so that they delay none."""
+        if self._active and time.monotonic_ns() - self._newest_at_ns < _BUSY_NS:
+            self._chores_due = True
+        else:
+            self._chores()
+
+    def _chores(self) -> None:
+        self._chores_due = False
+        start = time.perf_counter()
         trace = self._trace
         if trace is not None:
             self._background.submit("trace", trace.flush)
@@ -507,6 +521,8 @@ class PredictorNode(LifecycleNode):
                 self._background.submit("self_check", lambda: self._self_check.publish(self_check_message(fit)))
         if self._diagnostics_publisher.get_subscription_count():
             self._background.submit("diagnostics", self._report)
+        if trace is not None:
+            trace.add("chores", start, time.perf_counter())
 
     def _report(self) -> None:
         """In the background."""
