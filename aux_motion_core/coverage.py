@@ -57,19 +57,23 @@ def interval(means: np.ndarray, rounds: int = 2000, seed: int = 0) -> tuple[floa
     return float(low), float(high)
 
 
-def share(values: np.ndarray, clip: np.ndarray, level: float) -> dict[str, float | bool | int]:
+def share(values: np.ndarray, clip: np.ndarray, level: float) -> dict[str, float | bool | int | None]:
     """Coverage as a mean over clips with its bootstrap interval, and whether the nominal level lies in that.
 
     Args:
         values: (M, ...) of `inside` or `body_inside`.
         clip: (M,) which clip.
         level: nominal.
+
+    Returns:
+        `overall`, `low`, `high`, `nominal_inside`, all None where nothing was seen; `clips`.
     """
     means = clip_means(values, clip)
+    if not len(means):
+        return {"overall": None, "low": None, "high": None, "nominal_inside": None, "clips": 0}
     low, high = interval(means)
-    # a share of clips that all reach it has an interval of one point
     return {
-        "overall": round(float(means.mean()), 4) if len(means) else float("nan"),
+        "overall": round(float(means.mean()), 4),
         "low": round(low, 4),
         "high": round(high, 4),
         "nominal_inside": bool(low - 1e-9 <= level <= high + 1e-9),

@@ -522,16 +522,17 @@ def text(report: dict) -> str:
         shown = [f"1/{1 / max(volume[h], 1e-9):.1f} at {h} s" for h in ("0.4", "1") if h in volume]
         lines.append(line + (f"; median volume of the 1.6 m/s reach set {', '.join(shown)}" if shown else ""))
         if "group" in v:
-            off = [f"{n} {_interval(g)}" for n, g in v["group"].items() if not g["nominal_inside"]]
-            lines.append(
-                f"  groups whose interval misses the nominal: {'; '.join(off) or 'none'} (of {len(v['group'])})"
-            )
+            off = [f"{n} {_interval(g)}" for n, g in v["group"].items() if g["nominal_inside"] is False]
+            judged = sum(g["clips"] > 0 for g in v["group"].values())
+            lines.append(f"  groups whose interval misses the nominal: {'; '.join(off) or 'none'} (of {judged})")
     if not report["coverage"]:
         lines.append("nothing to judge it on: one recording, or too little of it for any level")
     return "\n".join(lines)
 
 
 def _interval(v: dict) -> str:
+    if v["overall"] is None:
+        return "not seen"
     return f"{v['overall']:.3f} [{v['low']:.3f}, {v['high']:.3f}]"
 
 
