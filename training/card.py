@@ -101,8 +101,8 @@ def card(model_dir: Path) -> str:
     )
     blend = (
         "\nThe network's prediction is blended, joint by joint and along the horizon, with held poses and damped"
-        "\nmotion, and gets a scale, one sigma per axis: as fitted on predictions of networks that lacked a third of the"
-        "\nrecordings."
+        "\nmotion, and gets a scale, one sigma per axis: as fitted on predictions of networks that lacked a third of"
+        "\nthe recordings."
         if "scale" in m["outputs"]
         else ""
     )

@@ -61,7 +61,7 @@ class Predictions:
 
     Attributes:
         features: (N, joints, F) and poses (N, joints, 3, 3), see `Blend.describe`.
-        network: (N, steps, joints, 3), its own prediction, and `damped`, alike.
+        network: (N, steps, joints, 3), its own prediction; `damped` and, of `training.shrink`, `shrunk` are alike.
         truth: (N, steps, joints, 3) with `seen` (N, steps, joints).
     """
 
@@ -69,6 +69,7 @@ class Predictions:
     poses: Tensor
     network: Tensor
     damped: Tensor
+    shrunk: Tensor
     truth: Tensor
     seen: Tensor
 
@@ -80,15 +81,14 @@ class Predictions:
 def describe(model: AuxMotionModel, values: Tensor, mask: Tensor, truth: Tensor, seen: Tensor) -> Predictions:
     """Predictions of normalised windows; see `Predictions` for the shapes."""
     blend = Blend(replace(model.config, blend=1))
-    parts: list[list[Tensor]] = [[], [], [], []]
+    parts: list[list[Tensor]] = [[], [], [], [], []]
     for k in range(0, len(values), 252):
         x, m = values[k : k + 252], mask[k : k + 252]
         out = model.forward_all(x, m)
         features, poses = blend.describe(torch.where(m[..., None] > 0, x, torch.zeros_like(x)), m, out)
-        for part, value in zip(parts, (features, poses, out["future"][-1], out["damped"])):
+        for part, value in zip(parts, (features, poses, out["future"][-1], out["damped"], model.take_back(out))):
             part.append(value)
-    features, poses, network, damped = (torch.cat(p) for p in parts)
-    return Predictions(features, poses, network, damped, truth, seen)
+    return Predictions(*(torch.cat(p) for p in parts), truth, seen)
 
 
 def drawn(model: AuxMotionModel, config: TrainConfig, clips: list[Clip], windows: int, seed: int = 0) -> Predictions:
@@ -211,8 +211,8 @@ def trusting(blend: Blend, trust: tuple[float, float]) -> Blend:
 def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dict[str, dict[str, float]]:
     """{horizon: errors in mm with and without the blend, each a mean over `predicted`}.
 
-    `network_log`, `blend_log` are means of the logarithm of each one's error. `sigma` is how many times the scale says
-    errors per axis are on average: 1 where it is right.
+    `shrunk` is what `training.shrink` makes of the network alone. `network_log` and so on are means of the logarithm of
+    each one's error. `sigma` is how many times the scale says errors per axis are on average: 1 where it is right.
     """
     steps = [min(predicted[0].truth.shape[1], round(h / dt_s)) - 1 for h in HORIZONS_S]
     rows = []
@@ -221,12 +221,14 @@ def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dic
         seen, truth = p.seen[:, steps], p.truth[:, steps]
         mean = lambda x: ((x * seen).sum((0, 2)) / seen.sum((0, 2)).clamp(min=1.0)).numpy()  # noqa: E731, B023
         sigma = mean((truth - future[:, steps]).abs().mean(-1)) / mean(log_scale[:, steps].exp().mean(-1)) * 2.0**0.5
-        rows.append([mean(distance(x[:, steps], truth)) for x in (p.network, future)] + [sigma])
-    network, blended, sigma = np.moveaxis(np.array(rows, np.float64), 1, 0)
+        rows.append([mean(distance(x[:, steps], truth)) for x in (p.network, p.shrunk, future)] + [sigma])
+    network, shrunk, blended, sigma = np.moveaxis(np.array(rows, np.float64), 1, 0)
     columns = {
         "network_mm": 1000 * network,
+        "shrunk_mm": 1000 * shrunk,
         "blend_mm": 1000 * blended,
         "network_log": np.log(network),
+        "shrunk_log": np.log(shrunk),
         "blend_log": np.log(blended),
         "sigma": sigma,
     }
@@ -307,15 +309,16 @@ def main(
 
 
 def text(report: dict) -> str:
-    """The report as a Markdown table: error alone and blended, and the gain in percent, by horizon."""
+    """The report as a Markdown table: error alone and blended, and the gain in percent (and of `training.shrink`)."""
     heads = [f"{h} s" for h in HORIZONS_S]
     lines = [f"| judged on | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     for name in ("folds", "validation", "tracker"):
         for condition, rows in report[name].items():
             cells = []
             for row in rows.values():
-                gain = 100 * (1 - np.exp(row["blend_log"] - row["network_log"]))
-                cells.append(f"{row['network_mm']:.1f} to {row['blend_mm']:.1f} mm, {gain:+.1f} %")
+                gain, shrunk = (100 * (1 - np.exp(row[k] - row["network_log"])) for k in ("blend_log", "shrunk_log"))
+                cell = f"{row['network_mm']:.1f} to {row['blend_mm']:.1f} mm, {gain:+.1f} %"
+                cells.append(cell + (f" ({shrunk:+.1f} %)" if abs(shrunk) >= 0.05 else ""))
             lines.append(f"| {name}: {condition} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

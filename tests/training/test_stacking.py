@@ -60,7 +60,7 @@ def predictions(n: int, sigma: float = 0.05, seed: int = 0) -> Predictions:
     truth = mean[:, :, 0][:, None] + rng.laplace(0.0, sigma / 2**0.5, (n, 25, 20, 3))
     return Predictions(
         as_float(rng.normal(size=(n, 20, Blend.FEATURES))), as_float(poses), as_float(truth + 0.5 * z),
-        as_float(truth + 0.5 * z), as_float(truth), torch.ones(n, 25, 20),
+        as_float(truth + 0.5 * z), as_float(truth), as_float(truth), torch.ones(n, 25, 20),
     )  # fmt: skip
 
 
