@@ -439,7 +439,8 @@ def test_an_export_agrees_with_torch_and_loads(tmp_path):
 def test_an_export_that_disagrees_is_refused(tmp_path, monkeypatch):
     checkpoint = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "run")
     infer = export.OnnxBackend.infer
-    monkeypatch.setattr(export.OnnxBackend, "infer", lambda s, v, m: tuple(y if y is None else y + 1e-3 for y in infer(s, v, m)))
+    off = lambda s, v, m: tuple(y if y is None else y + 1e-3 for y in infer(s, v, m))  # noqa: E731
+    monkeypatch.setattr(export.OnnxBackend, "infer", off)
     with pytest.raises(SystemExit, match="differ by 1.0.e-03 m"):
         export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3")
     with pytest.raises(artefact.ArtefactError):
