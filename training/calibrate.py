@@ -111,21 +111,23 @@ def _members(name: str, names: list[str]) -> list[int]:
     return [i for i, cell in enumerate(names) if all(a in ("any", b) for a, b in zip(name.split("/"), cell.split("/")))]
 
 
-def _groups(names: list[str], measure) -> list[Group]:
+def _groups(names: list[str], measure, by_speed: bool) -> list[Group]:
     """Groups of cells: each cell with enough evidence is its own, the others use a coarser one.
 
     Args:
         names: all cells.
         measure: name of a group -> (windows, clips, factors by level).
+        by_speed: whether there are classes of speed.
     """
     done: dict[str, tuple[int, int, dict]] = {}
     serves: dict[str, list[str]] = {}
     for cell in names:
-        for name in _chain(cell):
+        chain = _chain(cell)[0 if by_speed else 1 :]
+        for name in chain:
             if name not in done:
                 done[name] = measure(name)
             windows, clips, _ = done[name]
-            if (windows >= MIN_WINDOWS and clips >= MIN_CLIPS) or name == _chain(cell)[-1]:
+            if (windows >= MIN_WINDOWS and clips >= MIN_CLIPS) or name == chain[-1]:
                 serves.setdefault(name, []).append(cell)
                 break
     return [Group(name=n, serves=c, windows=done[n][0], clips=done[n][1], factor=done[n][2]) for n, c in serves.items()]
@@ -154,7 +156,7 @@ def fit_joints(s: Scores, edge: float | None, levels: tuple[float, ...], grow: f
             factor[key(level)] = [_row(r) for r in zip(*table, strict=True)] if enough else None
         return min(have, default=0), min((k for k, n in zip(clips, windows) if n), default=0), factor
 
-    return _groups(names, measure)
+    return _groups(names, measure, edge is not None)
 
 
 def _row(values) -> list[float | None]:
@@ -207,7 +209,7 @@ def fit_bodies(s: Scores, edge: float | None, levels: tuple[float, ...], base: f
         }
         return n, len(np.unique(s.clip[rows])), factor
 
-    return _groups(names, measure)
+    return _groups(names, measure, edge is not None)
 
 
 def speed_edge(s: Scores) -> float | None:
