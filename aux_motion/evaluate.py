@@ -152,6 +152,7 @@ def evaluate_bag(job: Job) -> Result:
                 source.grid,
                 quiet(parameters),
                 compare=job.compare,
+                table=source.table,
                 listener=annotator and annotator.frame,
                 outcome_listener=annotator and annotator.outcomes,
             )
@@ -441,7 +442,8 @@ def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None,
 def overall(results: list[tuple[Job, Result]], failed: dict[str, str]) -> dict[str, Any]:
     """One summary of several bags: every sample counts the same; the bags stand apart beside it."""
     first = results[0][1].evaluation
-    merged = Evaluation(first.sources, first.dt_s, round(first.horizons_s[-1] / first.dt_s))
+    steps = round(first.horizons_s[-1] / first.dt_s)
+    merged = Evaluation(first.sources, first.dt_s, steps, levels=first.levels)
     for _, result in results:
         if result.evaluation.sources == merged.sources and len(result.evaluation.horizons_s) == len(merged.horizons_s):
             merged.merge(result.evaluation)

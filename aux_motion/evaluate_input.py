@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from aux_motion.parameters import NodeParameters, default_model_dir, validate
 from aux_motion_core import bags
 from aux_motion_core.adapters import read_frames
 from aux_motion_core.backends import Backend, make_backend
+from aux_motion_core.calibration import Calibration
 from aux_motion_core.clock import StampClock
 from aux_motion_core.evaluation.run import Taken, predict, quiet
 from aux_motion_core.evaluation.sources import Grid
@@ -195,6 +197,8 @@ class Here:
         self._predictor.warm_up()
         #: Of the backend: the grid of its predictions, and what runs it.
         self.grid, self.backend = Grid.of(self._backend), self._backend.about.get("backend", "")
+        #: Its calibration, if it has one.
+        self.table: Calibration | None = getattr(self._backend, "calibration", None)
         self.end = End()
 
     def __iter__(self) -> Iterator[Taken]:
@@ -209,9 +213,10 @@ class Here:
 
 def _work(job: Job, out: Any) -> None:
     """In the child: everything goes into the queue `out`; an error as its line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
     try:
         here = Here(job, halves=True)
-        out.put((here.grid, here.backend))
+        out.put((here.grid, here.backend, here.table))
         block: list[Taken] = []
         for item in here:
             block.append(item)
@@ -238,7 +243,7 @@ class Beside:
         self._process.start()
         self.end = End()
         try:
-            self.grid, self.backend = self._next()
+            self.grid, self.backend, self.table = self._next()
         except BaseException:
             self.close()
             raise

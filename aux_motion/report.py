@@ -200,6 +200,14 @@ def _bounds(summary: dict[str, Any], pictures: _Pictures) -> str:
         "score, mm",
     ]
     parts.append(_rows(head, rows))
+    if summary["table"]:
+        keys = list(summary["errors_mm"])
+        rows = []
+        for level, cells in summary["table"].items():
+            shown = [_number(100 * cells[k]["coverage"], "{:.1f}") if k in cells else "&ndash;" for k in keys]
+            rows.append([f"{100 * float(level):g}", *shown])
+        parts.append("<h3>The model's table at each level, without adaptation: joints inside, %</h3>")
+        parts.append(_rows(["asked, %", *(f"{k} s" for k in keys)], rows))
     parts.append(
         '<p class="muted small">&ldquo;pose held&rdquo;: of people who are not tracked (warming up, stale, absent); '
         "the bound grows with reach speed around the last pose. Radius: the median. Volume / ISO: the ball over one "

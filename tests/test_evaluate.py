@@ -328,3 +328,22 @@ def test_where_nothing_can_be_written_is_said_first(walk, tmp_path):
         run(walk, tmp_path / "file", annotated=True)
     with pytest.raises(ValueError, match="no bag in folder"):
         run(tmp_path, tmp_path / "out")
+
+
+def test_a_trackers_own_bag_is_judged(root, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(root / "tests" / "core")
+    import tracker_messages as make
+
+    store, kind = bags.typestore(), "visualization_msgs/msg/MarkerArray"
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/body_tracking_data", kind, typestore=store)
+        for k in range(60):
+            ns = START_NS + k * 66_666_667
+            message = make.azure_kinect({1: make.person("k4a32", k / 15)}, ns, frame="floor")
+            writer.write(connection, ns + 80_000_000, store.serialize_cdr(message, kind))
+    with pytest.raises(ValueError, match="/body_tracking_data with --tracker azure_kinect"):
+        run(tmp_path / "bag", tmp_path / "out")
+    code, _, wrong = run(tmp_path / "bag", tmp_path / "out", tracker="azure_kinect")
+    found = summary(tmp_path / "out")
+    assert (code, wrong) == (0, []) and found["samples"]["0.4"] > 30 and found["fixed_frame"] == "floor"
+    assert found["input"]["log_minus_stamp_ms"]["least"] == pytest.approx(80.0, abs=0.1)

@@ -29,16 +29,20 @@ class Segments:
         self._sums: dict[tuple[int, int, int], np.ndarray] = {}  # (recording, person, block) -> (2, *shape)
         self._recordings = 1
 
-    def add(self, person: np.ndarray, stamp_ns: np.ndarray, samples: np.ndarray) -> None:
+    def add(
+        self, person: np.ndarray, stamp_ns: np.ndarray, samples: np.ndarray, counts: np.ndarray | None = None
+    ) -> None:
         """Take samples.
 
         Args:
             person: (N,) whose.
             stamp_ns: (N,) int64.
             samples: (N, *shape); NaN counts as none.
+            counts: (N, *shape), where samples are already sums: of how many; None: one each.
         """
         block = stamp_ns // round(self.length_s * _NS)
-        both = np.stack([np.nan_to_num(samples), np.isfinite(samples)], 1).astype(float)
+        counts = np.isfinite(samples) if counts is None else counts
+        both = np.stack([np.nan_to_num(samples), counts], 1).astype(float)
         keys, index = np.unique(np.stack([person, block]), axis=1, return_inverse=True)
         index = index.ravel()
         for g, (who, when) in enumerate(keys.T):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.evaluation.bootstrap import Segments
-from aux_motion_core.evaluation.errors import SPEED_CLASSES, horizon_key, mean_of_seen
+from aux_motion_core.evaluation.errors import SPEED_CLASSES, horizon_key
 from aux_motion_core.evaluation.histogram import Histograms
 from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import JOINTS, N_JOINTS
@@ -61,10 +61,13 @@ class Bounds:
 
     Args:
         horizons_s: (H,).
+        levels: of the model's table.
     """
 
-    def __init__(self, horizons_s: np.ndarray) -> None:
-        self.horizons_s = np.asarray(horizons_s, float)
+    def __init__(self, horizons_s: np.ndarray, levels: tuple[float, ...] = ()) -> None:
+        self.horizons_s, self._levels = np.asarray(horizons_s, float), tuple(levels)
+        self._at_levels = np.zeros((2, len(self._levels), len(self.horizons_s)))
+        self._level_segments = Segments(len(self._levels), len(self.horizons_s))
         self.kinds: dict[str, _Kind] = {}
         self._z = np.zeros((2, len(self.horizons_s)))  # squared errors over variances, and how many
         self._within = np.zeros((3, len(self.horizons_s)))  # axes within 1 and 2 sigma, and all
@@ -83,6 +86,39 @@ class Bounds:
                 if len(rows):
                     self._add(outcomes, rows, labels[int(basis)] + ("" if judged else ", pose held"))
         self._scales(outcomes)
+        self._tables(outcomes)
+
+    def _tables(self, outcomes: Outcomes) -> None:
+        """The table itself at each of its levels, for people who are tracked."""
+        at = outcomes.predicted.at_levels
+        rows = np.flatnonzero(outcomes.predicted.judged & np.isfinite(at[:, :1]).any((1, 2, 3)))
+        if not len(rows):
+            return
+        outcomes = outcomes.rows(rows)
+        radius = outcomes.at_horizons(outcomes.predicted.at_levels, axis=2)  # (N, L, H, J)
+        error = outcomes.error_m[:, :1]
+        usable = np.isfinite(error) & np.isfinite(radius)
+        inside = (usable & (error <= radius)).sum(3)
+        usable = usable.sum(3)
+        self._at_levels += np.stack([inside.sum(0), usable.sum(0)])
+        self._level_segments.add(outcomes.predicted.person, outcomes.predicted.stamp_ns, inside, usable)
+
+    def levels(self) -> dict[str, Any]:
+        """Coverage of the model's table at each of its levels, by horizon; empty when it has none."""
+        low, high = self._level_segments.interval()
+        return {
+            f"{level:g}": {
+                horizon_key(s): {
+                    "coverage": _share(*self._at_levels[:, k, i]),
+                    "low": _number(low[k, i]),
+                    "high": _number(high[k, i]),
+                }
+                for i, s in enumerate(self.horizons_s)
+                if self._at_levels[1, k, i]
+            }
+            for k, level in enumerate(self._levels)
+            if self._at_levels[1, k].any()
+        }
 
     def _add(self, outcomes: Outcomes, rows: np.ndarray, label: str) -> None:
         outcomes = outcomes.rows(rows)
@@ -111,7 +147,7 @@ class Bounds:
         kind.whole += ((held.all(1) & whole).sum(), whole.sum())
         kind.segments.add(
             p.person, p.stamp_ns,
-            np.stack([mean_of_seen(np.where(usable, inside, np.nan)), np.where(some, held, np.nan)], -1),
+            np.stack([inside.sum(2), held & some], -1), np.stack([usable.sum(2), some], -1),
         )  # fmt: skip
         cell = np.broadcast_to(np.arange(h)[:, None], radius.shape)
         kind.radius.add(radius, cell)
@@ -142,6 +178,9 @@ class Bounds:
                 self.kinds[label] = kind
         self._z += other._z
         self._within += other._within
+        if self._levels == other._levels:
+            self._at_levels += other._at_levels
+            self._level_segments.merge(other._level_segments)
 
     def summary(self) -> dict[str, Any]:
         """By kind of bound and horizon."""

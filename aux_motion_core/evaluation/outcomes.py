@@ -36,6 +36,8 @@ class Predicted:
         level: (N,) its nominal coverage, NaN where it has none.
         body_level: (N,) the same of the simultaneous bound.
         scale: (N, steps, J, 3) one sigma per axis, NaN where there is none.
+        at_levels: (N, L, steps, J) float32 radii of the model's table at each of its levels, without adaptation; NaN
+            where the table does not apply.
     """
 
     person: np.ndarray
@@ -54,6 +56,7 @@ class Predicted:
     level: np.ndarray
     body_level: np.ndarray
     scale: np.ndarray
+    at_levels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.stamp_ns)

@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.bounds import Bounds as Radii
+from aux_motion_core.bounds import equivalent_scale
+from aux_motion_core.bounds import known as known_of
+from aux_motion_core.calibration import MOTION_CAPTURE, Calibration
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.bones import Bones
 from aux_motion_core.evaluation.bounds import Bounds
@@ -43,16 +47,24 @@ class Evaluation:
         dt_s: of the predictions' steps.
         steps: how many.
         max_gap_s: frames farther apart say nothing about the time between them.
+        levels: of the model's calibration table.
     """
 
-    def __init__(self, sources: tuple[str, ...], dt_s: float, steps: int, max_gap_s: float = 0.25) -> None:
-        self.sources, self.dt_s = sources, dt_s
+    def __init__(
+        self,
+        sources: tuple[str, ...],
+        dt_s: float,
+        steps: int,
+        max_gap_s: float = 0.25,
+        levels: tuple[float, ...] = (),
+    ) -> None:
+        self.sources, self.dt_s, self.levels = sources, dt_s, levels
         fit = [h for h in HORIZONS_S if h >= dt_s - 1e-9 and h <= steps * dt_s + 1e-6]
         self.horizons_s = np.array(fit or [steps * dt_s])
         self.errors = Errors(sources, self.horizons_s)
         self.jitter = Jitter(sources, self.horizons_s, dt_s)
         self.bones = Bones(sources, self.horizons_s)
-        self.bounds = Bounds(self.horizons_s)
+        self.bounds = Bounds(self.horizons_s, levels)
         self.unseen = Unseen(self.horizons_s)
         self.stream = Stream(max_gap_s)
         self.timeline = Timeline()
@@ -87,6 +99,7 @@ class Evaluation:
             "jitter_mm": self.jitter.summary(),
             "bones": self.bones.summary(),
             "bounds": self.bounds.summary(),
+            "table": self.bounds.levels(),
             "scale": self.bounds.scales(),
             "input": self.stream.summary(),
         }
@@ -178,7 +191,9 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
 
 def evaluate(frames: Frames, predictor: Predictor, **options: Any) -> Evaluation:
     """Predict a stream and judge it: `predict` and `judge` in one, with the predictor's counters."""
-    evaluation = judge(predict(frames, predictor), Grid.of(predictor.backend), predictor.config, **options)
+    table = getattr(predictor.backend, "calibration", None)
+    grid = Grid.of(predictor.backend)
+    evaluation = judge(predict(frames, predictor), grid, predictor.config, table=table, **options)
     evaluation.stream.counters.update(predictor.counters)
     return evaluation
 
@@ -191,6 +206,7 @@ def judge(
     whose: Callable[[str], str | None] | None = None,
     from_arrival: bool = False,
     compare: bool = True,
+    table: Calibration | None = None,
     listener: Listener | None = None,
     outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None = None,
 ) -> Evaluation:
@@ -205,13 +221,14 @@ def judge(
         whose: id in the frame that came last -> id in `truth`; None: they are the same.
         from_arrival: horizons begin when a prediction was made, not at its stamp: a late message is a worse one.
         compare: judge the baselines and the mix beside the predictor.
+        table: of the backend that made them, to be judged at all of its levels.
         listener: called for each frame with the time of arrival, the frame and the batch.
         outcome_listener: called with outcomes as they become known, and the names of the people.
 
     Returns:
         The metrics.
     """
-    court = _Trial(grid, config, truth, whose, from_arrival, compare, outcome_listener)
+    court = _Trial(grid, config, truth, whose, from_arrival, compare, table, outcome_listener)
     for item in taken:
         court.take(item)
         if listener:
@@ -230,11 +247,16 @@ class _Trial:
         whose: Callable[[str], str | None] | None,
         from_arrival: bool,
         compare: bool,
+        table: Calibration | None,
         outcome_listener: Callable[[Outcomes, dict[int, str]], None] | None,
     ) -> None:
         self._grid = grid
         self._sources = Sources(grid, config, compare)
-        self._evaluation = Evaluation(self._sources.names, grid.dt_s, grid.future_steps, config.max_gap_s)
+        bounds = [] if table is None else [Radii(table, level) for level in table.levels]
+        self._bounds = [b for b in bounds if b.calibrated]
+        levels = tuple(b.level for b in self._bounds)
+        self._more_m = config.tracker_error_m if table and table.domain.tracker == MOTION_CAPTURE else 0.0
+        self._evaluation = Evaluation(self._sources.names, grid.dt_s, grid.future_steps, config.max_gap_s, levels)
         self._court = Court(self._evaluation.horizons_s, grid.dt_s, config.max_gap_s, from_arrival)
         self._latency_ns = int(config.stamp_latency_s * _NS)
         self._people, self._labels = _Names(), _Names()
@@ -325,6 +347,11 @@ class _Trial:
         future = np.full((n, len(self._sources.names), steps, N_JOINTS, 3), np.nan, np.float32)
         future[:, 0] = published
         speed = np.zeros(n)
+        scale = np.full((n, steps, N_JOINTS, 3), np.nan, np.float32)
+        for row, p in enumerate(people):
+            if p.scale is not None:
+                scale[row] = p.scale
+        at_levels = np.full((n, len(self._bounds), steps, N_JOINTS), np.nan, np.float32)
         if block.steps:
             place = np.array(block.place)
             has = place >= 0
@@ -335,6 +362,10 @@ class _Trial:
             values = np.concatenate([s.inferred.values for s in block.steps])[has]
             mask = np.concatenate([s.inferred.mask for s in block.steps])[has]
             speed[place[has]] = _speed(values, mask, self._grid.dt_s)
+            if self._bounds and has.any():
+                what, size = known_of(values, mask, self._grid.dt_s), equivalent_scale(scale[place[has]])
+                for k, bound in enumerate(self._bounds):
+                    at_levels[place[has], k] = bound.radii(what, size)[0] + self._more_m
         state = np.array([p.state for p in people], np.uint8)
         status = np.stack([p.joint_status for p in people])
 
@@ -345,10 +376,6 @@ class _Trial:
                     found[row] = value
             return found
 
-        scale = np.full((n, steps, N_JOINTS, 3), np.nan, np.float32)
-        for row, p in enumerate(people):
-            if p.scale is not None:
-                scale[row] = p.scale
         return Predicted(
             person=np.array([i for _, i, _ in block.rows]),
             stamp_ns=np.array([p.stamp_ns for p in people], np.int64),
@@ -366,6 +393,7 @@ class _Trial:
             level=np.array([p.radius_coverage for p in people]),
             body_level=np.array([getattr(p, "body_coverage", np.nan) for p in people]),
             scale=scale,
+            at_levels=at_levels,
         )
 
     def _give(self, outcomes: list[Outcomes]) -> None:

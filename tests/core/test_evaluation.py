@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bounds_helpers import table
 
 from aux_motion_core import bags, baselines, synthetic
 from aux_motion_core.config import PredictorConfig
@@ -244,6 +245,16 @@ def test_bounds_are_judged_by_kind():
     assert set(kind["horizons"]["0.2"]["joint_groups"]) == {"trunk", "elbow", "hand", "knee", "foot"}
     rms = found["scale"]["0.2"]["rms_error_over_sigma"]
     assert rms == pytest.approx(np.sqrt(np.mean((0.2 * SPEED / 0.1) ** 2)), rel=0.01)
+
+
+def test_a_models_table_is_judged_at_each_of_its_levels():
+    backend = baselines.make("zero_velocity")
+    backend.calibration = table(factor=0.02)  # 0.1 m at 0.2 s and a level of 0.9, twice that at 0.95
+    found = evaluate(straight(), Predictor(backend, PredictorConfig(), "map"), compare=False).summary()
+    assert list(found["table"]) == ["0.9", "0.95"]
+    assert found["table"]["0.9"]["0.2"]["coverage"] == 0.0  # 0.19 m away
+    assert found["table"]["0.95"]["0.2"] == {"coverage": 1.0, "low": 1.0, "high": 1.0}
+    assert found["bounds"]["conformal 0.95"]["nominal"] == 0.95
 
 
 def test_horizons_from_arrival_make_a_late_prediction_a_worse_one():
