@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,9 +213,15 @@ class Here:
         self._backend.close()
 
 
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # killed: nobody takes what is made here
+
+
 def _work(job: Job, out: Any) -> None:
     """In the child: everything goes into the queue `out`; an error as its line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         here = Here(job, halves=True)
         out.put((here.grid, here.backend, here.table))
