@@ -67,7 +67,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
     input_frames: list[str] = Field(
         [""],
         description="Frames of the inputs' positions, one for all or one each, where the messages name a wrong one or "
-        "none; empty: the messages'. Applied at configure.",
+        "none; empty, or - for one of them: the messages'. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     merge_inputs: bool = Field(

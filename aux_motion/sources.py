@@ -110,7 +110,7 @@ def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
     planned = []
     for i in range(count):
         options = {"joints": joints} if joints and adapters.adapter_class(trackers[i]).takes_joints else {}
-        adapter = adapters.make(trackers[i], frame_id=frames[i], **options)
+        adapter = adapters.make(trackers[i], frame_id="" if frames[i] == "-" else frames[i], **options)
         planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
     if joints and not any(adapter.takes_joints for _, adapter in planned):
         raise AdapterError(

@@ -21,6 +21,7 @@ TRACKERS = [
     "aux_motion",
     "zed",
     "azure_kinect",
+    "orbbec",
     "yolo",
     "ros4hri",
     "hiros",

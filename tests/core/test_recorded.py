@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,23 @@ def test_all_the_way_to_a_prediction(tmp_path) -> None:
     report = predict_bag(bag, {"damped_pose": predictor}, frames=frames)
     assert report.frames == 30 and report.people == {"5"} and report.predictions > 20
     assert all(errors["damped_pose"] < 1000.0 for errors in report.verdict.mpjpe_mm.values())
+
+
+def test_a_real_recording_as_poses(tmp_path, data_dir) -> None:
+    """5 s of somebody who waves before a Kinect v2, recorded by its SDK."""
+    with tarfile.open(data_dir / "tracker_samples.tar.xz") as archive:
+        text = archive.extractfile("tracker_samples/laban_kinect2/Ges01_wavehand.csv").read().decode()
+    rows = np.array([[float(v) for v in line.split(",") if v.strip()] for line in text.splitlines() if line.strip()])
+    stamps = NS + ((rows[:, 0] - rows[0, 0]) * 100).astype(np.int64)
+    joints = rows[:, 1:101].reshape(-1, 25, 4)[..., :3]
+    items = [("/joints", POSES, ns, make.poses(at, ns, "kinect")) for ns, at in zip(stamps.tolist(), joints, strict=True)]
+    bag = write(tmp_path / "bag", items)
+    frames = Frames("map", "kinect", (0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5))  # y up, z forward
+    predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")
+    report = predict_bag(bag, {"p": predictor}, tracker="pose_array", joints=("kinect2_25",), frames=frames)
+    assert report.frames == len(rows) == 154 and report.people == {"0"} and report.predictions > 140
+    assert report.verdict.mpjpe_mm["0.4"]["p"] < 120.0
+    assert not report.counters.get("not_z_up")
 
 
 def test_types_that_many_use_must_be_asked_for(tmp_path) -> None:

@@ -75,6 +75,15 @@ def test_compiles_and_declares_its_arguments(launch_file: Path) -> None:
     assert sorted(names) == sorted(ARGUMENTS)
 
 
+def test_offers_the_trackers_that_there_are(launch_file: Path) -> None:
+    from aux_motion_core.adapters import ALIASES, NAMES
+
+    tree = ast.parse(launch_file.read_text(encoding="utf-8"))
+    lists = {t.id: n.value for n in ast.walk(tree) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    offered = ast.literal_eval(lists["TRACKERS"])
+    assert {""} | set(NAMES) <= set(offered) <= {"", *NAMES, *ALIASES}
+
+
 def test_starts_the_installed_executable(launch_file: Path, root: Path) -> None:
     tree = ast.parse(launch_file.read_text(encoding="utf-8"))
     node = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Node")
