@@ -70,7 +70,8 @@ def test_a_real_recording_as_poses(tmp_path, data_dir) -> None:
     rows = np.array([[float(v) for v in line.split(",") if v.strip()] for line in text.splitlines() if line.strip()])
     stamps = NS + ((rows[:, 0] - rows[0, 0]) * 100).astype(np.int64)
     joints = rows[:, 1:101].reshape(-1, 25, 4)[..., :3]
-    items = [("/joints", POSES, ns, make.poses(at, ns, "kinect")) for ns, at in zip(stamps.tolist(), joints, strict=True)]
+    each = zip(stamps.tolist(), joints, strict=True)
+    items = [("/joints", POSES, ns, make.poses(at, ns, "kinect")) for ns, at in each]
     bag = write(tmp_path / "bag", items)
     frames = Frames("map", "kinect", (0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5))  # y up, z forward
     predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")

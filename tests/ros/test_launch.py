@@ -79,8 +79,8 @@ def test_offers_the_trackers_that_there_are(launch_file: Path) -> None:
     from aux_motion_core.adapters import ALIASES, NAMES
 
     tree = ast.parse(launch_file.read_text(encoding="utf-8"))
-    lists = {t.id: n.value for n in ast.walk(tree) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
-    offered = ast.literal_eval(lists["TRACKERS"])
+    assigned = [n for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "TRACKERS"]
+    offered = ast.literal_eval(assigned[0].value)
     assert {""} | set(NAMES) <= set(offered) <= {"", *NAMES, *ALIASES}
 
 
