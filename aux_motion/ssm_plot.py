@@ -21,6 +21,7 @@ _COLOURS = {
     "fixed_speed": "#264653",
     "constant_velocity": "#e9c46a",
     "reach_set": "#7f8fa6",
+    "marginal": "#8fc7bd",
     "prediction": "#2a9d8f",
 }
 

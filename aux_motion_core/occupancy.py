@@ -49,6 +49,12 @@ class OccupancyConfig(BaseModel):
         "Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
+    occupancy_bound: Literal["simultaneous", "marginal"] = Field(
+        "simultaneous",
+        description="simultaneous: all joints hold together (else the marginal bound where there is none); marginal: "
+        "each joint and time on its own, which is smaller and promises less. Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
+    )
     anthropometry: Literal["ansur2_p50", "ansur2_p95", "ansur2_p99"] = Field(
         "ansur2_p99",
         description="Body thickness: percentile of ANSUR II, the larger one of men and women. Applied at configure.",
@@ -198,8 +204,9 @@ class OccupancyBuilder:
     def build(self, batch: PredictionBatch) -> Occupancy:
         """Capsules of everybody in a batch.
 
-        The bound is `body_radius` where there is one (all joints at once), else `radius`, else everything within reach
-        of the last pose. A bound or a mean that is not finite is replaced by the reach set, joint by joint.
+        The bound is `body_radius` where there is one (all joints at once) and it is wanted, else `radius`, else
+        everything within reach of the last pose. A bound or a mean that is not finite is replaced by the reach set,
+        joint by joint.
 
         Args:
             batch: predictions of `body20`.
@@ -214,10 +221,10 @@ class OccupancyBuilder:
         bound = np.empty((n, steps + 1, N_JOINTS))
         base = np.empty(n, np.uint8)
         cover = np.full(n, np.nan, np.float32)
-        missing = np.zeros(n, bool)
+        together = self.config.occupancy_bound == "simultaneous"
         for i, person in enumerate(people):
             poses[i, 0], poses[i, 1:] = person.recovered, person.mean
-            if person.body_radius is not None:
+            if person.body_radius is not None and together:
                 bound[i, 1:], base[i], cover[i] = person.body_radius, BoundKind.SIMULTANEOUS, person.body_coverage
             elif person.radius is not None:
                 bound[i, 1:] = person.radius
@@ -225,7 +232,7 @@ class OccupancyBuilder:
                 base[i] = BoundKind.MARGINAL if calibrated else BoundKind.REACH
                 cover[i] = person.radius_coverage
             else:
-                bound[i, 1:], base[i], missing[i] = np.nan, BoundKind.REACH, True
+                bound[i, 1:], base[i] = np.nan, BoundKind.REACH
         bound[:, 0] = bound[:, 1]
         seen = np.stack([p.joint_status for p in people])
         seen = (seen == JointStatus.OBSERVED) | (seen == JointStatus.DERIVED)

@@ -148,6 +148,8 @@ def test_the_whole_body_bound_goes_before_the_marginal_one() -> None:
     }
     both = build(person(poses, **marginal, body_radius=np.full((STEPS, N_JOINTS), 0.2), body_coverage=0.9))
     one = build(person(poses, **marginal))
+    alone = build(person(poses, **marginal, body_radius=np.full((STEPS, N_JOINTS), 0.2)), occupancy_bound="marginal")
+    np.testing.assert_array_equal(alone.radius, one.radius)
     assert (both.kind == BoundKind.SIMULTANEOUS).all() and np.allclose(both.coverage, 0.9)
     assert (one.kind == BoundKind.MARGINAL).all() and np.allclose(one.coverage, 0.95)
     np.testing.assert_allclose(both.radius - one.radius, 0.1, atol=1e-6)
