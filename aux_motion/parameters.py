@@ -278,7 +278,11 @@ def declare(node: Node, model: type[BaseModel] = NodeParameters) -> None:
         default = "" if info.is_required() else info.get_default(call_default_factory=True)
         default = kind(default) if kind in (float, int) else default
         descriptor = ParameterDescriptor(
-            name=name, description=info.description or "", read_only=flag(name, "read_only", model)
+            name=name,
+            description=info.description or "",
+            read_only=flag(name, "read_only", model),
+            # YAML reads a bare on or off as true or false
+            dynamic_typing=flag(name, "on_off", model),
         )
         low, high = _bounds(info.metadata)
         if kind is float and (low is not None or high is not None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class PredictorConfig(BaseModel):
@@ -112,6 +112,7 @@ class PredictorConfig(BaseModel):
     adaptation: Literal["off", "shadow", "on"] = Field(
         "on",
         description="Radii follow what the self-check sees of each person: off, shadow (counted, not applied) or on.",
+        json_schema_extra={"on_off": True},
     )
     adaptation_floor: float = Field(
         1.0,
@@ -119,6 +120,11 @@ class PredictorConfig(BaseModel):
         le=1.0,
         description="Smallest factor that adaptation may put on the calibrated radii; 1.0: it only widens.",
     )
+
+    @field_validator("adaptation", mode="before")
+    @classmethod
+    def _yaml_switch(cls, value: object) -> object:
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _ordered(self) -> PredictorConfig:

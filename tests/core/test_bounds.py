@@ -340,3 +340,9 @@ def test_another_level_starts_the_adaptation_anew():
 
 def replace_config(config: PredictorConfig, **values) -> PredictorConfig:
     return PredictorConfig(**{**config.model_dump(), **values})
+
+
+def test_yaml_reads_on_and_off_as_true_and_false():
+    assert PredictorConfig(adaptation=True).adaptation == "on" and PredictorConfig(adaptation=False).adaptation == "off"
+    with pytest.raises(ValueError, match="adaptation"):
+        PredictorConfig(adaptation="sometimes")
