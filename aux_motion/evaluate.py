@@ -276,7 +276,8 @@ def _sweep_point(job: Job, settings: str, fraction: float) -> dict[str, Any]:
 
     backend = make(reading.parameters)
     try:
-        predictor = Predictor(backend, quiet(reading.parameters), reading.parameters.fixed_frame)
+        config = quiet(reading.parameters, getattr(backend, "calibration", None) is not None)
+        predictor = Predictor(backend, config, reading.parameters.fixed_frame)
         found = evaluate(
             stream(), predictor, truth=reading.frames(), whose=true_ids.get, from_arrival=True, compare=job.compare
         )

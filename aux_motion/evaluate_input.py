@@ -191,16 +191,15 @@ class Here:
 
     def __init__(self, job: Job, reading: Reading | None = None, halves: bool = False) -> None:
         self._reading = reading or Reading(job)
-        self._backend = make(self._reading.parameters)
+        self._backend: Any = make(self._reading.parameters)
         if halves and self._reading.parameters.backend == "onnx":
             self._backend = _Halves(self._backend)
-        config = quiet(self._reading.parameters)
+        self.table: Calibration | None = getattr(self._backend, "calibration", None)
+        config = quiet(self._reading.parameters, self.table is not None)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
         self._predictor.warm_up()
         #: Of the backend: the grid of its predictions, and what runs it.
         self.grid, self.backend = Grid.of(self._backend), self._backend.about.get("backend", "")
-        #: Its calibration, if it has one.
-        self.table: Calibration | None = getattr(self._backend, "calibration", None)
         self.end = End()
 
     def __iter__(self) -> Iterator[Taken]:

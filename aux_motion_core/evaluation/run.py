@@ -164,9 +164,14 @@ class Taken:
     took_s: float
 
 
-def quiet(config: PredictorConfig) -> PredictorConfig:
-    """The configuration without what does not change predictions: everything is judged here anyway."""
-    if config.adaptation == "shadow":
+def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
+    """The configuration without what does not change predictions: everything is judged here anyway.
+
+    Args:
+        config: of the node.
+        calibrated: the model has a calibration table, so that radii can adapt.
+    """
+    if config.adaptation == "shadow" or not calibrated:
         config = config.model_copy(update={"adaptation": "off"})
     if not config.mix and config.adaptation == "off":
         config = config.model_copy(update={"self_check_s": 0.0})
