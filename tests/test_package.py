@@ -122,7 +122,7 @@ def test_rviz_layout_shows_the_markers(root: Path) -> None:
 @pytest.mark.timeout(400)
 def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Path, tmp_path: Path) -> None:
     package = built_workspace.install / "aux_motion"
-    for script in ("aux_motion_predictor", "aux-motion"):
+    for script in ("aux_motion_predictor", "aux_motion_ssm", "aux-motion"):
         assert os.access(package / "lib" / "aux_motion" / script, os.X_OK), script
     share = package / "share" / "aux_motion"
     assert (share / "package.xml").is_file()
