@@ -335,6 +335,7 @@ class PredictorNode(LifecycleNode):
         start = time.perf_counter()
         self._predictor.settle()
         settled = time.perf_counter()
+        self._sources.between_frames()
         collected = self._collector.between_frames()
         trace = self._trace
         if trace is not None:

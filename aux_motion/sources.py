@@ -80,6 +80,7 @@ class Source:
         trouble: why nothing may come of it, in one line; empty: nothing is wrong.
         frame_id: of its newest positions.
         tilt: whether its people stand upright.
+        newest: its frame at which nobody has looked for that yet.
     """
 
     index: int
@@ -92,6 +93,7 @@ class Source:
     trouble: str = ""
     frame_id: str = ""
     tilt: Tilt = field(default_factory=Tilt)
+    newest: SkeletonFrame | None = None
 
 
 def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
@@ -253,7 +255,7 @@ class Sources:
                 self._timer.reset()
         for ready in out:
             if ready.frame is not None and ready.frame.person_ids:
-                self.all[ready.source].tilt.observe(ready.frame.stamp_ns, ready.frame.positions, ready.frame.status)
+                self.all[ready.source].newest = ready.frame
         if self._fusion is None:
             return out
         return [r if r.frame is None else replace(r, frame=self._fusion.take(r.source, r.frame)) for r in out]
@@ -269,6 +271,13 @@ class Sources:
                     break
                 yield source, *taken
 
+    def between_frames(self) -> None:
+        """What need not be done while a person waits for a prediction."""
+        for source in self.all:
+            frame, source.newest = source.newest, None
+            if frame is not None:
+                source.tilt.observe(frame.stamp_ns, frame.positions, frame.status)
+
     def reset(self) -> None:
         """Forget what was, and what waits: the clock jumped back, or the node was activated."""
         self._queue.clear()
@@ -279,7 +288,7 @@ class Sources:
         for source in self.all:
             source.adapter.reset()
             source.clock.reset()
-            source.tilt = Tilt()
+            source.tilt, source.newest = Tilt(), None
 
     # TF and QoS
 

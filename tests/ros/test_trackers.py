@@ -19,8 +19,9 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 import foreign_messages  # noqa: E402
 import tracker_process  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from node_harness import NodeProcess, Probe, environment, private_domain  # noqa: E402
+from node_harness import STANDING, NodeProcess, Probe, environment, private_domain  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from scipy.spatial.transform import Rotation  # noqa: E402
 
 from aux_motion_core import adapters  # noqa: E402
 from aux_motion_core.skeleton import INDEX, JointStatus  # noqa: E402
@@ -240,6 +241,20 @@ def test_two_cameras_see_one_body_and_it_is_one_person(probe, start):
         second.send()
     last = PredictionView(probe.predictions[-1])
     assert set(last.people) == set(view.people) and last[next(iter(last.people))].state in PREDICTED
+
+
+def test_a_camera_whose_tilt_is_not_told_is_named(probe, start):
+    start(**STATIC)  # says that it is level
+    probe.connect()
+    turn = Rotation.from_euler("y", 20.0, degrees=True).as_matrix()
+    tilted = (STANDING @ turn.T).astype(np.float32).reshape(-1).tolist()
+    start_ns = time.time_ns() - 6 * 10**9
+    for k in range(60):
+        probe.send(start_ns + k * 10**8, frame_id="camera", positions=tilted)
+        probe.spin_for(0.01)
+    probe.until(lambda: "lean by 20 degrees: the transform of 'camera'" in said(probe), "the tilt")
+    assert probe.diagnostics["input"].level == DiagnosticStatus.WARN
+    assert float(probe.values("input")["tilt_deg"]) == pytest.approx(20.0, abs=1.0)
 
 
 # With tf2_msgs
