@@ -174,7 +174,7 @@ def collect(
     future: int,
     dt_s: float,
     conditions: tuple[str, ...],
-    stride_s: float = 0.28,
+    stride_s: float = 0.44,
     bodies: tuple[str, ...] = (),
     top_mps: np.ndarray | None = None,
     histories: list | None = None,

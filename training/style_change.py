@@ -191,7 +191,7 @@ def main(
     model: Annotated[Path, typer.Option(help="folder of the artefact")] = Path("models/body20_25hz"),
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
     tiers: Annotated[list[str] | None, typer.Option(help="splits that the stream is made of")] = None,
-    changes: Annotated[int, typer.Option(help="of style", min=1)] = 40,
+    changes: Annotated[int, typer.Option(help="of style", min=1)] = 32,
     level: Annotated[float, typer.Option(help="nominal coverage")] = 0.95,
     narrow: Annotated[float, typer.Option(help="the table's radii times this, as of a table that does not fit")] = 1.0,
     json_path: Annotated[Path | None, typer.Option("--json", help="report")] = None,
