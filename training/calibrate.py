@@ -48,7 +48,7 @@ from aux_motion_core.skeleton import JOINTS
 from training.bag_clips import bag_clips, find_bags, joints_seen
 from training.corrupt import tracker_noise
 from training.data import load_split
-from training.scores import BODIES, CALIBRATED_ON, CONDITIONS, MISSING, Scores, collect
+from training.scores import BODIES, CALIBRATED_ON, CONDITIONS, MISSING, NOISES, Scores, collect
 
 LEVELS = (0.9, 0.95, 0.99)
 #: The marginal level whose radii shape the simultaneous bound.
@@ -273,6 +273,7 @@ def judge(
     row, speed = cells(what, table.speed_edge_mps)
     cell = row * len(SPEEDS) + speed[:, None]
     zero_to_half = np.isin(s.condition, [i for i, n in enumerate(conditions) if n in MISSING])
+    quiet = ~np.isin(s.condition, [i for i, n in enumerate(conditions) if n in NOISES])
     of = {c: g.name for g in table.joints for c in g.serves}
     names = joint_cells()
     out: dict = {}
@@ -296,7 +297,7 @@ def judge(
         groups = {}
         for name in dict.fromkeys(of.values()):
             member = np.isin(cell, [i for i, c in enumerate(names) if of[c] == name])
-            groups[name] = part(np.where(member[:, None, :], hit, np.nan))
+            groups[name] = part(np.where(member[:, None, :], hit, np.nan), quiet)
         out[key(level)] = {
             **part(hit, here),
             "calibrated": True,
@@ -483,7 +484,9 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
     table = fit(scores, kind, domain, familiar, loaded.onnx_sha256)
     test = load_split(data, "new_subject")
     bar = tqdm(test, desc="new subject", disable=not progress)
-    found, names = collect(bar, lambda clip: backend.infer, *shape, tuple(CONDITIONS), stride_s=0.2)
+    found, names = collect(
+        bar, lambda clip: backend.infer, *shape, tuple(CONDITIONS), stride_s=0.2, bodies=(*BODIES, *NOISES)
+    )
     report = {
         "schema_version": 1,
         "model": {"name": loaded.name, "version": loaded.version, "onnx_sha256": loaded.onnx_sha256},

@@ -27,7 +27,7 @@ from aux_motion_core.ood import Unfamiliar
 from aux_motion_core.skeleton import INDEX, MIRROR
 from training.calibrate import judge
 from training.data import load_split
-from training.scores import CONDITIONS, MISSING, collect
+from training.scores import BODIES, CONDITIONS, MISSING, NOISES, collect
 from training.windows import cut
 
 #: tier -> (stride between windows, every how many clips, conditions, what it is)
@@ -169,7 +169,10 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
         clips_of[tier] = load_split(data, tier)[::every]
         names = [c.name for c in clips_of[tier]]
         bar = tqdm(clips_of[tier], desc=tier, disable=not progress, leave=False)
-        scores, conditions = collect(bar, lambda clip: backend.infer, *shape, conditions, stride_s=stride_s)
+        more = (*BODIES, *NOISES) if tier == "new_subject" else ()
+        scores, conditions = collect(
+            bar, lambda clip: backend.infer, *shape, conditions, stride_s=stride_s, bodies=more
+        )
         errors = TRACKER_ERRORS_M if tier == "real_tracker" else (0.0,)
         found = {f"{e:g}": judge(scores, conditions, names, table, loaded.dt_s, e) for e in errors}
         tiers[tier] = {"what": what, "clips": len(np.unique(scores.clip)), "coverage": found["0"]}

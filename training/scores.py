@@ -20,6 +20,8 @@ Infer = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndar
 #: Bodies other than the recordings': smaller, larger, and with joints where another tracker puts them, by as much as
 #: training has it (`training.sampler`).
 BODIES = ("size_0.87", "size_1.13", "definition")
+#: A tracker's jitter on each joint and frame, in millimetres; truth is without it. For the test only.
+NOISES = ("noise_10mm", "noise_30mm")
 _DEFINITION_M = 0.025
 
 
@@ -190,7 +192,7 @@ def collect(
         dt_s: seconds from step to step.
         conditions: names of `CONDITIONS`.
         stride_s: between windows.
-        bodies: of `BODIES`: the complete windows again, of such a body.
+        bodies: of `BODIES` and `NOISES`: the complete windows again, of such a body, or with such noise.
         top_mps: (J,) for the cap.
         max_gap_s: longer gaps of the recording stay missing.
         histories: takes (values, mask) of every block, for other uses.
@@ -221,6 +223,8 @@ def collect(
             elif name == "definition":
                 shift = rng.normal(0.0, _DEFINITION_M, (len(past), 1, past.shape[2], 3))
                 past, truth = past + shift, truth + shift
+            elif name.startswith("noise_"):
+                past = past + rng.normal(0.0, 1e-3 * float(name.removeprefix("noise_").removesuffix("mm")), past.shape)
             good = predictable(mask, dt_s)
             if not good.any():
                 continue
