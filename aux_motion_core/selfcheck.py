@@ -140,6 +140,8 @@ class SelfCheck:
         self._dt_s, self._length = dt_s, steps
         self._ahead_ns = np.round(self.horizons_s * _NS).astype(np.int64)
         self._max_gap_ns = round(max_gap_s * _NS)
+        #: Whether the jitter is measured; nothing else depends on it.
+        self.measure_jitter = True
         self._sources = _OTHERS + (len(mix.names) if mix else 0)
         self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
         #: Told about the outcomes of calibrated radii, where it is set.
@@ -295,8 +297,9 @@ class SelfCheck:
         """
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
-        self._jitter(rows, stamp_ns, future)
-        a["last"][rows], a["last_ns"][rows] = future, stamp_ns
+        if self.measure_jitter:
+            self._jitter(rows, stamp_ns, future)
+            a["last"][rows], a["last_ns"][rows] = future, stamp_ns
         fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * _NS
         if not fresh.all():
             rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))

@@ -94,6 +94,7 @@ class Sources:
         if compare and not self._mixed:
             self._mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps))
             self._check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=self._mix)
+            self._check.measure_jitter = False
         self._compare = compare
         self._people: dict[str, _Person] = {}
 
