@@ -88,7 +88,7 @@ class Annotator:
                 if not 0 < self._next_seen_ns - stamp_ns <= _NS:
                     self._next_seen_ns = int(stamp_ns) + self._period_ns
                     markers = [self._clear(int(stamp_ns))]
-                    for row in rows:
+                    for row in rows[outcomes.seen[rows, -1].sum(1) > 1]:
                         pose = np.where(outcomes.seen[row, -1, :, None], outcomes.truth[row, -1], np.nan)
                         number = int(p.person[row])
                         markers.append(self._lines(int(stamp_ns), number, "seen_later", [pose], [_SEEN]))

@@ -1,17 +1,49 @@
 """The offline evaluation predicts what the live node predicts: the sample over DDS, with the recorded stamps."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from aux_motion import live
-from aux_motion_core import bags
+from aux_motion_core import bags, synthetic
+from aux_motion_core.skeleton import BONES
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
 
+from rclpy.serialization import deserialize_message  # noqa: E402
+from visualization_msgs.msg import Marker  # noqa: E402
+
+from aux_motion.evaluate import evaluate_bag  # noqa: E402
 from aux_motion.evaluate_input import Here, Job  # noqa: E402
 from aux_motion_core.messages import batch_from_message  # noqa: E402
 from aux_motion_core.replay import PREDICTED  # noqa: E402
+
+
+def message_class(name):
+    package, _, kind = name.split("/")
+    return getattr(import_module(f"{package}.msg"), kind)
+
+
+def test_ros_reads_every_message_of_the_annotated_bag(tmp_path):
+    with bags.BagWriter(tmp_path / "walk.mcap") as writer:
+        for frame in synthetic.frames(2, 3.0):
+            writer.write("/skeletons", frame, frame.stamp_ns)
+    values = {"backend": "damped_pose"}
+    evaluate_bag(Job(bag=tmp_path / "walk.mcap", out=tmp_path, values=values, progress=False))
+    found = {}
+    with bags.BagReader(tmp_path / "annotated.mcap") as bag:
+        for item in bag.messages(bag.topics, raw=True):
+            message = deserialize_message(bytes(item.message), message_class(item.msgtype))
+            found.setdefault(item.topic, []).append(message)
+    assert len(found["/skeletons"]) == 90 and 25 <= len(found["/markers"]) <= 35
+    clear, lines, label, *_ = found["/markers"][20].markers
+    assert clear.action == Marker.DELETEALL and lines.type == Marker.LINE_LIST and label.text == "person_0 tracking"
+    assert len(lines.points) == len(lines.colors) == 3 * 2 * len(BONES) and lines.header.frame_id == "map"
+    assert found["/diagnostics"][2].status[0].message == "TRACKING"
+    seen = [m for array in found["/evaluation/seen_later"] for m in array.markers if m.ns == "seen_later"]
+    assert len(seen) > 20 and all(len(m.points) == 2 * len(BONES) for m in seen)
 
 
 def by_observation(batches):
