@@ -266,6 +266,13 @@ def test_horizons_from_arrival_make_a_late_prediction_a_worse_one():
     assert "1.0" not in at_arrival["mpjpe_mm"]  # beyond the end of the prediction
 
 
+def test_a_trackers_latency_moves_predictions_and_truth_alike():
+    plain, moved = summary(straight()), summary(straight(), config={"stamp_latency_s": 0.1})
+    assert moved["samples"] == plain["samples"]
+    for key, row in plain["mpjpe_mm"].items():
+        assert moved["mpjpe_mm"][key] == pytest.approx(row, abs=0.1)
+
+
 def test_faults_are_judged_by_the_clean_stream_and_by_body():
     clean = straight()
     swapped = [(t, replace(f, person_ids=f.person_ids[::-1])) for t, f in clean]
