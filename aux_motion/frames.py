@@ -37,7 +37,7 @@ def tf_message_type() -> Any:
     try:
         from tf2_msgs.msg import TFMessage  # no ROS wheel has it: only where a frame needs it
     except ImportError as error:
-        raise ImportError(f"{error}: install TF (apt install ros-$ROS_DISTRO-tf2-ros-py, which has tf2_msgs)") from None
+        raise ImportError(f"{error}: install TF (apt install ros-$ROS_DISTRO-tf2-msgs)") from None
     return TFMessage
 
 
