@@ -107,7 +107,7 @@ def evaluate(
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Judge the baselines and the mix beside the model.")] = True,
     faults: Annotated[
-        str, typer.Option(help="Faults to lay over the recording, such as drop=0.3,noise_mm=40 (all: aux-motion fault-inject --list).")
+        str, typer.Option(help="Faults to lay over it, such as drop=0.3,noise_mm=40 (aux-motion fault-inject --list).")
     ] = "",
     seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
     fail_if: Annotated[
