@@ -37,7 +37,7 @@ PRIOR = {
     "kalman_constant_acceleration": 0.001,
 }
 #: Exponent of a loss of 1.
-RATE = 6.0
+RATE = 2.0
 #: Part of the weights that goes back to the prior with each judged prediction.
 SHARE = 0.01
 #: A mean joint error of so many metres, and each that is larger, is a loss of 1.
