@@ -449,8 +449,13 @@ class AuxMotionModel(nn.Module):
         ahead = self.ahead[:, None, None] / (c.future_steps * c.dt_s)
         return present + (future - present) * (1.0 - c.still_shrink * ahead * still)
 
+    def taken_back(self, out: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`forward_all`'s answer with `take_back` done: what is blended."""
+        return {**out, "future": self.take_back(out)[None]}
+
     def blended(self, positions: Tensor, observed: Tensor, out: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The blended future and its scale, both (batch, steps, joints, 3), of what `forward_all` returned."""
+        out = self.taken_back(out)
         x = torch.where(observed[..., None] > 0, positions, torch.zeros_like(positions))
         features, poses = self.blend.describe(x, observed, out)
         weights, log_scale = self.blend.coefficients(features)

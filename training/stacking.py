@@ -40,7 +40,7 @@ from training.finetune import as_checkpoint
 from training.model import AuxMotionModel, Blend
 from training.out_of_fold import FOLDS, fold_of, save_fold
 from training.sampler import WindowSampler
-from training.train import TrainConfig, distance, make_batch, save_atomically
+from training.train import TrainConfig, Validator, distance, make_batch, save_atomically, torch_infer
 from training.windows import Windows, cut
 
 WINDOWS = 5000
@@ -61,7 +61,7 @@ class Predictions:
 
     Attributes:
         features: (N, joints, F) and poses (N, joints, 3, 3), see `Blend.describe`.
-        network: (N, steps, joints, 3), its own prediction; `damped` and, of `training.shrink`, `shrunk` are alike.
+        network: (N, steps, joints, 3), its own prediction, and `damped`, alike.
         truth: (N, steps, joints, 3) with `seen` (N, steps, joints).
     """
 
@@ -69,7 +69,6 @@ class Predictions:
     poses: Tensor
     network: Tensor
     damped: Tensor
-    shrunk: Tensor
     truth: Tensor
     seen: Tensor
 
@@ -81,12 +80,12 @@ class Predictions:
 def describe(model: AuxMotionModel, values: Tensor, mask: Tensor, truth: Tensor, seen: Tensor) -> Predictions:
     """Predictions of normalised windows; see `Predictions` for the shapes."""
     blend = Blend(replace(model.config, blend=1))
-    parts: list[list[Tensor]] = [[], [], [], [], []]
+    parts: list[list[Tensor]] = [[], [], [], []]
     for k in range(0, len(values), 252):
         x, m = values[k : k + 252], mask[k : k + 252]
-        out = model.forward_all(x, m)
+        out = model.taken_back(model.forward_all(x, m))
         features, poses = blend.describe(torch.where(m[..., None] > 0, x, torch.zeros_like(x)), m, out)
-        for part, value in zip(parts, (features, poses, out["future"][-1], out["damped"], model.take_back(out))):
+        for part, value in zip(parts, (features, poses, out["future"][-1], out["damped"])):
             part.append(value)
     return Predictions(*(torch.cat(p) for p in parts), truth, seen)
 
@@ -211,8 +210,8 @@ def trusting(blend: Blend, trust: tuple[float, float]) -> Blend:
 def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dict[str, dict[str, float]]:
     """{horizon: errors in mm with and without the blend, each a mean over `predicted`}.
 
-    `shrunk` is what `training.shrink` makes of the network alone. `network_log` and so on are means of the logarithm of
-    each one's error. `sigma` is how many times the scale says errors per axis are on average: 1 where it is right.
+    `network_log`, `blend_log` are means of the logarithm of each one's error. `sigma` is how many times the scale says
+    errors per axis are on average: 1 where it is right.
     """
     steps = [min(predicted[0].truth.shape[1], round(h / dt_s)) - 1 for h in HORIZONS_S]
     rows = []
@@ -221,14 +220,12 @@ def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dic
         seen, truth = p.seen[:, steps], p.truth[:, steps]
         mean = lambda x: ((x * seen).sum((0, 2)) / seen.sum((0, 2)).clamp(min=1.0)).numpy()  # noqa: E731, B023
         sigma = mean((truth - future[:, steps]).abs().mean(-1)) / mean(log_scale[:, steps].exp().mean(-1)) * 2.0**0.5
-        rows.append([mean(distance(x[:, steps], truth)) for x in (p.network, p.shrunk, future)] + [sigma])
-    network, shrunk, blended, sigma = np.moveaxis(np.array(rows, np.float64), 1, 0)
+        rows.append([mean(distance(x[:, steps], truth)) for x in (p.network, future)] + [sigma])
+    network, blended, sigma = np.moveaxis(np.array(rows, np.float64), 1, 0)
     columns = {
         "network_mm": 1000 * network,
-        "shrunk_mm": 1000 * shrunk,
         "blend_mm": 1000 * blended,
         "network_log": np.log(network),
-        "shrunk_log": np.log(shrunk),
         "blend_log": np.log(blended),
         "sigma": sigma,
     }
@@ -249,22 +246,28 @@ def main(
     windows: Annotated[int, typer.Option(help="drawn from each fold", min=252)] = WINDOWS,
     steps: Annotated[int, typer.Option(help="of fitting", min=1)] = STEPS,
     width: Annotated[int, typer.Option(help="of the blend", min=1)] = WIDTH,
+    shrink: Annotated[bool, typer.Option(help="blend what training.shrink leaves of the networks' predictions")] = True,
     json_path: Annotated[Path | None, typer.Option("--json", help="what it gains")] = None,
 ) -> None:
     """Fit the blend on the folds' predictions, and judge it."""
     try:
         torch.set_num_threads(1)
+        state = as_checkpoint(start_from) if start_from.is_dir() else torch.load(start_from, weights_only=True)
+        if not shrink:
+            state["config"]["model"]["still_shrink"] = 0.0
+        sizes = TrainConfig.model_validate(state["config"]).model
+        network = AuxMotionModel(sizes)
+        network.load_state_dict(state["average"])
         clips = load_split(data, "train")
         models, predicted, fold_steps = [], [], []
         for k in range(len(FOLDS)):
             model, config, run = load_model(checkpoints / f"fold_{k}" / "checkpoint.pt")
+            for name in ("still_shrink", "still_speed_mps", "still_local"):
+                setattr(model.config, name, getattr(sizes, name))
             models.append(model)
             fold_steps.append(run["step"])
             predicted.append(drawn(model, config, [c for c in clips if fold_of(c) == k], windows, k))
         blends = [fit([p for j, p in enumerate(predicted) if j != k], m, width, steps) for k, m in enumerate(models)]
-        state = as_checkpoint(start_from) if start_from.is_dir() else torch.load(start_from, weights_only=True)
-        network = AuxMotionModel(TrainConfig.model_validate(state["config"]).model)
-        network.load_state_dict(state["average"])
         blend = fit(predicted, network.eval(), width, steps)
         judged = {"validation": load_split(data, "validation"), "tracker": tracker_clips(data)}
         seen = {name: of_clips(network, clips) for name, clips in judged.items()}
@@ -284,8 +287,11 @@ def main(
         trust = min(scores, key=scores.get)
         for k, model in enumerate(models):
             save_fold(with_blend(model, trusting(blends[k], trust)), folds, k)
-        state["average"] = with_blend(network, trusting(blend, trust)).state_dict()
+        whole = with_blend(network, trusting(blend, trust))
+        state["average"] = whole.state_dict()
         state["config"]["model"]["blend"] = width
+        scores_mm = Validator(judged["validation"], TrainConfig.model_validate(state["config"]))(torch_infer(whole))
+        state["history"] = [*state["history"], {"step": state["step"], **scores_mm}]
         out.parent.mkdir(parents=True, exist_ok=True)
         save_atomically(state, out)
     except (OSError, ValueError) as e:
@@ -297,7 +303,9 @@ def main(
         "width": width,
         "held_out": [list(g) for g in FOLDS],
         "fold_steps": fold_steps,
+        "shrink": shrink,
         "trust": list(trust),
+        "log_error": round(scores[trust], 4),
         "log_error_by_trust": {f"{a:g} {b:g}": round(x, 4) for (a, b), x in scores.items()},
         **tables[trust],
     }
@@ -309,16 +317,15 @@ def main(
 
 
 def text(report: dict) -> str:
-    """The report as a Markdown table: error alone and blended, and the gain in percent (and of `training.shrink`)."""
+    """The report as a Markdown table: error alone and blended, and the gain in percent, by horizon."""
     heads = [f"{h} s" for h in HORIZONS_S]
     lines = [f"| judged on | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     for name in ("folds", "validation", "tracker"):
         for condition, rows in report[name].items():
             cells = []
             for row in rows.values():
-                gain, shrunk = (100 * (1 - np.exp(row[k] - row["network_log"])) for k in ("blend_log", "shrunk_log"))
-                cell = f"{row['network_mm']:.1f} to {row['blend_mm']:.1f} mm, {gain:+.1f} %"
-                cells.append(cell + (f" ({shrunk:+.1f} %)" if abs(shrunk) >= 0.05 else ""))
+                gain = 100 * (1 - np.exp(row["blend_log"] - row["network_log"]))
+                cells.append(f"{row['network_mm']:.1f} to {row['blend_mm']:.1f} mm, {gain:+.1f} %")
             lines.append(f"| {name}: {condition} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

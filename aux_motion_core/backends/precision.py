@@ -18,6 +18,8 @@ from aux_motion_core.artefact import Artefact, ArtefactError
 PRECISIONS = ("fp32", "fp16", "int8")
 #: Largest mean and largest single distance from fp32 that a lower precision may have, metres.
 MEAN_M, MOST_M = 1e-3, 5e-3
+#: The same of the scale, in percent of it.
+SCALE_MEAN_PERCENT, SCALE_MOST_PERCENT = 1.0, 10.0
 #: Fewest windows that scales of activations may come from, and that parity is told from.
 MIN_WINDOWS = 32
 
@@ -225,7 +227,7 @@ def to_int8(model, values: np.ndarray, mask: np.ndarray):
 def parity(one: Sequence[np.ndarray | None], other: Sequence[np.ndarray | None]) -> dict[str, float | int]:
     """How far two runs' futures are apart over windows: mean and largest distance of a joint, millimetres.
 
-    Where both have a scale, its mean and largest difference along an axis too.
+    Where both have a scale, its mean and largest difference too, in percent of it.
 
     Args:
         one: what `Backend.infer` returns.
@@ -238,17 +240,17 @@ def parity(one: Sequence[np.ndarray | None], other: Sequence[np.ndarray | None])
         "most_mm": round(float(apart.max()), 4),
     }
     if all(len(run) > 2 and run[2] is not None for run in (one, other)):
-        wider = np.abs(one[2].astype(np.float64) - other[2]) * 1e3
-        found["scale_mean_mm"] = round(float(wider.mean()), 4)
-        found["scale_most_mm"] = round(float(wider.max()), 4)
+        wider = np.abs(one[2].astype(np.float64) - other[2]) / np.maximum(np.abs(one[2]), 1e-3) * 100
+        found["scale_mean_percent"] = round(float(wider.mean()), 4)
+        found["scale_most_percent"] = round(float(wider.max()), 4)
     return found
 
 
 def close_enough(found: dict[str, float | int]) -> bool:
     """Whether `parity` allows the lower precision."""
-    mean_mm = max(found["mean_mm"], found.get("scale_mean_mm", 0.0))
-    most_mm = max(found["most_mm"], found.get("scale_most_mm", 0.0))
-    return mean_mm < MEAN_M * 1e3 and most_mm < MOST_M * 1e3
+    scale = found.get("scale_mean_percent", 0.0), found.get("scale_most_percent", 0.0)
+    alike = found["mean_mm"] < MEAN_M * 1e3 and found["most_mm"] < MOST_M * 1e3
+    return alike and scale[0] < SCALE_MEAN_PERCENT and scale[1] < SCALE_MOST_PERCENT
 
 
 def check(precision: str) -> None:

@@ -136,7 +136,7 @@ def test_int8_quantises_the_transformers_weights_per_column_and_symmetric(model,
 def test_a_lower_precision_too_far_from_fp32_is_refused_with_numbers(model):
     near = {"windows": 100, "mean_mm": 0.99, "most_mm": 4.9}
     compile.refuse_unlike("fp16", near, model)
-    for far in ({**near, "mean_mm": 1.2}, {**near, "most_mm": 5.1}, {**near, "scale_most_mm": 5.1}):
+    for far in ({**near, "mean_mm": 1.2}, {**near, "most_mm": 5.1}, {**near, "scale_most_percent": 10.1}):
         with pytest.raises(compile.EngineError, match="allowed are 1 and 5 mm: use fp16 or fp32"):
             compile.refuse_unlike("int8", far, model)
 
@@ -194,9 +194,9 @@ def test_parity_looks_at_the_scale_where_both_have_one():
     future, recovered = np.zeros((4, 25, 20, 3), np.float32), np.zeros((4, 10, 20, 3), np.float32)
     scale = np.full_like(future, 0.05)
     wider = scale + np.float32(0.004)
-    assert "scale_mean_mm" not in precision.parity((future, recovered, None), (future, recovered, scale))
+    assert "scale_mean_percent" not in precision.parity((future, recovered, None), (future, recovered, scale))
     found = precision.parity((future, recovered, scale), [future, recovered, wider])
-    assert found["mean_mm"] == 0.0 and found["scale_mean_mm"] == pytest.approx(4.0, abs=1e-3)
+    assert found["mean_mm"] == 0.0 and found["scale_mean_percent"] == pytest.approx(8.0, abs=1e-3)
     assert not precision.close_enough(found)
 
 
@@ -236,7 +236,7 @@ def test_models_with_and_without_a_scale_are_built_and_run(other_model, sample_w
     backend.close()
     assert (machine.model.infer(*batch)[2] is None) == ("scale" not in other_model.outputs)
     lower = compile.graph_parity(other_model, precision.make(other_model, "fp16", None), sample_windows)
-    assert ("scale_most_mm" in lower) == ("scale" in other_model.outputs) and precision.close_enough(lower)
+    assert ("scale_most_percent" in lower) == ("scale" in other_model.outputs) and precision.close_enough(lower)
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
     card = compile.build(other_model, tmp_path / "out", "sm89")
     assert set(card.outputs) == set(other_model.outputs)

@@ -60,7 +60,7 @@ def predictions(n: int, sigma: float = 0.05, seed: int = 0) -> Predictions:
     truth = mean[:, :, 0][:, None] + rng.laplace(0.0, sigma / 2**0.5, (n, 25, 20, 3))
     return Predictions(
         as_float(rng.normal(size=(n, 20, Blend.FEATURES))), as_float(poses), as_float(truth + 0.5 * z),
-        as_float(truth + 0.5 * z), as_float(truth), as_float(truth), torch.ones(n, 25, 20),
+        as_float(truth + 0.5 * z), as_float(truth), torch.ones(n, 25, 20),
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkey
     monkeypatch.setattr(stacking, "fit", lambda p, *a: (fitted.append([id(x) for x in p]), fit(p, *a))[1])
     stacking.main(
         tmp_path / "fold_0" / "checkpoint.pt", tmp_path, tmp_path, tmp_path / "out.pt", tmp_path / "model" / "folds",
-        252, 2, 8, tmp_path / "report.json",
+        252, 2, 8, True, tmp_path / "report.json",
     )  # fmt: skip
     everything = set(fitted[3])
     assert [len(f) for f in fitted] == [2, 2, 2, 3]
