@@ -299,8 +299,8 @@ def refuse_unlike(precision: str, found: dict[str, float | int], artefact: Artef
         raise EngineError(
             f"{precision} of {artefact.name} is {found['mean_mm']:.2f} mm from fp32 in the mean and "
             f"{found['most_mm']:.2f} mm at most over {found['windows']} windows (its scale "
-            f"{found.get('scale_mean_percent', 0.0):.2f} and {found.get('scale_most_percent', 0.0):.2f} %), allowed are "
-            f"{precisions.MEAN_M * 1e3:.0f} and {precisions.MOST_M * 1e3:.0f} mm: use "
+            f"{found.get('scale_mean_percent', 0.0):.2f} and {found.get('scale_most_percent', 0.0):.2f} %), allowed "
+            f"are {precisions.MEAN_M * 1e3:.0f} and {precisions.MOST_M * 1e3:.0f} mm: use "
             f"{'fp16 or ' if precision == 'int8' else ''}fp32"
         )
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -35,11 +36,12 @@ from training.corrupt import interpolate, random_joint_frames, tracker_noise
 from training.data import Clip, load_split
 from training.data.archives import unpack
 from training.data.kinect import load_laban_csv
-from training.export import load_model
+from training.export import load_model, write_onnx
 from training.finetune import as_checkpoint
 from training.model import AuxMotionModel, Blend
 from training.out_of_fold import FOLDS, fold_of, save_fold
 from training.sampler import WindowSampler
+from training.sizes import latencies
 from training.train import TrainConfig, Validator, distance, make_batch, save_atomically, torch_infer
 from training.windows import Windows, cut
 
@@ -232,6 +234,17 @@ def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dic
     return {f"{h}": {n: round(float(x[:, k].mean()), 4) for n, x in columns.items()} for k, h in enumerate(HORIZONS_S)}
 
 
+def latency_ms(model: AuxMotionModel, rounds: int = 300) -> dict[str, dict[str, dict[str, float]]]:
+    """Of the exported graph with its blend and without, in turn on one core, see `training.sizes.latencies`."""
+    plain = AuxMotionModel(replace(model.config, blend=0))
+    plain.load_state_dict({n: p for n, p in model.state_dict().items() if not n.startswith("blend.")})
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"network": Path(folder) / "network.onnx", "with blend and scale": Path(folder) / "blend.onnx"}
+        for network, file in zip((plain, model), files.values()):
+            write_onnx(network, file)
+        return latencies(files, rounds)
+
+
 def log_error(table: dict[str, dict[str, float]]) -> float:
     """Mean over horizons of the blend's log error."""
     return float(np.mean([row["blend_log"] for row in table.values()]))
@@ -309,6 +322,7 @@ def main(
         "log_error_by_trust": {f"{a:g} {b:g}": round(x, 4) for (a, b), x in scores.items()},
         **tables[trust],
     }
+    report["latency_ms"] = latency_ms(whole)
     print(text(report))
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)

@@ -153,6 +153,7 @@ def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkey
     for module in (stacking, out_of_fold):
         monkeypatch.setattr(module, "load_split", lambda data, name: CLIPS if name == "train" else [clip(9)])
     monkeypatch.setattr(stacking, "tracker_clips", lambda data: [clip(8)])
+    monkeypatch.setattr(stacking, "latencies", lambda files, rounds: {n: f.stat().st_size for n, f in files.items()})
     monkeypatch.setattr(stacking, "TRUST", ((0.0, 0.0), (1.0, 1.0)))
     sizes = replace(SIZES, blend=0)
     config = train.TrainConfig(name="tiny", steps=2, batch=12, validate_every=2, warmup_steps=1, model=sizes)
@@ -169,6 +170,7 @@ def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkey
     assert [len(f) for f in fitted] == [2, 2, 2, 3]
     assert len({frozenset(everything - set(f)) for f in fitted[:3]}) == 3
     report = json.loads((tmp_path / "report.json").read_text())
+    assert report["latency_ms"]["network"] < report["latency_ms"]["with blend and scale"]
     assert report["held_out"] == [list(g) for g in GROUPS] and tuple(report["trust"]) in stacking.TRUST
     assert set(report["validation"]) == {"clean", "missing_40pct", "tracker_noise"}
     assert report["tracker"]["clean"]["0.4"]["network_mm"] > 0 and len(report["folds"]) == 3
