@@ -86,7 +86,7 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
     """The bags named: files, bag folders, and every bag in other folders.
 
     A folder is one bag when it has a metadata.yaml, or holds only the numbered files that ros2 bag makes of one
-    recording (`walk_0.mcap`, `walk_1.mcap`).
+    recording, counted from 0 (`walk_0.mcap`, `walk_1.mcap`).
 
     Raises:
         EvaluateError: a folder without a bag.
@@ -108,9 +108,11 @@ def _is_bag(folder: Path) -> bool:
     if (folder / "metadata.yaml").is_file():
         return True
     files = [p for p in folder.iterdir() if p.is_file() and p.suffix in _SUFFIXES]
-    stems = {re.sub(r"_\d+(\.mcap|\.db3)?(\.zstd)?$", "", p.name) for p in files}
-    numbered = all(re.search(r"_\d+\.(mcap|db3)(\.zstd)?$", p.name) for p in files)
-    return bool(files) and numbered and len(stems) == 1
+    parts = [re.fullmatch(r"(.*)_(\d+)\.(mcap|db3)(\.zstd)?", p.name) for p in files]
+    if not files or None in parts:
+        return False
+    # ros2 bag counts the files of one recording from 0
+    return len({p[1] for p in parts}) == 1 and sorted(int(p[2]) for p in parts) == list(range(len(parts)))
 
 
 def _folders(found: list[Path], out: Path) -> list[Path]:

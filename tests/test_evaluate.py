@@ -173,6 +173,11 @@ def test_a_split_recording_is_one_bag_and_a_folder_of_recordings_is_several(walk
     for name in ("walk_0.mcap", "walk_1.mcap"):
         shutil.copy(walk, split / name)
     assert evaluate.find_bags([split]) == [split]
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    for name in ("walk_1.mcap", "walk_2.mcap"):
+        shutil.copy(walk, apart / name)
+    assert len(evaluate.find_bags([apart])) == 2  # somebody's own numbers
     (split / "other.mcap").touch()
     assert [p.name for p in evaluate.find_bags([split])] == ["other.mcap", "walk_0.mcap", "walk_1.mcap"]
 
