@@ -211,7 +211,7 @@ def measure(model: Path, data: Path, clips_of_kinect: int) -> Iterator[dict]:
     out: dict = {
         "schema_version": 1,
         "command": "python -m training.mix",
-        "model": {"name": backends["model"].name, "version": backends["model"].version},
+        "artefact": {"name": backends["model"].name, "version": backends["model"].version},
         "rate_hz": RATE_HZ,
         "constants": {"rate": mix.RATE, "share": mix.SHARE, "loss_m": mix.LOSS_M, "prior_of_baselines": mix.PRIOR},
     }
@@ -226,7 +226,7 @@ def measure(model: Path, data: Path, clips_of_kinect: int) -> Iterator[dict]:
         records = [judge(c, backend) for c in tqdm(changes, "changes")]
         out[name]["changes"] = {"of": CHANGES, **table(records), "since_change": since_change(records)}
         yield out
-    out["choice"] = choose(data, backends)
+    out["choice"] = {"model_version": backends["model"].version, "tried": choose(data, backends)}
     yield out
 
 
