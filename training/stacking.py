@@ -31,6 +31,7 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from aux_motion_core import baselines
 from aux_motion_core.normalise import into_frame, normalise
 from training.corrupt import interpolate, random_joint_frames, tracker_noise
 from training.data import Clip, load_split
@@ -43,7 +44,7 @@ from training.out_of_fold import FOLDS, fold_of, save_fold
 from training.sampler import WindowSampler
 from training.sizes import latencies
 from training.train import TrainConfig, Validator, distance, make_batch, save_atomically, torch_infer
-from training.windows import Windows, cut
+from training.windows import Windows, cut, mean_error, predict
 
 WINDOWS = 5000
 STEPS = 700
@@ -234,6 +235,21 @@ def gains(blend: Blend, predicted: list[Predictions], dt_s: float = 0.04) -> dic
     return {f"{h}": {n: round(float(x[:, k].mean()), 4) for n, x in columns.items()} for k, h in enumerate(HORIZONS_S)}
 
 
+def against_baselines(model: AuxMotionModel, clips: list[Clip]) -> dict[str, dict[str, float]]:
+    """{clip: {horizon: percent by which its error is larger than the best baseline's there}}, as recorded."""
+    c = model.config
+    steps = [min(c.future_steps, round(h / c.dt_s)) - 1 for h in (0.4, 1.0)]
+    rivals = [baselines.make(n).infer for n in baselines.BASELINES]
+    out = {}
+    for clip in clips:
+        w = cut(clip, c.history_steps, c.future_steps, c.dt_s)
+        if w is not None:
+            mm = [mean_error(predict(x, w.past, w.past_mask), w, steps) for x in (torch_infer(model), *rivals)]
+            worse = 100 * (mm[0] / np.min(mm[1:], 0) - 1)
+            out[clip.name] = {h: round(float(x), 1) for h, x in zip(("0.4", "1.0"), worse)}
+    return out
+
+
 def latency_ms(model: AuxMotionModel, rounds: int = 300) -> dict[str, dict[str, dict[str, float]]]:
     """Of the exported graph with its blend and without, in turn on one core, see `training.sizes.latencies`."""
     plain = AuxMotionModel(replace(model.config, blend=0))
@@ -322,6 +338,7 @@ def main(
         "log_error_by_trust": {f"{a:g} {b:g}": round(x, 4) for (a, b), x in scores.items()},
         **tables[trust],
     }
+    report["against_best_baseline_percent"] = against_baselines(whole, [c for v in judged.values() for c in v])
     report["latency_ms"] = latency_ms(whole)
     print(text(report))
     if json_path:

@@ -171,6 +171,7 @@ def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkey
     assert len({frozenset(everything - set(f)) for f in fitted[:3]}) == 3
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["latency_ms"]["network"] < report["latency_ms"]["with blend and scale"]
+    assert set(report["against_best_baseline_percent"]) == {"made/9", "made/8"}
     assert report["held_out"] == [list(g) for g in GROUPS] and tuple(report["trust"]) in stacking.TRUST
     assert set(report["validation"]) == {"clean", "missing_40pct", "tracker_noise"}
     assert report["tracker"]["clean"]["0.4"]["network_mm"] > 0 and len(report["folds"]) == 3
