@@ -180,6 +180,7 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
             tiers[tier]["overall_with_tracker_error_m"] = {
                 e: {
                     level: {k: v[k] for k in ("overall", "low", "high", "nominal_inside")}
+                    | {"whole_body": (v.get("body") or {}).get("overall")}
                     for level, v in f.items()
                     if v["calibrated"]
                 }
@@ -268,7 +269,9 @@ def text(report: dict) -> str:
     more = report["tiers"].get("real_tracker", {}).get("overall_with_tracker_error_m", {})
     for e, f in more.items():
         if key(0.95) in f:
-            lines.append(f"real_tracker, tracker_error_m {e}: {f['0.95']['overall']:.3f} at 0.95")
+            found = f["0.95"]
+            body = "" if found["whole_body"] is None else f", whole body {found['whole_body']:.3f}"
+            lines.append(f"real_tracker, tracker_error_m {e}: {found['overall']:.3f} at 0.95{body}")
     for tier, v in report["reach_set"]["tiers"].items():
         shown = ", ".join(
             f"{n} speed: each joint {x['each_joint']:.3f}, whole body {x['whole_body']:.3f}" for n, x in v.items()
