@@ -282,8 +282,7 @@ class Continuity:
         dist = np.linalg.norm(taken.positions[first] - taken.positions[second], axis=-1)
         mean, count = _mean(dist, both), both.sum(1)
         left: list[int] = []
-        pairs = zip(first.tolist(), second.tolist(), mean, count, both & (dist > _DOUBTFUL_M), strict=True)
-        for a, b, distance, common, differ in pairs:
+        for a, b, distance, common in zip(first.tolist(), second.tolist(), mean, count, strict=True):
             if common < _MIN_COMMON or a in left or b in left:
                 continue
             names = (taken.ids[a], taken.ids[b])
@@ -294,7 +293,9 @@ class Continuity:
                     (a, b), key=lambda r: (taken.ids[r] in self._aliases, self._fit(stamp_ns, taken, r), -n[r])
                 )
                 keep, drop = order
-                fill = seen[drop] & ~seen[keep]
+                here, there = taken.status[[keep, drop]] != JointStatus.MISSING  # one may have been filled
+                apart = np.linalg.norm(taken.positions[keep] - taken.positions[drop], axis=-1) > _DOUBTFUL_M
+                differ, fill = here & there & apart, there & ~here
                 taken.positions[keep] = np.where(fill[:, None], taken.positions[drop], taken.positions[keep])
                 taken.status[keep] = np.where(fill, taken.status[drop], taken.status[keep])
                 left.append(drop)
