@@ -9,14 +9,17 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
+from aux_motion_core import artefact
 from aux_motion_core.capsules import voxels
 from aux_motion_core.messages import ns_to_stamp
 from aux_motion_core.occupancy import BoundKind, Occupancy, OccupancyBuilder, OccupancyConfig, occupancy_fields
+from aux_motion_core.separation_bound import SeparationBound, load_separation_bound
 from aux_motion_core.skeleton import INDEX
 from aux_motion_core.types import PredictionBatch, TrackState
 
@@ -112,6 +115,14 @@ def _messages(package: str, parameter: str) -> Any:
             f"parameter {parameter} needs the package {package}, which is not here ({error}): install it "
             f"(apt install ros-$ROS_DISTRO-{name}) or set {parameter} to false"
         ) from None
+
+
+def _separation(parameters: Any) -> SeparationBound:
+    """The table of separation bounds beside the model that the node uses."""
+    from aux_motion.parameters import default_model_dir
+
+    folder = Path(parameters.model_dir or default_model_dir())
+    return load_separation_bound(folder, artefact.load(folder).onnx_sha256)
 
 
 def _fill(message: Any, fields: dict[str, Any]) -> Any:
@@ -302,6 +313,7 @@ _COLOURS = {
     BoundKind.REACH: (0.95, 0.6, 0.1),
     BoundKind.MARGINAL: (0.2, 0.6, 0.9),
     BoundKind.SIMULTANEOUS: (0.2, 0.75, 0.35),
+    BoundKind.SEPARATION: (0.15, 0.65, 0.65),
 }
 
 
@@ -309,7 +321,8 @@ def capsule_markers(occupancy: Occupancy) -> Iterator[list[Any]]:
     """Markers of one person after the other: capsules of the first, the middle and the last interval.
 
     Yields:
-        A DELETEALL, then each person's markers; green is simultaneous, blue marginal, orange the reach set.
+        A DELETEALL, then each person's markers; green is simultaneous, teal separation, blue marginal, orange
+        the reach set.
     """
     from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
     from std_msgs.msg import ColorRGBA
@@ -360,6 +373,7 @@ class Outputs:
 
     Raises:
         MissingPackageError: messages of an output are not installed.
+        SeparationBoundError: the separation bound is asked for and not calibrated.
     """
 
     def __init__(self, node: Any, parameters: Any, background: Background | None = None) -> None:
@@ -367,9 +381,10 @@ class Outputs:
         self._publishers: list[Any] = []
         self._jobs: list[tuple[str, Any, float, Callable[[PredictionBatch], Iterator[Any]]]] = []
         self._next: dict[str, float] = {}
-        self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps)
+        table = _separation(parameters) if parameters.occupancy_bound == "separation" else None
+        self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table)
         coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
-        self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps)
+        self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table)
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         self._closed = False

@@ -21,8 +21,9 @@ _COLOURS = {
     "fixed_speed": "#264653",
     "constant_velocity": "#e9c46a",
     "reach_set": "#7f8fa6",
+    "simultaneous": "#c5d9d5",
     "marginal": "#8fc7bd",
-    "prediction": "#2a9d8f",
+    "separation": "#2a9d8f",
 }
 
 
@@ -64,7 +65,7 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
         1, 3, figsize=(16, 4.6), width_ratios=(1.15, 1, 1), constrained_layout=True
     )
     part = summary["overall"]
-    gain = gain_text(part["prediction_against_fixed_speed"])
+    gain = gain_text(part["against_fixed_speed"]["separation"], "the separation bound")
     _bars(left, part)
     left.set_title(
         f"All runs, {part['monitors']['unmonitored']['seconds']:.0f} s beside people who do not give way:\n{gain}",
@@ -72,7 +73,7 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
         color=_INK,
         loc="left",
     )
-    for monitor in ("fixed_speed", "constant_velocity", "prediction"):
+    for monitor in ("fixed_speed", "constant_velocity", "separation"):
         t, fraction = outcomes[monitor].trace[:, 0], outcomes[monitor].trace[:, 1]
         top.plot(t, fraction, color=_COLOURS[monitor], lw=2, label=monitor.replace("_", " "))
     top.set_ylim(-0.03, 1.1)
@@ -81,12 +82,12 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
     top.set_title(f"{name}: how fast the robot is", fontsize=10, color=_INK, loc="left")
     top.legend(frameon=False, fontsize=9, loc="best")
     _plain(top)
-    for monitor in ("fixed_speed", "prediction"):
+    for monitor in ("fixed_speed", "separation"):
         t, gap, needed = outcomes[monitor].trace[:, [0, 2, 3]].T
         bottom.plot(t, gap, color=_COLOURS[monitor], lw=2, label=f"true distance, {monitor.replace('_', ' ')}")
         bottom.fill_between(t, 0.0, needed, color=_COLOURS[monitor], alpha=0.25, lw=0)
     bottom.axhline(0.0, color=_MUTED, lw=1)
-    shown = np.concatenate([outcomes[m].trace[:, 2] for m in ("fixed_speed", "prediction")])
+    shown = np.concatenate([outcomes[m].trace[:, 2] for m in ("fixed_speed", "separation")])
     bottom.set_ylim(min(0.0, float(np.nanmin(shown))) - 0.05, min(float(np.nanmax(shown)), 3.0) + 0.1)
     bottom.set_xlabel("seconds")
     bottom.set_ylabel("metres")

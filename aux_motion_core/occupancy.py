@@ -16,15 +16,25 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from aux_motion_core.anthropometry import SEGMENT_JOINTS, SEGMENTS, body, body_scale
+from aux_motion_core.bounds import equivalent_scale
 from aux_motion_core.continuity import LIMB_SPAN_M
 from aux_motion_core.messages import MessageError, _array, ns_to_stamp, stamp_to_ns
+from aux_motion_core.separation_bound import SeparationBound, SeparationBoundError
 from aux_motion_core.skeleton import BONES, N_JOINTS, JointStatus
-from aux_motion_core.types import PredictionBatch, Reason, TrackState
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
 
 _NS = 1_000_000_000
 _A, _B = SEGMENT_JOINTS.T
 _GROUPS = len(SEGMENTS)
 _AT_CONFIGURE = {"at_configure": True}
+#: With these the scale says nothing: the predictor's own bound is taken.
+_STRANGE = (
+    Reason.OUT_OF_DISTRIBUTION
+    | Reason.OUTLIER_MASKED
+    | Reason.DUPLICATE_ID
+    | Reason.NOT_Z_UP
+    | Reason.NON_FINITE_OUTPUT
+)
 
 
 class BoundKind(IntEnum):
@@ -34,6 +44,7 @@ class BoundKind(IntEnum):
     REACH = 1
     MARGINAL = 2
     SIMULTANEOUS = 3
+    SEPARATION = 4
 
 
 class OccupancyConfig(BaseModel):
@@ -49,10 +60,18 @@ class OccupancyConfig(BaseModel):
         "Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
-    occupancy_bound: Literal["simultaneous", "marginal"] = Field(
+    occupancy_bound: Literal["simultaneous", "marginal", "separation"] = Field(
         "simultaneous",
         description="simultaneous: all joints hold together (else the marginal bound where there is none); marginal: "
-        "each joint and time on its own, which is smaller and promises less. Applied at configure.",
+        "each joint and time on its own, which is smaller and promises less; separation: calibrated for the distance "
+        "to a robot (needs separation.json beside the model). Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
+    )
+    separation_level: float = Field(
+        0.99,
+        ge=0.5,
+        lt=1.0,
+        description="Nominal coverage of the separation bound. Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     anthropometry: Literal["ansur2_p50", "ansur2_p95", "ansur2_p99"] = Field(
@@ -188,10 +207,21 @@ class OccupancyBuilder:
     Args:
         config: thickness and intervals.
         reach_speed_mps: of the bound where a prediction carries none.
+        separation: table for `occupancy_bound: separation`.
+
+    Raises:
+        SeparationBoundError: the table lacks the level.
     """
 
-    def __init__(self, config: OccupancyConfig, reach_speed_mps: float = 2.0) -> None:
+    def __init__(
+        self, config: OccupancyConfig, reach_speed_mps: float = 2.0, separation: SeparationBound | None = None
+    ) -> None:
         self.config, self.reach_speed_mps = config, reach_speed_mps
+        self._separation = separation if config.occupancy_bound == "separation" else None
+        if config.occupancy_bound == "separation":
+            if separation is None:
+                raise SeparationBoundError("occupancy_bound is separation: expected its table, separation.json")
+            separation.rows(config.separation_level)
         self._body = body(
             config.anthropometry,
             config.clothing_m,
@@ -221,10 +251,14 @@ class OccupancyBuilder:
         bound = np.empty((n, steps + 1, N_JOINTS))
         base = np.empty(n, np.uint8)
         cover = np.full(n, np.nan, np.float32)
-        together = self.config.occupancy_bound == "simultaneous"
+        together = self.config.occupancy_bound != "marginal"
         for i, person in enumerate(people):
             poses[i, 0], poses[i, 1:] = person.recovered, person.mean
-            if person.body_radius is not None and together:
+            if self._separation is not None and _familiar(person):
+                size = equivalent_scale(np.asarray(person.scale, np.float64))
+                bound[i, 1:] = self._separation.radius(size, self.config.separation_level)
+                base[i], cover[i] = BoundKind.SEPARATION, self.config.separation_level
+            elif person.body_radius is not None and together:
                 bound[i, 1:], base[i], cover[i] = person.body_radius, BoundKind.SIMULTANEOUS, person.body_coverage
             elif person.radius is not None:
                 bound[i, 1:] = person.radius
@@ -332,6 +366,12 @@ class OccupancyBuilder:
             body_radius=body_radius.astype(np.float32),
             body_scale=scale.astype(np.float32),
         )
+
+
+def _familiar(person: MotionPrediction) -> bool:
+    """Whether a person's scale may be believed: predicted from input like that of the calibration."""
+    tracked = person.state in (TrackState.TRACKING, TrackState.DEGRADED)
+    return tracked and person.scale is not None and not person.reasons & _STRANGE
 
 
 def _filled(pose: np.ndarray, lost: np.ndarray) -> np.ndarray:

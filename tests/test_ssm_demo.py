@@ -27,10 +27,12 @@ def test_the_demo_writes_table_picture_and_figures(root: Path, tmp_path: Path, m
     assert free["time_lost_percent"] == 0.0 and free["moving_s"] == pytest.approx(free["seconds"], abs=0.01)
     for name, figures in monitors.items():
         assert 0.0 <= figures["time_lost_percent"] <= 100.0 and figures["violated_s"] <= figures["moving_s"], name
-    assert sum(summary["bound_of_the_prediction"].values()) == pytest.approx(1.0, abs=0.01)
-    gain = summary["overall"]["prediction_against_fixed_speed"]
+    for monitor in ssm_demo.PREDICTIONS:
+        assert sum(summary["kinds_of_bound"][monitor].values()) == pytest.approx(1.0, abs=0.01)
+    assert summary["kinds_of_bound"]["separation"]["separation"] > 0.5
+    gain = summary["overall"]["against_fixed_speed"]["separation"]
     lost = {n: f["time_lost_percent"] for n, f in monitors.items()}
-    expected = 100.0 * (1.0 - lost["prediction"] / lost["fixed_speed"])
+    expected = 100.0 * (1.0 - lost["separation"] / lost["fixed_speed"])
     assert gain["less_time_lost_percent"] == pytest.approx(expected, abs=0.5)
 
 
