@@ -495,6 +495,10 @@ class Continuity:
         self, slot: int, stamp_ns: int, joints: np.ndarray, places: np.ndarray, config: PredictorConfig
     ) -> None:
         """Two skeletons of one body disagree about these joints: the bound holds both places."""
+        # of several places of one moment the farthest: its sphere is the largest
+        held = (self._doubt[slot] > 0) & (self._pending_ns[slot] == stamp_ns)
+        away = np.linalg.norm(np.stack([places, self._pending[slot]]) - self._place[slot], axis=-1)
+        joints = joints & (~held | (away[0] > away[1]))
         self._pending[slot, joints] = places[joints]
         self._pending_ns[slot, joints] = stamp_ns
         self._doubt[slot, joints] = config.believe_after_frames
