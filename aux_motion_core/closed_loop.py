@@ -313,9 +313,10 @@ def run_loop(
                 commands.append((t, decision.allowed_speed_fraction))
         if t >= start_s:
             stop_s, stop_m = robot.stop(np.asarray(fraction))
-            gaps = truth.least(t, t + setting.actuation_s + float(stop_s), ends, arm.radius)
-            needed = fraction * robot.max_speed_mps * setting.actuation_s + float(stop_m)
             moves = fraction > 1e-3
+            until = t + setting.actuation_s + float(stop_s) if moves else t
+            gaps = truth.least(t, until, ends, arm.radius)
+            needed = fraction * robot.max_speed_mps * setting.actuation_s + float(stop_m)
             wrong = moves and gaps.min() < needed
             moving += dt * moves
             violated += dt * wrong
