@@ -15,6 +15,7 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 
 from aux_motion.frames import FrameError, FrameQueue, Frames, TfListener, static_transforms, tf_message_type
 from aux_motion.parameters import NodeParameters
@@ -205,7 +206,7 @@ class Sources:
 
         Args:
             source: it came by.
-            message: of the tracker.
+            message: of the tracker; bytes where its adapter takes them.
             arrived_ns: goes with its frames.
             received_ns: time of receipt on the clock of the predictions.
 
@@ -215,7 +216,11 @@ class Sources:
         Raises:
             ValueError: the message cannot be used.
         """
-        self._push(source, source.adapter.frames(message), arrived_ns, received_ns)
+        frames = None
+        if source.adapter.takes_bytes:
+            frames = source.adapter.frames_of_bytes(message)
+            message = deserialize_message(message, source.kind) if frames is None else None
+        self._push(source, source.adapter.frames(message) if frames is None else frames, arrived_ns, received_ns)
         return self.drain()
 
     def _push(self, source: Source, frames: list[SkeletonFrame], arrived_ns: int, received_ns: int) -> None:
@@ -299,7 +304,7 @@ class Sources:
     def _subscribe(self, source: Source) -> None:
         before = source.subscription
         source.subscription = self._node.create_subscription(
-            source.kind, source.topic, partial(self._on_message, source), source.qos
+            source.kind, source.topic, partial(self._on_message, source), source.qos, raw=source.adapter.takes_bytes
         )
         if before is not None:
             self._node.destroy_subscription(before)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter
+from aux_motion_core.adapters.marker_bytes import MarkerBytes
 from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError
 from aux_motion_core.types import SkeletonFrame
@@ -29,6 +30,11 @@ class AzureKinect(Adapter):
     msgtype = "visualization_msgs/msg/MarkerArray"
     topic = "body_tracking_data"
     install = "apt install ros-$ROS_DISTRO-visualization-msgs"
+    takes_bytes = True
+
+    def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "") -> None:
+        super().__init__(joints, frame_id)
+        self._bytes = MarkerBytes()
 
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """One frame per stamp and coordinate frame; none for an empty array, which has neither."""
@@ -46,21 +52,35 @@ class AzureKinect(Adapter):
         frames = []
         for (sec, nanosec, frame_id), members in groups.items():
             values = np.fromiter(chain.from_iterable(map(place, members)), np.float64, 4 * len(members)).reshape(-1, 4)
-            number = values[:, 0].astype(np.int64)
-            body, joint = np.divmod(number, 100)
-            wrong = (joint >= _JOINTS) | (number < 0)
-            if wrong.any():
-                if wrong.all():
-                    raise MessageError(
-                        f"marker id {number[0]} is no joint: expected id = body * 100 + joint with 32 joints, as "
-                        "body_tracking_data of the Azure Kinect driver has it; is this the topic of its bodies?"
-                    )
-                self.counters["azure_kinect_unknown_joint"] += int(wrong.sum())
-                values, body, joint = values[~wrong], body[~wrong], joint[~wrong]
-            bodies, row = np.unique(body, return_inverse=True)
-            positions = np.full((len(bodies), _JOINTS, 3), np.nan)
-            positions[row.reshape(-1), joint] = values[:, 1:]
-            positions[~positions.any(-1)] = np.nan
-            stamp_ns = int(sec) * _NS + int(nanosec)
-            frames.append(self._frame(stamp_ns, str(frame_id), map(str, bodies.tolist()), positions, joints="k4a32"))
+            frames.append(self._bodies(int(sec) * _NS + int(nanosec), str(frame_id), values))
         return frames
+
+    def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
+        """As `frames`, of a serialised message; None where it must be made a message first.
+
+        Raises:
+            MessageError: as `frames`.
+        """
+        found = self._bytes.read(data)
+        if found is None:
+            return None
+        return [self._bodies(found.sec * _NS + found.nanosec, found.frame_id, found.values)]
+
+    def _bodies(self, stamp_ns: int, frame_id: str, values: np.ndarray) -> SkeletonFrame:
+        """A frame of (n, 4) marker id, x, y, z."""
+        number = values[:, 0].astype(np.int64)
+        body, joint = np.divmod(number, 100)
+        wrong = (joint >= _JOINTS) | (number < 0)
+        if wrong.any():
+            if wrong.all():
+                raise MessageError(
+                    f"marker id {number[0]} is no joint: expected id = body * 100 + joint with 32 joints, as "
+                    "body_tracking_data of the Azure Kinect driver has it; is this the topic of its bodies?"
+                )
+            self.counters["azure_kinect_unknown_joint"] += int(wrong.sum())
+            values, body, joint = values[~wrong], body[~wrong], joint[~wrong]
+        bodies, row = np.unique(body, return_inverse=True)
+        positions = np.full((len(bodies), _JOINTS, 3), np.nan)
+        positions[row.reshape(-1), joint] = values[:, 1:]
+        positions[~positions.any(-1)] = np.nan
+        return self._frame(stamp_ns, frame_id, map(str, bodies.tolist()), positions, joints="k4a32")

@@ -46,6 +46,8 @@ class Adapter:
     needs_tf: ClassVar[bool] = False
     #: The joint list that is taken when none is given; None: one must be given.
     default_joints: ClassVar[str | None] = None
+    #: Whether `frames_of_bytes` knows what to do: live messages are then taken as bytes.
+    takes_bytes: ClassVar[bool] = False
     #: Whether a joint list is taken: the messages do not name their joints, or not always.
     takes_joints: ClassVar[bool] = False
     #: Transforms, where there are any (set by who feeds it).
@@ -73,6 +75,10 @@ class Adapter:
             MessageError: the message is not as this tracker sends it.
         """
         raise NotImplementedError
+
+    def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
+        """As `frames`, of a serialised message, where that is quicker; None: make it a message first."""
+        return None
 
     def trouble(self) -> str:
         """What the user should know about this tracker's messages now, in one line; empty: nothing."""
