@@ -9,12 +9,9 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from aux_motion import offline
 from aux_motion.parameters import NodeParameters, default_model_dir, validate
@@ -134,32 +131,6 @@ def make(parameters: NodeParameters) -> Backend:
     return make_backend(parameters.backend, folder, threads=parameters.threads)
 
 
-class _Halves:
-    """A CPU backend that gives half of the people to a second thread; people do not change each other's predictions."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._pool = ThreadPoolExecutor(1)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        """See `Backend.infer`."""
-        half = len(values) // 2
-        if not half:
-            return self._backend.infer(values, mask)
-        first = self._pool.submit(self._backend.infer, values[:half], mask[:half])
-        second = self._backend.infer(values[half:], mask[half:])
-        parts = zip(first.result(), second, strict=True)
-        return tuple(None if b is None else np.concatenate([a, b]) for a, b in parts)
-
-    def close(self) -> None:
-        """Give the backend back."""
-        self._pool.shutdown()
-        self._backend.close()
-
-
 @dataclass
 class End:
     """What is known after the last message.
@@ -183,17 +154,14 @@ class Here:
     Args:
         job: what to read.
         reading: of it; None: opened here.
-        halves: let two threads run the model on the CPU, each for half of the people.
 
     Raises:
         ValueError: bag, model or parameters cannot be used.
     """
 
-    def __init__(self, job: Job, reading: Reading | None = None, halves: bool = False) -> None:
+    def __init__(self, job: Job, reading: Reading | None = None) -> None:
         self._reading = reading or Reading(job)
-        self._backend: Any = make(self._reading.parameters)
-        if halves and self._reading.parameters.backend == "onnx":
-            self._backend = _Halves(self._backend)
+        self._backend = make(self._reading.parameters)
         self.table: Calibration | None = getattr(self._backend, "calibration", None)
         config = quiet(self._reading.parameters, self.table is not None)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
@@ -222,7 +190,7 @@ def _work(job: Job, out: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        here = Here(job, halves=True)
+        here = Here(job)
         out.put((here.grid, here.backend, here.table))
         block: list[Taken] = []
         for item in here:

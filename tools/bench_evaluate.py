@@ -82,6 +82,7 @@ def main() -> None:
             found["bags"].append(
                 {
                     "minutes": minutes,
+                    "model": summary["model"],
                     "frames": summary["input"]["frames"],
                     "predictions_judged": summary["samples"]["0.2"],
                     **figures,
