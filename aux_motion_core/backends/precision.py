@@ -161,6 +161,12 @@ def spread_products(model):
     return model
 
 
+def linear_nodes(graph) -> list[str]:
+    """Names of the `trunk`'s products with weights."""
+    weights = {i.name for i in graph.initializer if len(i.dims) == 2}
+    return [n.name for n in trunk(graph) if n.op_type == "MatMul" and n.input[1] in weights]
+
+
 class _Windows:
     """Feeds onnxruntime's calibration, a batch of windows at a time."""
 
@@ -198,8 +204,7 @@ def to_int8(model, values: np.ndarray, mask: np.ndarray):
         pass
 
     onnx = _onnx()
-    weights = {i.name for i in model.graph.initializer if len(i.dims) == 2}
-    linear = [n.name for n in trunk(model.graph) if n.op_type == "MatMul" and n.input[1] in weights]
+    linear = linear_nodes(model.graph)
     logging.getLogger().setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
