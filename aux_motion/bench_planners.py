@@ -17,9 +17,9 @@ from aux_motion_core.robot import Link, Robot, Stop
 from aux_motion_core.separation import Monitor
 from aux_motion_core.types import PredictionBatch
 
-#: occupancy: capsules of every interval; occupancy_message: as the node publishes them; separation: one decision of the
-#: monitor for a robot of six capsules; swept_volume: 5 cm voxels and their cloud.
-STAGES = ("occupancy", "occupancy_message", "separation", "swept_volume")
+#: occupancy: capsules of every interval; occ_message: as the node publishes them; separation: one decision of the
+#: monitor for a robot of six capsules; swept: 5 cm voxels and their cloud.
+STAGES = ("occupancy", "occ_message", "separation", "swept")
 _WARM_UP = 10
 
 
@@ -65,9 +65,9 @@ def measure(people: int, rounds: int) -> dict[str, list[float]]:
             points = list(swept_points(coarse.build(batch), 0.05))
             cloud_message(np.concatenate(points), "map", occupancy.stamp_ns)
             if k >= _WARM_UP:
-                spent["swept_volume"].append(time.perf_counter() - decided)
+                spent["swept"].append(time.perf_counter() - decided)
         if k >= _WARM_UP:
             spent["occupancy"].append(built - start)
-            spent["occupancy_message"].append(written - built)
+            spent["occ_message"].append(written - built)
             spent["separation"].append(decided - written)
     return spent
