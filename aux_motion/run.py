@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.parameters import NodeParameters
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -35,6 +37,10 @@ def run(
     ] = None,
     mix: Annotated[
         bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="NAME:=VALUE", help="Any other parameter; may be given again."),
     ] = None,
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
     autostart: Annotated[bool, typer.Option(help="Configure and activate at once.")] = True,
@@ -71,6 +77,13 @@ def run(
     arguments = ["aux-motion", "--ros-args", "--log-level", log_level.lower()]
     if params is not None:
         arguments += ["--params-file", str(params)]
+    for given in param or []:
+        name, found, _ = given.partition(":=")
+        if not found or name not in NodeParameters.model_fields:
+            raise typer.BadParameter(
+                f"{given!r}: expected NAME:=VALUE with a parameter of config/predictor.yaml", param_hint="--param"
+            )
+        arguments += ["-p", given]
     if namespace:
         arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
     if domain is not None:

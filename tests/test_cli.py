@@ -85,10 +85,15 @@ def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
 
 def test_every_command_has_help(root):
     listed = aux_motion(root, "--help").stdout
-    for command in ("run", "track", "predict", "play", "record", "fault-inject", "bench"):
+    for command in "run track predict evaluate compile play record fault-inject bench soak ssm".split():
         assert command in listed
 
 
 def test_wrong_options_are_refused(root, bag):
     done = aux_motion(root, "predict", bag, "--thread", "2")
     assert done.returncode == 2 and "Traceback" not in done.stderr and "--thread" in done.stderr
+
+
+def test_a_misspelled_parameter_is_refused(root):
+    done = aux_motion(root, "run", "--fixed-frame", "map", "-p", "covrage_level:=0.9")
+    assert done.returncode == 2 and "covrage_level" in done.stderr and "Traceback" not in done.stderr
