@@ -49,21 +49,20 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     first.set_ylabel("ms")
     first.legend(fontsize=8, frameon=False)
     for axis, rate in zip(others, rates, strict=True):
-        for k, (backend, colour) in enumerate(((FLOOR, _ECHO), (main, _COLOURS[2]))):
+        for k, (backend, colour, name) in enumerate(((FLOOR, _ECHO, "echo"), (main, _COLOURS[2], "node"))):
             rows = [r for r in live if r["backend"] == backend and r["rate_hz"] == rate]
             at = [people.index(r["people"]) + 0.4 * k - 0.2 for r in rows]
-            axis.bar(at, [r["p50_ms"] for r in rows], color=colour, width=0.36, label=f"{backend}, p50")
-            axis.plot(at, [r["p99_ms"] for r in rows], "_", color="#1f2430", markersize=9, label=f"{backend}, p99")
+            axis.bar(at, [r["p50_ms"] for r in rows], color=colour, width=0.36, label=f"{name}, p50")
+            axis.plot(at, [r["p99_ms"] for r in rows], "_", color="#1f2430", markersize=9, label="p99" if k else None)
             for x, r in zip(at, rows, strict=True):
                 if r["missed"] and backend != FLOOR:
                     axis.annotate(f"{r['missed']}/{r['sent']}\nmissed", (x, r["p50_ms"]), ha="center", fontsize=7)
-        axis.axhline(1000.0 / rate, color="#e76f51", linewidth=0.8, linestyle=":")
+        axis.axhline(1000.0 / rate, color="#e76f51", linewidth=0.8, linestyle=":", label="one frame")
         axis.set_title(f"over DDS at {rate} Hz", fontsize=10)
         axis.set_yscale("log")
         axis.set_ylim(0.5, 300.0)
     if others:
-        handles, labels = others[0].get_legend_handles_labels()
-        others[0].legend(handles[:2] + handles[2:], labels, fontsize=7, frameon=False, loc="upper left")
+        others[0].legend(fontsize=7, frameon=False, loc="upper left")
     for axis in (first, *others):
         axis.set_xticks(list(places), [str(n) for n in people])
         axis.set_xlabel("people")
