@@ -66,8 +66,12 @@ class Artefact(BaseModel):
         return self.folder / "model.onnx"
 
 
-def load(folder: str | Path) -> Artefact:
+def load(folder: str | Path, calibrated: bool = True) -> Artefact:
     """Read and check an artefact.
+
+    Args:
+        folder: of the artefact.
+        calibrated: take its calibration table too; without, one that does not fit is no error (it is made anew).
 
     Raises:
         ArtefactError: a file is missing or broken, the schema or the skeleton is another, or the ONNX file is not
@@ -91,6 +95,8 @@ def load(folder: str | Path) -> Artefact:
             f"{card}: expected schema_version {SCHEMA_VERSION}, got {found!r}: use a model of this version of "
             "aux_motion, or export it again"
         )
+    if not calibrated:
+        content["calibration"] = None
     try:
         artefact = Artefact.model_validate({**content, "folder": folder})
     except ValidationError as error:

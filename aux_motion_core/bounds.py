@@ -57,7 +57,13 @@ class Known:
     fastest_mps: np.ndarray
 
 
-def known(windows: np.ndarray, mask: np.ndarray, dt_s: float, hidden_s: np.ndarray | None = None) -> Known:
+def known(
+    windows: np.ndarray,
+    mask: np.ndarray,
+    dt_s: float,
+    hidden_s: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+) -> Known:
     """Look at the histories.
 
     Args:
@@ -65,15 +71,18 @@ def known(windows: np.ndarray, mask: np.ndarray, dt_s: float, hidden_s: np.ndarr
         mask: (N, T, J) bool.
         dt_s: seconds from step to step.
         hidden_s: (N, J) seconds since each joint was truly seen: what a tracker guessed is in `mask`, but is no sight.
+        times: (N, J) how often each joint was observed within the window: interpolated steps are in `mask`, too.
     """
     steps = mask.shape[1]
     last, seen, index = last_observed(windows, mask)
+    times = mask.sum(1) if times is None else np.minimum(times, steps)
+    lacking = 1.0 - (times * seen).sum(1) / np.maximum(steps * seen.sum(1), 1)
     age_s = np.where(seen, (steps - 1 - index) * dt_s, np.inf)
     if hidden_s is not None:
         age_s = np.maximum(age_s, np.where(hidden_s < steps * dt_s, hidden_s, np.inf))
         seen = np.isfinite(age_s)
     age = np.where(age_s <= 1e-9, 0, np.where(age_s <= RECENT_S + 1e-9, 1, np.where(seen, 2, 3)))
-    share = np.searchsorted(SHARE_EDGES, 1.0 - mask.mean((1, 2)), side="right")
+    share = np.searchsorted(SHARE_EDGES, lacking, side="right")
     part, there = windows[:, -_SPEED_STEPS:], mask[:, -_SPEED_STEPS:]
     both = there[:, 1:] & there[:, :-1]
     step = np.where(both[..., None], part[:, 1:] - part[:, :-1], 0.0)

@@ -28,9 +28,10 @@ MOTION_CAPTURE = "motion capture"
 #: How a joint was last seen: in the newest step, at most `RECENT_S` before, longer ago, never in the window.
 AGES = ("now", "recent", "old", "never")
 RECENT_S = 0.12
-#: Share of the joint-frames of the window that is missing: less than the first, less than the second, more.
-SHARES = ("complete", "some", "many")
-SHARE_EDGES = (0.05, 0.3)
+#: How densely the joints that are seen at all were seen, before gaps are interpolated: share of the window's
+#: joint-frames that lacks an observation, less than the first edge, the second, the third (about 10 Hz), more.
+SHARES = ("complete", "some", "many", "sparse")
+SHARE_EDGES = (0.05, 0.3, 0.59)
 SPEEDS = ("slow", "fast")
 #: Left and right are one: (20,) class of each joint.
 JOINT_CLASS = np.unique(np.minimum(np.arange(len(JOINTS)), MIRROR), return_inverse=True)[1]

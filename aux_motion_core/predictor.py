@@ -69,6 +69,7 @@ class Inferred:
         positions: (N, J, 3) metres of the newest observation in the fixed frame, after repair.
         status: (N, J) its `JointStatus`.
         stamps_ns: (N,) and its stamp.
+        hidden_s: (N, J), times: (N, J), see `bounds.known`.
     """
 
     ids: tuple[str, ...]
@@ -79,6 +80,8 @@ class Inferred:
     positions: np.ndarray
     status: np.ndarray
     stamps_ns: np.ndarray
+    hidden_s: np.ndarray
+    times: np.ndarray
 
 
 @dataclass
@@ -433,10 +436,13 @@ class Predictor:
         start = time.perf_counter()
         windows, mask = track_windows([p.track for p in people], b.dt_s, b.history_steps, c.max_gap_s)
         values, heading = normalise(windows, mask)
+        hidden_s = np.array([p.track.newest_ns - p.track.seen_ns for p in people]) * 1e-9
+        since_ns = int((b.history_steps - 0.5) * b.dt_s * _NS)
+        times = np.array([p.track.times(since_ns) for p in people])
         resampled = time.perf_counter()
         future, recovered, scale = b.infer(values, mask)
         if self.keep_inferred:
-            self._keep_inferred(people, values, mask, heading, future)
+            self._keep_inferred(people, values, mask, heading, future, hidden_s, times)
         check, members, moved = self.self_check, None, None
         if check and check.mix:
             members, alone = check.mix.members(values, mask, future), future
@@ -444,8 +450,7 @@ class Predictor:
             moved = np.linalg.norm(future - alone, axis=-1)  # the table is of the model alone
         inferred = time.perf_counter()
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
-        hidden_s = np.array([p.track.newest_ns - p.track.seen_ns for p in people]) * 1e-9
-        what = known(windows, mask, b.dt_s, hidden_s)
+        what = known(windows, mask, b.dt_s, hidden_s, times)
         radii = self._radii(people, what, values, mask, future, scale, moved)
         # who is seen to move fast is not bounded by a fixed speed
         fast = np.minimum(c.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
@@ -582,7 +587,14 @@ class Predictor:
         return of
 
     def _keep_inferred(
-        self, people: list[_Person], values: np.ndarray, mask: np.ndarray, heading: Heading, future: np.ndarray
+        self,
+        people: list[_Person],
+        values: np.ndarray,
+        mask: np.ndarray,
+        heading: Heading,
+        future: np.ndarray,
+        hidden_s: np.ndarray,
+        times: np.ndarray,
     ) -> None:
         names = {id(p): i for i, p in self._people.items()}
         self.inferred = Inferred(
@@ -594,6 +606,8 @@ class Predictor:
             np.stack([p.track.newest_positions for p in people]),
             np.stack([p.track.newest_status for p in people]),
             np.array([p.track.newest_ns for p in people]),
+            hidden_s,
+            times,
         )
 
     def _describe(self, person_id: str, person: _Person, now_ns: int) -> MotionPrediction:

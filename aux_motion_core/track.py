@@ -122,6 +122,11 @@ class Track:
         values, mask = windows([self], dt_s, steps, max_gap_s)
         return values[0], mask[0]
 
+    def times(self, since_ns: int) -> np.ndarray:
+        """(20,) how often each joint was observed from so long before the newest on; a guess is no observation."""
+        status = self._status[self.part(since_ns)]
+        return ((status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)).sum(0)
+
     def part(self, since_ns: int) -> slice:
         """Where the samples from so long before the newest on are."""
         return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)

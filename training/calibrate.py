@@ -412,7 +412,7 @@ def calibrate_on_bags(
     Raises:
         ArtefactError, OSError or ValueError on wrong input.
     """
-    loaded = artefact.load(model_dir)
+    loaded = artefact.load(model_dir, calibrated=False)
     backend = OnnxBackend(loaded)
     shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
     bags = find_bags(folder)
@@ -465,7 +465,7 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
     Raises:
         ArtefactError, OSError or ValueError on wrong input.
     """
-    loaded = artefact.load(model_dir)
+    loaded = artefact.load(model_dir, calibrated=False)
     backend = OnnxBackend(loaded)
     shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
     clips, infer_of, kind = networks(model_dir, data, loaded.dt_s, backend)

@@ -146,18 +146,23 @@ def join(parts: list[Scores]) -> Scores:
     return Scores(*(None if c[0] is None else np.concatenate(c) for c in columns))
 
 
-def corrupt(w: Windows, seen: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of which only `seen` came in, as the node cuts them: gaps up to `max_gap_s` interpolated."""
+def corrupt(w: Windows, seen: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows of which only `seen` came in, as the node cuts them: gaps up to `max_gap_s` interpolated.
+
+    Returns:
+        Windows, what is in them, and how often each joint was observed (N, J).
+    """
     mask = w.past_mask & seen
     status = np.where(mask, JointStatus.OBSERVED, JointStatus.MISSING).astype(np.uint8)
     past, status = derive_joints(np.where(mask[..., None], w.past, 0.0), status)
     mask = status != JointStatus.MISSING
+    times = mask.sum(1)
     steps = mask.shape[1]
     stamps_s = dt_s * np.arange(1 - steps, 1)
     gap_s = PredictorConfig().max_gap_s
     for i in np.flatnonzero(~mask.all((1, 2))):
         past[i], mask[i] = resample(stamps_s, past[i], mask[i], 0.0, dt_s, steps, gap_s)
-    return past, mask
+    return past, mask, times
 
 
 def predictable(mask: np.ndarray, dt_s: float) -> np.ndarray:
@@ -216,7 +221,7 @@ def collect(
         for c, name in enumerate(names):
             rng = np.random.default_rng([k, c])
             seen = CONDITIONS["complete" if name in bodies else name](rng, w.past_mask.shape)
-            past, mask = corrupt(w, seen, dt_s)
+            past, mask, times = corrupt(w, seen, dt_s)
             truth = w.future
             if name.startswith("size_"):
                 past, truth = (float(name.split("_")[1]) * x for x in (past, truth))
@@ -236,7 +241,7 @@ def collect(
             if answers[0][2] is not None:
                 scale = equivalent_scale(np.concatenate([a[2] for a in answers])).astype(np.float32)
             error = np.where(true_mask, np.linalg.norm(mean - truth, axis=-1), np.nan).astype(np.float32)
-            what = known(past, mask, dt_s)
+            what = known(past, mask, dt_s, times=times[good])
             cap = reach_cap(mean, what, steps_s, *(() if top_mps is None else (top_mps,))).astype(np.float32)
             n = len(error)
             parts.append(

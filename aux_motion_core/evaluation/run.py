@@ -370,7 +370,9 @@ class _Trial:
             mask = np.concatenate([s.inferred.mask for s in block.steps])[has]
             speed[place[has]] = _speed(values, mask, self._grid.dt_s)
             if self._bounds and has.any():
-                what, size = known_of(values, mask, self._grid.dt_s), equivalent_scale(scale[place[has]])
+                inferred = [s.inferred for s in block.steps]
+                seen = (np.concatenate([getattr(i, n) for i in inferred])[has] for n in ("hidden_s", "times"))
+                what, size = known_of(values, mask, self._grid.dt_s, *seen), equivalent_scale(scale[place[has]])
                 for k, bound in enumerate(self._bounds):
                     at_levels[place[has], k] = bound.radii(what, size)[0] + self._more_m
         state = np.array([p.state for p in people], np.uint8)

@@ -9,6 +9,7 @@ from core_helpers import motion
 
 from aux_motion_core import baselines, ood
 from aux_motion_core.bounds import Bounds, equivalent_scale, known, reach_cap
+from aux_motion_core.calibration import SHARES
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import JOINT_LIMITS_MPS
 from aux_motion_core.normalise import normalise
@@ -173,6 +174,22 @@ def test_a_guessed_joint_has_the_radius_of_one_that_was_seen_before():
     np.testing.assert_allclose(a.radius[:, INDEX["left_hand"]], 5.0 * a.radius[:, INDEX["right_hand"]])
 
 
+@pytest.mark.parametrize(("rate", "share"), [(60.0, 0), (25.0, 0), (15.0, 2), (6.0, 3)])
+def test_slow_input_has_its_own_radii(rate, share):
+    calibration = table(factor=0.01).model_dump(mode="json")
+    (group,) = calibration["joints"]
+    parts = []
+    for k, name in enumerate(SHARES):
+        cells = [c for c in group["serves"] if c.startswith(f"now/{name}/")]
+        factor = {key: ((1 + k) * np.array(v)).tolist() for key, v in group["factor"].items()}
+        parts.append({**group, "name": name, "serves": cells, "factor": factor})
+    group["serves"] = [c for c in group["serves"] if not c.startswith("now/")]
+    calibration["joints"] = [*parts, group]
+    p = predictor(table().model_validate(calibration), adaptation="off")
+    feed(p, 0.9, rate=rate)
+    np.testing.assert_allclose(person(p, 0.91).radius[:, 0], (1 + share) * 0.02 * np.arange(1, 26))
+
+
 def test_what_is_known_tells_the_group():
     windows = np.repeat(motion(0.04 * np.arange(10))[None], 4, 0)
     mask = np.ones((4, 10, 20), bool)
@@ -180,10 +197,12 @@ def test_what_is_known_tells_the_group():
     mask[1, :, 7] = False  # never
     mask[2] = np.random.default_rng(0).random((10, 20)) < 0.6
     what = known(windows, mask, 0.04)
-    assert list(what.share) == [0, 1, 2, 0]
+    assert list(what.share) == [0, 0, 2, 0]
     assert (what.age[1, 3], what.age[1, 7], what.age[1, 0]) == (1, 3, 0)
     row, speed = Bounds(table(edge=0.5), 0.9).cells(what)
-    assert row[0, 0] == 0 and row[1, 3] == 3 and row[1, 7] == 5 and speed[0] == 1
+    assert row[0, 0] == 0 and row[1, 3] == 4 and row[1, 7] == 6 and speed[0] == 1
+    few = known(windows, mask, 0.04, times=np.full((4, 20), 3))
+    assert list(few.share) == [3, 3, 3, 3], "interpolated steps are no observations"
     assert Bounds(table(edge=5.0), 0.9).cells(what)[1][0] == 0
     hidden_s = np.zeros((4, 20))
     hidden_s[0, 2:4] = 0.2, 30.0
