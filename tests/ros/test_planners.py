@@ -198,6 +198,20 @@ def test_outputs_whose_messages_are_missing_are_named_at_configure(start, domain
             node.stop(signal.SIGKILL)
 
 
+def test_a_separation_bound_without_its_table_is_named_at_configure(start, root, tmp_path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.json", "model.onnx"):
+        (folder / name).write_bytes((root / "models" / "body20_25hz" / name).read_bytes())
+    node = start(fixed_frame="world", autostart=True, model_dir=folder, occupancy_bound="separation")
+    deadline = time.monotonic() + 30
+    while "configure failed" not in node.output() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lines = [line for line in node.output().splitlines() if "configure failed" in line]
+    assert len(lines) == 1 and "no table of separation bounds" in lines[0], node.output()
+    assert "training.calibrate_separation" in lines[0]
+
+
 def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> None:
     """Predictor and monitor in processes of their own; the robot's poses come from the test."""
     description = tmp_path / "cart.yaml"
@@ -212,7 +226,7 @@ def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> 
     assert first.allowed_speed_fraction == 0.0
     assert probe.until(lambda: probe.newest("speed_fraction"), "the speed fraction").data == 0.0
 
-    probe.watched.append(start(**PREDICTOR))
+    probe.watched.append(start(**{**PREDICTOR, "backend": "onnx", "occupancy_bound": "separation"}))
     probe.connect()
     probe.until(reason(SpeedReason.NO_ROBOT_YET), "a decision without the robot")
 
@@ -232,6 +246,11 @@ def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> 
 
         return probe.until(step, what)
 
+    def predicted() -> bool:
+        people = probe.newest("occupancy").people
+        return bool(people) and people[0].kind[0] == BoundKind.SEPARATION
+
+    keep(6.0, 0.0, predicted, "a person with the separation bound")
     free = keep(6.0, 0.0, reason(SpeedReason.FREE), "full speed")
     assert free.allowed_speed_fraction == 1.0 and free.formulation == SeparationStatus.SWEPT_OCCUPANCY
 
