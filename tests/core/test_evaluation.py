@@ -288,8 +288,8 @@ def test_memory_does_not_grow_with_the_length():
     import pickle
 
     sizes = []
-    for seconds in (10.0, 30.0):
-        kept = evaluate(straight(seconds), predictor())
+    for seconds in (8.0, 24.0):
+        kept = evaluate(straight(seconds), predictor(), compare=False)
         kept.errors.segments._sums.clear()  # at most MAX_SEGMENTS, tested above
         sizes.append(len(pickle.dumps(kept)))
     assert sizes[1] < 1.02 * sizes[0]
