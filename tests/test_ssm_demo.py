@@ -16,6 +16,8 @@ def test_the_demo_writes_table_picture_and_figures(root: Path, tmp_path: Path, m
     from aux_motion import ssm_demo
 
     monkeypatch.setitem(ssm_demo.TIERS, "sample", (1, ssm_demo.TIERS["sample"][1]))
+    motions = ssm_demo.sample_motions
+    monkeypatch.setattr(ssm_demo, "sample_motions", lambda folder: motions(folder)[:2])
     summary = ssm_demo.run(tmp_path / "ssm", progress=False)
     assert json.loads((tmp_path / "ssm" / "summary.json").read_text()) == summary
     assert (tmp_path / "ssm" / "ssm.png").read_bytes()[:4] == b"\x89PNG"
