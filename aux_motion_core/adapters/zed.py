@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter, Numbers
+from aux_motion_core.adapters.zed_bytes import Body, read
 from aux_motion_core.fields import getter
 from aux_motion_core.messages import MessageError, stamp_to_ns
 from aux_motion_core.types import SkeletonFrame
@@ -40,6 +41,7 @@ class Zed(Adapter):
     name = "zed"
     msgtype = "zed_msgs/msg/ObjectsStamped"
     topic = "zed/zed_node/body_trk/skeletons"
+    takes_bytes = True
     install = (
         "apt install ros-$ROS_DISTRO-zed-msgs, or build https://github.com/stereolabs/zed-ros2-interfaces and source it"
     )
@@ -62,8 +64,23 @@ class Zed(Adapter):
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """One frame per body format, in practice one."""
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), str(message.header.frame_id)
+        return self._frames(stamp_ns, frame_id, message.objects)
+
+    def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
+        """As `frames`, of a serialised message; None where it is of a version that is not known here.
+
+        Raises:
+            MessageError: as `frames`.
+        """
+        found = read(data)
+        if found is None:
+            return None
+        sec, nanosec, frame_id, bodies = found
+        return self._frames(sec * 1_000_000_000 + nanosec, frame_id, bodies)
+
+    def _frames(self, stamp_ns: int, frame_id: str, objects: list[Any]) -> list[SkeletonFrame]:
         bodies: list[Any] = []
-        for body in message.objects:
+        for body in objects:
             if not body.skeleton_available:
                 self.counters["zed_object_without_skeleton"] += 1
             elif body.tracking_state == _OFF and body.tracking_available:
@@ -84,9 +101,12 @@ class Zed(Adapter):
         for number in set(formats):
             joints, count = _FORMATS[number]
             rows = [i for i, f in enumerate(formats) if f == number]
-            slots = [slot for i in rows for slot in bodies[i].skeleton_3d.keypoints[:count]]
-            flat = list(map(getter(slots[0], "kp"), slots))
-            positions = np.concatenate(flat).astype(np.float64).reshape(len(rows), count, 3)
+            if isinstance(bodies[0], Body):
+                positions = np.stack([bodies[i].points[:count] for i in rows]).astype(np.float64)
+            else:
+                slots = [slot for i in rows for slot in bodies[i].skeleton_3d.keypoints[:count]]
+                flat = list(map(getter(slots[0], "kp"), slots))
+                positions = np.concatenate(flat).astype(np.float64).reshape(len(rows), count, 3)
             positions[~positions.any(-1)] = np.nan  # a slot that was never written
             kept[rows, :count] = positions
             out.append((rows, joints, positions))
@@ -125,7 +145,7 @@ class Zed(Adapter):
     def _confidence(bodies: list[Any], rows: list[int], count: int) -> np.ndarray:
         """(rows, count): of the key points where the messages have it (newer than 5.3), else the body's, 1 to 99."""
         each = np.array([[bodies[i].confidence] for i in rows], np.float64)
-        if hasattr(bodies[0], "skeleton_keypoint_confidence"):
+        if getattr(bodies[0], "skeleton_keypoint_confidence", None) is not None:
             told = np.array([np.asarray(bodies[i].skeleton_keypoint_confidence)[:count] for i in rows], np.float64)
             each = np.where(np.nan_to_num(told).any(1, keepdims=True), told, each)
         # NaN positions tell what is missing; a body that tells no confidence is there all the same

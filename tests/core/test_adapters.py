@@ -15,6 +15,7 @@ from aux_motion_core import adapters
 from aux_motion_core.adapters import AdapterError
 from aux_motion_core.adapters.base import Numbers
 from aux_motion_core.backends import make_backend
+from aux_motion_core.bags import typestore
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.mappings import SOURCES, map_joints
 from aux_motion_core.messages import MessageError
@@ -176,6 +177,32 @@ def test_zed_body_that_is_carried_on_evenly_is_marked_and_a_measured_one_is_not(
     for k in range(12):  # without any noise, but moving as people do
         frame = only(walking.frames(make.zed({1: make.person("zed38", k / 15)}, NS + k * NS // 15)))
         assert GUESSED not in frame.status
+
+
+@pytest.mark.parametrize("with_confidence", [False, True])
+def test_zed_from_its_bytes_is_as_from_its_message(with_confidence: bool) -> None:
+    usual, quick = adapters.make("zed"), adapters.make("zed")
+    kind = "zed_msgs/msg/ObjectsStamped"
+    for k, (fmt, joints) in enumerate(((2, "zed38"), (1, "zed34"), (0, "openpose18"), (2, "zed38"))):
+        people = {7: make.person(joints, k / 15), 1234: make.person(joints, k / 15, 2.0)}
+        message = make.zed(people, NS + k * NS // 15, fmt, frame="camera"[: 3 + k])
+        message.objects[1].tracking_state = 2
+        message.objects[0].sublabel = "x" * k
+        data = bytes(typestore().serialize_cdr(message, kind))
+        if with_confidence:  # of the one body that is left, as newer messages append it
+            message.objects = message.objects[:1]
+            data = bytes(typestore().serialize_cdr(message, kind))
+            data += np.full(70, 40.0, np.float32).tobytes()
+        (a,), (b,) = usual.frames(message), quick.frames_of_bytes(data)
+        np.testing.assert_array_equal(a.positions, b.positions)
+        np.testing.assert_array_equal(a.status, b.status)
+        assert (a.stamp_ns, a.frame_id, a.person_ids) == (b.stamp_ns, b.frame_id, b.person_ids)
+        wrist = b.confidence[0, INDEX["left_wrist"]]
+        assert wrist == pytest.approx(0.4 if with_confidence else 0.8)
+        for cut in (0, 10, 30, 500, len(data) - 8):
+            assert quick.frames_of_bytes(data[:cut]) is None
+    nobody = bytes(typestore().serialize_cdr(make.zed({}), kind))
+    assert only(quick.frames_of_bytes(nobody)).person_ids == ()
 
 
 def test_zed_bodies_without_tracking_get_numbers() -> None:
