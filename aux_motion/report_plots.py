@@ -283,7 +283,10 @@ def bounds(summary: dict[str, Any]) -> str:
         left.set(xlabel="seconds ahead", ylabel="joints within the bound, %")
         left.set_ylim(top=101)
         right.set(xlabel="seconds ahead", ylabel="median radius, mm")
-        right.set_ylim(bottom=0)
+        calibrated = [k for k in summary["bounds"].values() if k["nominal"] is not None]
+        medians = [c["radius_mm"]["median"] or 0.0 for k in calibrated for c in k["horizons"].values()]
+        # the reach set of somebody fast would flatten what the others carry
+        right.set_ylim(bottom=0, top=1.5 * max(*medians, 1600 * horizons[-1]) if medians else None)
         for axis in (left, right):
             axis.grid(color=_GRID, lw=0.8)
         right.legend(frameon=False, fontsize=8.5)
