@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 from core_helpers import MODEL
 
@@ -89,3 +90,18 @@ def test_wrong_shapes_are_refused(folder):
     inputs["positions"][1] = 12
     _change(folder, inputs=inputs)
     _refused(folder, "positions: expected shape")
+
+
+def test_a_scale_of_another_shape_is_refused(folder):
+    outputs = json.loads((folder / "model.json").read_text())["outputs"]
+    _change(folder, outputs={**outputs, "scale": ["batch", 25, 20]})
+    _refused(folder, "scale: expected shape")
+
+
+def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):
+    loaded = artefact.load(folder)
+    assert loaded.output_names == ("future", "recovered", "scale")
+    values, mask = np.zeros((1, 10, 20, 3), np.float32), np.ones((1, 10, 20), bool)
+    scale = OnnxBackend(loaded).infer(values, mask)[2]
+    assert scale.shape == (1, 25, 20, 3) and (scale > 0).all()
+    assert (scale[0, -1].mean(-1) > scale[0, 0].mean(-1)).all()

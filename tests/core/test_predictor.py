@@ -8,6 +8,7 @@ from core_helpers import MODEL, motion
 
 from aux_motion_core.backends import make_backend
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.normalise import Heading, denormalise_scale, find_heading
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import Reason, SkeletonFrame, TrackState
@@ -378,3 +379,33 @@ def test_configuration_that_contradicts_itself_is_refused():
 def test_unknown_backend_names_the_choices():
     with pytest.raises(ValueError, match="choose onnx, tensorrt, .*zero_velocity"):
         make_backend("magic")
+
+
+def test_the_scale_comes_along_the_fixed_frames_axes_and_only_with_a_prediction():
+    heading = find_heading(motion([0.0])[None], np.ones((1, 1, 20), bool))
+    p = make("onnx")
+    infer = p.backend.infer
+
+    def along_the_heading(values, mask):
+        future, recovered, _ = infer(values, mask)
+        return future, recovered, np.broadcast_to(np.float32([0.3, 0.1, 0.2]), future.shape)
+
+    p.backend.infer = along_the_heading
+    p.add(frame(0.0))
+    assert only(p, 0.01).scale is None  # warming up: the mean is no prediction
+    feed(p, positions=motion([0.0]))
+    person = only(p, 0.61)
+    c, s = np.cos(heading.yaw[0]) ** 2, np.sin(heading.yaw[0]) ** 2
+    expected = np.sqrt([c * 0.09 + s * 0.01, s * 0.09 + c * 0.01, 0.04])
+    assert person.scale.shape == (25, 20, 3) and np.allclose(person.scale, expected, atol=1e-4)
+    turned = denormalise_scale(np.float32([[0.3, 0.1, 0.2]]), Heading(np.zeros((1, 3)), np.array([np.pi / 2])))
+    assert np.allclose(turned, [[0.1, 0.3, 0.2]], atol=1e-6)
+
+
+def test_a_scale_that_is_no_number_is_left_out_and_the_mean_stays():
+    p = make("onnx")
+    infer = p.backend.infer
+    p.backend.infer = lambda v, m: (*infer(v, m)[:2], np.full((len(v), 25, 20, 3), np.nan, np.float32))
+    feed(p)
+    person = only(p, 0.61)
+    assert person.scale is None and person.state is TrackState.TRACKING
