@@ -103,11 +103,11 @@ class PredictorConfig(BaseModel):
         "model without a table, gives the reach set, flagged UNCALIBRATED.",
     )
     tracker_error_m: float = Field(
-        0.0,
+        0.05,  # docs/bounds.md: what a Kinect needs
         ge=0.0,
         le=0.5,
         description="Added to radii that were calibrated on motion capture: the tracker's own error, until the model "
-        "is calibrated on the tracker (training.calibrate --bags).",
+        "is calibrated on the tracker (training.calibrate --bags); 0 for motion capture.",
     )
     adaptation: Literal["off", "shadow", "on"] = Field(
         "on",

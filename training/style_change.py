@@ -170,7 +170,8 @@ def measure(
     names = order(styles, changes, seed)
     found = {}
     for mode in ("off", "on"):
-        predictor = Predictor(backend, PredictorConfig(coverage_level=level, adaptation=mode), "map")
+        config = PredictorConfig(coverage_level=level, adaptation=mode, tracker_error_m=0.0)
+        predictor = Predictor(backend, config, "map")
         if predictor.bounds is None:
             raise ValueError(predictor.uncalibrated_because)
         predictor.watch_distribution = False

@@ -28,7 +28,8 @@ def predictor(calibration=None, name="damped_pose", scale=None, **config) -> Pre
     if scale is not None:
         infer = backend.infer
         backend.infer = lambda v, m: (*infer(v, m)[:2], np.broadcast_to(scale, (len(v), 25, 20, 3)).copy())
-    return Predictor(backend, PredictorConfig(**{"reach_observed_factor": 0.0, **config}), "map")
+    plain = {"reach_observed_factor": 0.0, "tracker_error_m": 0.0}
+    return Predictor(backend, PredictorConfig(**{**plain, **config}), "map")
 
 
 def feed(
@@ -56,7 +57,7 @@ def test_a_tracked_person_carries_calibrated_radii():
     assert (a.radius_basis, a.radius_coverage, a.body_coverage) == ("conformal", 0.95, 0.95)
     np.testing.assert_allclose(a.radius, np.repeat(0.02 * np.arange(1, 26), 20).reshape(25, 20))
     np.testing.assert_allclose(a.body_radius, 3.0 * a.radius)
-    p.configure(PredictorConfig(coverage_level=0.9, adaptation="off"))
+    p.configure(PredictorConfig(coverage_level=0.9, adaptation="off", tracker_error_m=0.0))
     feed(p, 0.04, start=0.84)
     np.testing.assert_allclose(person(p, 0.9).radius, a.radius / 2)
 

@@ -59,7 +59,7 @@ def test_a_table_that_is_too_narrow_is_widened_on_the_stream():
     for mode in ("off", "on"):
         backend = baselines.make("damped_pose")
         backend.calibration = narrow
-        predictor = Predictor(backend, PredictorConfig(adaptation=mode), "map")
+        predictor = Predictor(backend, PredictorConfig(adaptation=mode, tracker_error_m=0.0), "map")
         rows = style_change.run(predictor, styles, style_change.order(styles, 2, 0), 0.04, 10.0)
         found[mode] = style_change.summarise(rows, 0.95)["seconds"]["8-10"]
     assert found["off"]["coverage"] < 0.7 and found["on"]["coverage"] > 0.85
