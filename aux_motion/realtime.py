@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ class Background:
                 for _ in parts if isinstance(parts, Iterator) else ():
                     self._idle.wait(_PATIENCE_S)
             except Exception as error:  # what is beside the predictions must not end them
-                self._failed(name, error)
+                with suppress(Exception):
+                    self._failed(name, error)
             finally:
                 del job
                 self._working = False
