@@ -105,13 +105,14 @@ class Bounds:
     Args:
         table: of the artefact.
         level: nominal coverage.
+        body_steps: body radii hold together up to this step, later ones up to their own; None: all of them together.
 
     Attributes:
         calibrated: the table has this level, for all cells.
         reason: why not, in one line; empty where it is.
     """
 
-    def __init__(self, table: Calibration, level: float) -> None:
+    def __init__(self, table: Calibration, level: float, body_steps: int | None = None) -> None:
         self.table, self.level = table, level
         self._edge = table.speed_edge_mps
         self.reason = ""
@@ -134,7 +135,10 @@ class Bounds:
         if base is not None and body is not None:
             self.body_calibrated = True
             self._base = base[..., JOINT_CLASS].reshape(self._joint.shape)
-            self._body = body.reshape(len(SHARES), len(SPEEDS), table.steps)[..., -1]  # over the whole horizon
+            upto = np.arange(table.steps)
+            upto = np.maximum(upto, table.steps - 1 if body_steps is None else min(max(body_steps, 1), table.steps) - 1)
+            self._body = body.reshape(len(SHARES), len(SPEEDS), table.steps)[..., upto]
+            self._floor = np.asarray(table.body_floor_m)[:, JOINT_CLASS]
 
     def cells(self, what: Known) -> tuple[np.ndarray, np.ndarray]:
         """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
@@ -155,10 +159,11 @@ class Bounds:
         pick = (row, speed[:, None], slice(None), np.arange(N_JOINTS))  # advanced around a slice: (N, J, S)
         plain = self.table.score == "error_m"
         radius = np.swapaxes(self._joint[pick], 1, 2)
-        body = None
+        radius, body = (radius if plain else radius * size), None
         if self.body_calibrated:
-            body = np.swapaxes(self._base[pick], 1, 2) * self._body[what.share, speed][:, None, None]
-        return (radius, body) if plain else (radius * size, None if body is None else body * size)
+            base = np.swapaxes(self._base[pick], 1, 2)
+            body = ((base if plain else base * size) + self._floor) * self._body[what.share, speed][:, :, None]
+        return radius, body
 
 
 def cells(what: Known, speed_edge_mps: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -125,7 +125,8 @@ class Calibration(BaseModel):
         speed_edge_mps: a person's mean joint speed above which it is fast; None: one class.
         joints: marginal groups: each joint and step on its own.
         bodies: simultaneous groups: the largest, over joints and over the steps up to each, of error over the marginal
-            radius of level `body_base`.
+            radius of level `body_base` plus `body_floor_m`.
+        body_floor_m: (steps, joint classes) usual marginal radius: else joints whose scale is too small would rule.
         top_speed_mps: (20,) of each joint: bound of what physics allows.
         onnx_sha256: of the model that it belongs to.
     """
@@ -144,6 +145,7 @@ class Calibration(BaseModel):
     joints: list[Group]
     body_base: float
     bodies: list[Group]
+    body_floor_m: list[list[float]]
     top_speed_mps: list[float]
     domain: Domain
     familiar: Familiar | None
@@ -155,6 +157,10 @@ class Calibration(BaseModel):
             raise ValueError(f"expected the joint classes {', '.join(CLASS_NAMES)}")
         if not self.levels or any(not 0.5 <= level < 1.0 for level in self.levels):
             raise ValueError(f"expected levels from 0.5 to below 1, got {self.levels}")
+        if len(self.body_floor_m) != self.steps or any(len(r) != len(CLASS_NAMES) for r in self.body_floor_m):
+            raise ValueError(f"body_floor_m: expected {self.steps} x {len(CLASS_NAMES)} metres")
+        if not all(0.0 <= x < 1e6 for r in self.body_floor_m for x in r):
+            raise ValueError("body_floor_m: a value is negative or not finite")
         for groups, cells, width in (
             (self.joints, joint_cells(), len(CLASS_NAMES)),
             (self.bodies, body_cells(), 1),
@@ -174,7 +180,8 @@ class Calibration(BaseModel):
 
     def summary(self) -> dict[str, Any]:
         """What a reader wants to know of it, without the factors."""
-        content = self.model_dump(mode="json", exclude={"joints": {"__all__": {"factor"}}, "familiar": True})
+        left_out = {"joints": {"__all__": {"factor"}}, "familiar": True, "body_floor_m": True}
+        content = self.model_dump(mode="json", exclude=left_out)
         content["bodies"] = [{k: v for k, v in g.items() if k != "factor"} for g in content["bodies"]]
         return content
 

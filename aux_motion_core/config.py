@@ -102,6 +102,13 @@ class PredictorConfig(BaseModel):
         description="Nominal coverage of the radii: a level of the model's table (0.9, 0.95, 0.99). Another one, and a "
         "model without a table, gives the reach set, flagged UNCALIBRATED.",
     )
+    body_horizon_s: float = Field(
+        1.0,
+        ge=0.04,
+        le=10.0,
+        description="Body radii hold for all joints at all steps up to this time together, and each later step for all "
+        "up to it; a planner that looks no farther may take less.",
+    )
     tracker_error_m: float = Field(
         0.05,  # docs/bounds.md: what a Kinect needs
         ge=0.0,

@@ -151,7 +151,7 @@ class Predictor:
     def configure(self, config: PredictorConfig) -> None:
         """Use other values from now on; tracks are kept."""
         before, self.config = self.config, config
-        if before.coverage_level != config.coverage_level:
+        if (before.coverage_level, before.body_horizon_s) != (config.coverage_level, config.body_horizon_s):
             self._calibrate()
         names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor")
         if any(getattr(before, n) != getattr(config, n) for n in names):
@@ -166,7 +166,7 @@ class Predictor:
                 f"{b.name} has no calibration table: people carry the reach set; run python -m training.calibrate"
             )
             return
-        bounds = Bounds(table, self.config.coverage_level)
+        bounds = Bounds(table, self.config.coverage_level, round(self.config.body_horizon_s / b.dt_s))
         self.uncalibrated_because = bounds.reason
         if bounds.calibrated:
             self.bounds = bounds

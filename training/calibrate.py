@@ -163,11 +163,19 @@ def _row(values) -> list[float | None]:
     return [None if x is None or not np.isfinite(x) else float(f"{x:.4g}") for x in values]
 
 
-def body_scores(s: Scores, joints: list[Group], edge: float | None, base: float) -> np.ndarray:
-    """(M, S): the largest, over joints and over the steps up to each, of error over marginal radius."""
-    radius = radii_of(s, joints, edge, base)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(np.isnan(s.error_m), 0.0, s.error_m / radius)
+def usual_radius(radius: np.ndarray) -> np.ndarray:
+    """(steps, joint classes) median of radii (M, S, J); 0 for a joint that has none."""
+    out = np.zeros((radius.shape[1], len(CLASS_NAMES)))
+    for c in range(len(CLASS_NAMES)):
+        part = radius[..., JOINT_CLASS == c]
+        if np.isfinite(part).all():
+            out[:, c] = np.median(part, axis=(0, 2))
+    return out
+
+
+def body_scores(s: Scores, radius: np.ndarray, floor_m: np.ndarray) -> np.ndarray:
+    """(M, S): the largest, over joints and over the steps up to each, of error over marginal radius and floor."""
+    ratio = np.where(np.isnan(s.error_m), 0.0, s.error_m / (radius + floor_m[:, JOINT_CLASS]))
     return np.maximum.accumulate(ratio.max(2), axis=1)
 
 
@@ -195,7 +203,9 @@ def fit_bodies(s: Scores, edge: float | None, levels: tuple[float, ...], base: f
         if any(g.factor[key(base)] is None for g in without):
             ratio[here] = np.inf
         else:
-            ratio[here] = body_scores(s.take(here), without, edge, base)
+            floor_m = usual_radius(radii_of(rest, without, edge, base))
+            held_out = s.take(here)
+            ratio[here] = body_scores(held_out, radii_of(held_out, without, edge, base), floor_m)
     names = body_cells()
     _, speed = cells(s.known(), edge)
     cell = s.share * len(SPEEDS) + speed
@@ -229,6 +239,10 @@ def fit(
     """The table of all scores."""
     edge = speed_edge(s)
     base = BODY_BASE if BODY_BASE in levels else levels[0]
+    joints = fit_joints(s, edge, levels)
+    floor_m = np.zeros((s.error_m.shape[1], len(CLASS_NAMES)))
+    if all(g.factor[key(base)] is not None for g in joints):
+        floor_m = usual_radius(radii_of(s, joints, edge, base))
     return Calibration(
         schema_version=1,
         kind=kind,
@@ -239,9 +253,10 @@ def fit(
         clips=len(np.unique(s.clip)),
         speed_edge_mps=edge,
         joint_classes=list(CLASS_NAMES),
-        joints=fit_joints(s, edge, levels),
+        joints=joints,
         body_base=base,
         bodies=fit_bodies(s, edge, levels, base),
+        body_floor_m=[_row(r) for r in floor_m],
         top_speed_mps=[float(x) for x in JOINT_LIMITS_MPS],
         domain=domain,
         familiar=familiar,

@@ -47,6 +47,7 @@ def table(
             "joints": [group(joint_cells(), ramp)],
             "body_base": levels[-1],
             "bodies": [group(body_cells(), np.full((steps, 1), body / 2))],
+            "body_floor_m": np.zeros((steps, len(CLASS_NAMES))).tolist(),
             "top_speed_mps": JOINT_LIMITS_MPS.tolist(),
             "domain": {
                 "tracker": tracker,

@@ -62,6 +62,17 @@ def test_a_tracked_person_carries_calibrated_radii():
     np.testing.assert_allclose(person(p, 0.9).radius, a.radius / 2)
 
 
+def test_body_radii_hold_together_up_to_the_horizon_that_is_asked_for():
+    content = table(factor=0.01).model_dump(mode="json")
+    content["bodies"][0]["factor"]["0.95"] = [[1.0 + k / 10] for k in range(25)]
+    content["body_floor_m"] = np.full((25, 12), 0.05).tolist()
+    for horizon_s, upto in ((0.4, np.maximum(np.arange(25), 9)), (1.0, np.full(25, 24)), (9.0, np.full(25, 24))):
+        p = predictor(table().model_validate(content), adaptation="off", body_horizon_s=horizon_s)
+        feed(p)
+        a = person(p, 0.81)
+        np.testing.assert_allclose(a.body_radius, (a.radius + 0.05) * (1.0 + upto / 10)[:, None])
+
+
 def test_radii_are_factor_times_scale():
     scale = np.linspace(0.01, 0.05, 25)[:, None, None] * np.array([1.0, 2.0, 3.0])
     p = predictor(table(score="error_over_scale", factor=0.02), scale=scale, adaptation="off")

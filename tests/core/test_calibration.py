@@ -109,6 +109,7 @@ def test_tables_that_do_not_hold_together_are_refused():
     assert "expected 25 x 12" in broken(lambda c: c["joints"][0]["factor"]["0.9"].pop())
     assert "not finite" in broken(lambda c: c["joints"][0]["factor"]["0.9"][3].__setitem__(2, -1.0))
     assert "expected 25 x 1" in broken(lambda c: c["bodies"][0]["factor"].pop("0.95"))
+    assert "body_floor_m: expected 25 x 12" in broken(lambda c: c["body_floor_m"].pop())
     assert "joint classes" in broken(lambda c: c.update(joint_classes=["pelvis"]))
     assert "levels" in broken(lambda c: c.update(levels=[1.0]))
     assert "Input should be 1" in broken(lambda c: c.update(schema_version=2))
