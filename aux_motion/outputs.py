@@ -382,9 +382,9 @@ class Outputs:
         self._jobs: list[tuple[str, Any, float, Callable[[PredictionBatch], Iterator[Any]]]] = []
         self._next: dict[str, float] = {}
         table = _separation(parameters) if parameters.occupancy_bound == "separation" else None
-        self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table)
+        self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
-        self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table)
+        self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         self._closed = False

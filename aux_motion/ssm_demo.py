@@ -42,13 +42,13 @@ MONITORS = {
     "fixed_speed": "present body, S_h with 1.6 m/s (ISO/TS 15066, v_h not monitored)",
     "constant_velocity": "swept body, every joint going on at its velocity, believed as it is",
     "reach_set": "swept occupancy, everything within 2.0 m/s of the last pose (no prediction)",
-    "simultaneous": "swept occupancy of the model, all joints at all times within their bounds together",
+    "simultaneous": "swept occupancy of the model, all joints at all times until 0.5 s within their bounds together",
     "marginal": "swept occupancy of the model, the bound of each joint and time on its own",
     "separation": "swept occupancy of the model, the bound calibrated on the distance to a robot (0.99)",
 }
 #: Monitors that use the model, by their bound.
 PREDICTIONS = ("simultaneous", "marginal", "separation")
-#: Uncertainty of the measured position, Z_d: four sigma of the tracker's noise in the replay.
+#: Uncertainty of the measured position, Z_d, and in the bounds of predictions: four sigma of the tracker's noise in the replay.
 _Z_D_M = 0.02
 _GAP_S = 0.3
 _SHORTEST_S = 2.0
@@ -134,7 +134,8 @@ class _Knowledge:
     """
 
     def __init__(self, model: Path, setting: Setting) -> None:
-        config = PredictorConfig()
+        # a monitor looks less far than half a second; what the tracker is wrong by is the same for all monitors
+        config = PredictorConfig(body_horizon_s=0.5, tracker_error_m=_Z_D_M)
         self.setting = setting
         self.builder = OccupancyBuilder(OccupancyConfig(), config.reach_speed_mps)
         self.model = Predictor(make_backend("onnx", str(model)), config, FRAME)
@@ -143,7 +144,7 @@ class _Knowledge:
         self.marginal = OccupancyBuilder(OccupancyConfig(occupancy_bound="marginal"), config.reach_speed_mps)
         table = load_separation_bound(model, artefact.load(model).onnx_sha256)
         separation = OccupancyConfig(occupancy_bound="separation")
-        self.separation = OccupancyBuilder(separation, config.reach_speed_mps, table)
+        self.separation = OccupancyBuilder(separation, config.reach_speed_mps, table, _Z_D_M)
         self.kinds = np.zeros((len(PREDICTIONS), len(BoundKind)), int)
 
     def of(self, clip: Motion, seed: int) -> dict[str, tuple[list[Occupancy], SeparationConfig, np.ndarray | None]]:
@@ -215,7 +216,9 @@ def run(out: Path, data: Path | None = None, model: Path | None = None, progress
     thickness = body()
     total = sum(TIERS[m.tier][0] for m in motions) * len(MONITORS)
     runs = list(tqdm(_runs(motions, knowledge, thickness), total=total, unit=" runs", disable=not progress or None))
-    summary = summarise(runs, knowledge, setting)
+    options = "" if data is None else f" --data {data}"
+    command = f"aux-motion ssm --demo{options} --out {out}" + ("" if model is None else f" --model {model}")
+    summary = {"command": command, **summarise(runs, knowledge, setting)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     (out / "table.txt").write_text(text(summary) + "\n", encoding="utf-8")

@@ -43,12 +43,12 @@ def _bars(axes: Any, part: dict[str, Any]) -> None:
     axes.bar(range(len(names)), lost, color=[_COLOURS[n] for n in names], width=0.65)
     for k, (name, value) in enumerate(zip(names, lost)):
         count = part["monitors"][name]["violations"]
-        label = f"{value:.0f} %\n{count} violation{'' if count == 1 else 's'}"
+        label = f"{value:.0f} %\n{count}"
         colour = "#b3261e" if count else _INK
         axes.text(k, value + 1.0, label, ha="center", va="bottom", fontsize=9, color=colour)
-    axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=9)
+    axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=8)
     axes.set_ylim(0, max([*lost, 10.0]) * 1.25)
-    axes.set_ylabel("time lost (%)")
+    axes.set_ylabel("time lost (%); below it: violations")
     _plain(axes)
 
 
@@ -62,13 +62,14 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
     """
     name, outcomes = example
     figure, (left, top, bottom) = plt.subplots(
-        1, 3, figsize=(16, 4.6), width_ratios=(1.15, 1, 1), constrained_layout=True
+        1, 3, figsize=(17, 5.0), width_ratios=(1.5, 1, 1), constrained_layout=True
     )
     part = summary["overall"]
     gain = gain_text(part["against_fixed_speed"]["separation"], "the separation bound")
     _bars(left, part)
     left.set_title(
-        f"All runs, {part['monitors']['unmonitored']['seconds']:.0f} s beside people who do not give way:\n{gain}",
+        f"All runs, {part['monitors']['unmonitored']['seconds']:.0f} s beside people who do not give way:\n"
+        + gain.replace(" (", "\n("),
         fontsize=10,
         color=_INK,
         loc="left",
@@ -80,7 +81,7 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
     top.set_xlabel("seconds")
     top.set_ylabel("speed fraction of the robot")
     top.set_title(f"{name}: how fast the robot is", fontsize=10, color=_INK, loc="left")
-    top.legend(frameon=False, fontsize=9, loc="best")
+    top.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
     _plain(top)
     for monitor in ("fixed_speed", "separation"):
         t, gap, needed = outcomes[monitor].trace[:, [0, 2, 3]].T
@@ -92,7 +93,7 @@ def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], pa
     bottom.set_xlabel("seconds")
     bottom.set_ylabel("metres")
     bottom.set_title("the distance, and what reaction and stop need (filled)", fontsize=10, color=_INK, loc="left")
-    bottom.legend(frameon=False, fontsize=9, loc="best")
+    bottom.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
     _plain(bottom)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -208,14 +208,20 @@ class OccupancyBuilder:
         config: thickness and intervals.
         reach_speed_mps: of the bound where a prediction carries none.
         separation: table for `occupancy_bound: separation`.
+        tracker_error_m: added to the separation bound, which was calibrated on motion capture.
 
     Raises:
         SeparationBoundError: the table lacks the level.
     """
 
     def __init__(
-        self, config: OccupancyConfig, reach_speed_mps: float = 2.0, separation: SeparationBound | None = None
+        self,
+        config: OccupancyConfig,
+        reach_speed_mps: float = 2.0,
+        separation: SeparationBound | None = None,
+        tracker_error_m: float = 0.0,
     ) -> None:
+        self._tracker_error_m = tracker_error_m
         self.config, self.reach_speed_mps = config, reach_speed_mps
         self._separation = separation if config.occupancy_bound == "separation" else None
         if config.occupancy_bound == "separation":
@@ -256,7 +262,7 @@ class OccupancyBuilder:
             poses[i, 0], poses[i, 1:] = person.recovered, person.mean
             if self._separation is not None and _familiar(person):
                 size = equivalent_scale(np.asarray(person.scale, np.float64))
-                bound[i, 1:] = self._separation.radius(size, self.config.separation_level)
+                bound[i, 1:] = self._separation.radius(size, self.config.separation_level) + self._tracker_error_m
                 base[i], cover[i] = BoundKind.SEPARATION, self.config.separation_level
             elif person.body_radius is not None and together:
                 bound[i, 1:], base[i], cover[i] = person.body_radius, BoundKind.SIMULTANEOUS, person.body_coverage

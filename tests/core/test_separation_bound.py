@@ -40,6 +40,8 @@ def test_the_radius_is_the_factor_times_scale_and_typical_scale() -> None:
     assert (one.kind == BoundKind.SEPARATION).all() and np.allclose(one.coverage, 0.99)
     flesh = body().radii(poses[None], np.ones(1))[0]
     np.testing.assert_allclose(one.radius[0, -1] - flesh, 2.0 * (0.05 + TYPICAL[-1]), atol=1e-5)
+    more = OccupancyBuilder(WANTED, separation=table(), tracker_error_m=0.03).build(batch(person(poses, scale=SCALE)))
+    np.testing.assert_allclose(more.radius - one.radius, 0.03, atol=1e-6)
 
 
 @pytest.mark.parametrize(
