@@ -48,7 +48,7 @@ MONITORS = {
 }
 #: Monitors that use the model, by their bound.
 PREDICTIONS = ("simultaneous", "marginal", "separation")
-#: Uncertainty of the measured position, Z_d, and in the bounds of predictions: four sigma of the tracker's noise in the replay.
+#: Uncertainty of the measured position, Z_d, and in the bounds of predictions: four sigma of the replay's noise.
 _Z_D_M = 0.02
 _GAP_S = 0.3
 _SHORTEST_S = 2.0
