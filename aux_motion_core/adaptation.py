@@ -17,8 +17,8 @@ import numpy as np
 from aux_motion_core.skeleton import N_JOINTS
 
 _NS = 1_000_000_000
-#: Change of the logarithm for each second of outcomes that are all outside; chosen on validation recordings with a table
-#: half as wide as it should be (`training.style_change --tiers validation --narrow 0.5`).
+#: Change of the logarithm for each second of outcomes that are all outside; chosen on validation recordings with a
+#: table half as wide as it should be (`training.style_change --tiers validation --narrow 0.5`).
 GAIN_PER_S = 3.0
 #: Outcomes farther apart count as so far apart, seconds.
 _MOST_S = 0.2
