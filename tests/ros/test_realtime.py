@@ -247,8 +247,15 @@ def test_a_trace_that_cannot_be_written_fails_configure_in_one_line(run, tmp_pat
 def test_when_input_outruns_inference_the_newest_wins_and_nothing_is_lost(run):
     node, probe = run(fixed_frame="world", backend="onnx")
     ids = tuple(map(str, range(16)))  # takes several times as long as messages are apart
-    probe.until(lambda: int(probe.values("input").get("messages", 0)) > 0, "diagnostics")
-    probe.spin_for(1.2)  # what connecting sent is counted
+    probe.until(lambda: "subscribed as reliable" in node.output(), "the subscription that fits the publisher")
+
+    def heard() -> int:
+        probe.send(0, ids=())
+        return int(probe.values("input").get("messages", 0))
+
+    already = heard()
+    probe.until(lambda: heard() > already, "messages by that subscription")
+    probe.spin_for(1.2)  # what was sent until now is counted
     before = {part: dict(probe.values(part)) for part in ("input", "prediction")}
     probe.predictions.clear()
     sent, start_ns, period_s = 240, time.time_ns(), 0.006
