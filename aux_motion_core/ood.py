@@ -78,8 +78,9 @@ def features(
     # directions in the newest steps that have the bone
     newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
     last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
-    unit = last / np.maximum(np.linalg.norm(last, axis=-1, keepdims=True), 1e-6) - bone_mean
-    away = np.einsum("nbc,bcd,nbd->nb", unit, bone_precision, unit)
+    size_now = np.sqrt(np.einsum("nbc,nbc->nb", last, last))
+    unit = last / np.maximum(size_now, 1e-6)[..., None] - bone_mean
+    away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ bone_precision)[:, :, 0], unit)
     pose = np.where(enough, np.sqrt(_mean(away, there, (1,))), 0.0)
     return np.stack([np.where(enough, np.abs(size), 0.0), odd, change, shaking, speed, pose], 1)
 
