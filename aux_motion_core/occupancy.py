@@ -70,7 +70,7 @@ class OccupancyConfig(BaseModel):
     separation_level: float = Field(
         0.99,
         ge=0.5,
-        lt=1.0,
+        le=0.999,
         description="Nominal coverage of the separation bound. Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
