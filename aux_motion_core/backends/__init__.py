@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 #: Names of `make_backend` that run the model; the baselines come beside them.
-MODEL_BACKENDS = ("onnx", "tensorrt", "tensorrt_rtx", "auto")
+MODEL_BACKENDS = ("onnx", "openvino", "tensorrt", "tensorrt_rtx", "auto")
 
 #: What `Backend.infer` returns: future, recovered, and scale or None.
 Answer: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -88,6 +88,10 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         from aux_motion_core.backends.onnx import OnnxBackend
 
         return OnnxBackend(loaded, threads)
+    if name == "openvino":
+        from aux_motion_core.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(loaded, threads)
     from aux_motion_core.backends import tensorrt
 
     return tensorrt.make(name, loaded, threads, **options)
