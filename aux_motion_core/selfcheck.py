@@ -151,7 +151,7 @@ class SelfCheck:
         self._worse_since_ns: int | None = None
         self._owner: list[Any] = []
         self._rows: dict[str, np.ndarray] = {}
-        self._grow(4)
+        self._grow(32)  # zeros take no memory until somebody has the row; growing later would copy them
 
     @property
     def under_way(self) -> int:
