@@ -61,7 +61,7 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
     """The backend of that name: one that runs the artefact in `model_dir`, or a baseline.
 
     `tensorrt` and `tensorrt_rtx` answer from the CPU where they cannot work, and say why in `about["fallback"]`.
-    `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
+    `openvino` is on the CPU too. `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
 
     Args:
         name: one of `MODEL_BACKENDS` or a baseline.
