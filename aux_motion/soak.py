@@ -300,6 +300,9 @@ def judge(
         ),
     ]
     every = max(len(memory) // 60, 1)
+    last = diagnostics[-1][1] if diagnostics else {}
+    for values in last.values():
+        values.pop("model_dir", None)  # says where it ran, not how
     return {
         "verdicts": verdicts,
         "latency_ms": {
@@ -308,7 +311,7 @@ def judge(
             "p50_by_tenth": [round(float(np.median(p)), 3) for p in np.array_split(late_ms, 10) if len(p)],
         },
         "resident_mib": [round(b / 2**20, 2) for _, b in memory[::every]],
-        "last_diagnostics": diagnostics[-1][1] if diagnostics else {},
+        "last_diagnostics": last,
     }
 
 
