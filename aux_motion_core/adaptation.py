@@ -82,7 +82,7 @@ class Adaptation:
         self._between[np.arange(steps), left] = 1.0 - (at - left)
         self._between[np.arange(steps), np.minimum(left + 1, h - 1)] += at - left
         self._rows: dict[str, np.ndarray] = {}
-        self._grow(32)  # zeros take no memory until somebody has the row; growing later would copy them
+        self._grow(32)  # growing later would copy them all
 
     def _grow(self, more: int) -> None:
         h, r = len(self._index), self._under_way

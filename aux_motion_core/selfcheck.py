@@ -151,7 +151,7 @@ class SelfCheck:
         self._worse_since_ns: int | None = None
         self._owner: list[Any] = []
         self._rows: dict[str, np.ndarray] = {}
-        self._grow(32)  # zeros take no memory until somebody has the row; growing later would copy them
+        self._grow(32)  # growing later would copy them all
 
     @property
     def under_way(self) -> int:
@@ -174,6 +174,8 @@ class SelfCheck:
             "seen_ns": np.zeros(more, np.int64),
             "sums": np.zeros((more, _SUMS, h)),
         }
+        for array in new.values():
+            array.fill(0)  # touched now, so that no page is new to the kernel while people are predicted
         self._rows = {k: np.concatenate([self._rows[k], v]) if self._rows else v for k, v in new.items()}
         self._owner += [None] * more
 
