@@ -38,11 +38,21 @@ class InputExecutor(SingleThreadedExecutor):
         Raises:
             ExternalShutdownException: it was, from outside.
         """
+        if not self._known():
+            return super().spin()  # an rclpy whose inside is another
         while self._context.ok() and not self._is_shutdown:
             if not self._wait():
-                return super().spin()  # an rclpy whose inside is another
+                return super().spin()
             self.spin_once(timeout_sec=0)
         return None
+
+    def _known(self) -> bool:
+        """Whether everything that `_wait` uses of rclpy's inside is there."""
+        own = all(hasattr(self, name) for name in ("_guard", "_sigint_gc", "_is_shutdown"))
+        guards = all(hasattr(g, "_executor_triggered") for g in self._of.guards)
+        inputs = all(hasattr(s, "callback") and hasattr(s.handle, "take_message") for s in self._inputs())
+        waits = ("clear_entities", "add_subscription", "get_ready_entities", "wait")
+        return own and guards and inputs and all(hasattr(getattr(_rclpy, "WaitSet", None), name) for name in waits)
 
     def _entities(self) -> tuple[list[Any], ...]:
         node = self._of

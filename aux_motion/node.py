@@ -94,10 +94,6 @@ class PredictorNode(LifecycleNode):
         self._newest_at_ns = 0
         self._next_markers_at = 0.0
         self._chores_due = False
-        self._writer = PredictionWriter()
-        self._background = realtime.Background(self._on_background_error)
-        self._collector = realtime.Collector()
-        self._trace: Trace | None = None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._diagnostics_timer = self.create_timer(1.0, self._once_a_second, clock=self._steady)
         self._jump = self.get_clock().create_jump_callback(

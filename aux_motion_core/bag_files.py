@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
@@ -99,7 +100,7 @@ class _Whole:
         return self._stream.read(size)
 
 
-class _Storage:
+class _Storage(ABC):
     """One storage file.
 
     Attributes:
@@ -114,11 +115,11 @@ class _Storage:
         self.start_ns, self.end_ns = _UNKNOWN_NS, 0
         self.damage: str | None = None
 
+    @abstractmethod
     def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
         """Messages of these topics logged at or after a time, in the order of the file."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing may be open
         """Free what is open."""
 
     def _count(self, counts: Counter) -> None:

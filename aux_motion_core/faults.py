@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -72,7 +73,7 @@ def _generator(*key: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-class Fault:
+class Fault(ABC):
     """One kind of fault. An instance holds its state on one stream.
 
     Args:
@@ -94,9 +95,9 @@ class Fault:
         self._shift_ns: dict[tuple, int] = {}
         self._block: dict[tuple, tuple[int, bool]] = {}  # the newest block of each person, and whether it has the fault
 
+    @abstractmethod
     def __call__(self, item: Faulty) -> Faulty | None:
         """The item with the fault, or None when it is lost."""
-        raise NotImplementedError
 
     @classmethod
     def scale(cls, value: float, fraction: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -24,7 +25,7 @@ class AdapterError(ValueError):
     """A tracker that cannot be used, in one line: expected, came, what to do."""
 
 
-class Adapter:
+class Adapter(ABC):
     """A tracker's messages as frames. Keeps what it must from one message to the next, so: one per topic.
 
     Args:
@@ -66,6 +67,7 @@ class Adapter:
             raise MappingError("the messages name their joints: no joint list is taken")
         return joint_list(given) if given else self.default_joints
 
+    @abstractmethod
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """What a message holds: nothing, one frame, or one per coordinate frame and stamp.
 
@@ -74,7 +76,6 @@ class Adapter:
         Raises:
             MessageError: the message is not as this tracker sends it.
         """
-        raise NotImplementedError
 
     def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
         """As `frames`, of a serialised message, where that is quicker; None: make it a message first."""
@@ -84,7 +85,7 @@ class Adapter:
         """What the user should know about this tracker's messages now, in one line; empty: nothing."""
         return ""
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 - most keep nothing
         """Forget earlier messages (the clock jumped back); the counters go on."""
 
     # For subclasses
