@@ -377,7 +377,7 @@ def test_configuration_that_contradicts_itself_is_refused():
 
 
 def test_unknown_backend_names_the_choices():
-    with pytest.raises(ValueError, match="choose onnx, tensorrt, .*zero_velocity"):
+    with pytest.raises(ValueError, match="choose onnx, .*tensorrt, .*zero_velocity"):
         make_backend("magic")
 
 
