@@ -99,6 +99,11 @@ def card(model_dir: Path) -> str:
         if c
         else "It has no calibrated bound: every person carries the reason bit `UNCALIBRATED` and the reach set."
     )
+    if (model_dir / "separation.json").is_file():
+        bound += (
+            " `separation.json` is a bound of its own, calibrated on the distance to a robot (`docs/planners.md`, "
+            "`python -m training.calibrate_separation`)."
+        )
     blend = (
         "\nThe network's prediction is blended, joint by joint and along the horizon, with held poses and damped"
         "\nmotion, and gets a scale, one sigma per axis: as fitted on predictions of networks that lacked a third of"
