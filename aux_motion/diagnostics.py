@@ -119,6 +119,11 @@ class Diagnostics:
                     "the fixed frame must have z up, or the frame of the input is wrong"
                 )
 
+    def input_is_well(self, within_s: float) -> bool:
+        """Whether messages come that can be used: only then an empty array may say that nobody is there."""
+        fresh = bool(self._arrivals) and time.monotonic() - self._arrivals[-1] <= within_s
+        return fresh and not self.frame_errors.recent and not self.bad_messages.recent
+
     def input_rate_hz(self) -> float:
         """Messages a second over the last seconds."""
         now = time.monotonic()

@@ -443,7 +443,9 @@ class PredictorNode(LifecycleNode):
             stages["end_to_end"].add(max(0, time.time_ns() - arrived_ns) / _NS)
         if self._trace is not None:
             self._trace_prediction(start, inferred, written, done, len(batch.people))
-        self._outputs.publish(batch)
+        # a planner must not take "the tracker is silent" or "its frame is unknown" for "nobody is there"
+        if batch.people or diagnostics.input_is_well(self.parameters.lost_after_s):
+            self._outputs.publish(batch)
         if done >= self._next_markers_at and self._markers.get_subscription_count():
             self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
             self._background.submit("markers", lambda: self._publish_markers(batch))

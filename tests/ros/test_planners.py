@@ -147,6 +147,22 @@ def ssm(robot: Path | str, *options: str) -> list[str]:
     return [sys.executable, "-c", code, "ssm", "--robot", str(robot), *options]
 
 
+def nobody_seen(probe) -> None:
+    """The tracker lives, and sees nobody."""
+    probe.send(probe.node.get_clock().now().nanoseconds, ids=())
+
+
+def test_without_usable_input_no_output_says_that_nobody_is_there(start, probe) -> None:
+    probe.watched.append(start(**PREDICTOR))
+    probe.until(lambda: len(probe.predictions) > 10, "heartbeats")
+    assert not probe.heard["occupancy"], "no tracker was heard"
+    for _ in range(20):
+        probe.send(probe.node.get_clock().now().nanoseconds, frame_id="elsewhere")
+        probe.spin_for(0.05)
+    assert "no transform" in probe.diagnostics["input"].message or "not the fixed frame" in str(probe.diagnostics)
+    assert not probe.heard["occupancy"], "people are seen in a frame that nobody knows"
+
+
 def test_every_output_comes_from_the_running_node(start, probe) -> None:
     probe.watched.append(start(**PREDICTOR))
     probe.connect()
@@ -174,9 +190,14 @@ def test_every_output_comes_from_the_running_node(start, probe) -> None:
     assert shapes.markers[0].action == Marker.DELETEALL
     assert {m.type for m in shapes.markers[1:]} == {Marker.CYLINDER, Marker.SPHERE}
 
-    # nobody sends any more: what the person may occupy grows, and is cleared after the configured time
+    # the tracker sees nobody any more: what the person may occupy grows, and is cleared after the configured time
     sizes = []
-    probe.until(lambda: probe.heard["occupancy"] and not probe.newest("occupancy").people, "the person to be forgotten")
+
+    def forgotten() -> bool:
+        nobody_seen(probe)
+        return bool(probe.heard["occupancy"]) and not probe.newest("occupancy").people
+
+    probe.until(forgotten, "the person to be forgotten")
     for message in probe.heard["occupancy"]:
         if message.people and stamp_ns(message.people[0].last_observed) == last and message.people[0].age_s > 0.35:
             sizes.append((message.people[0].age_s, message.people[0].radius[0]))
@@ -228,7 +249,12 @@ def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> 
 
     probe.watched.append(start(**{**PREDICTOR, "backend": "onnx", "occupancy_bound": "separation"}))
     probe.connect()
-    probe.until(reason(SpeedReason.NO_ROBOT_YET), "a decision without the robot")
+
+    def without_robot():
+        nobody_seen(probe)
+        return reason(SpeedReason.NO_ROBOT_YET)()
+
+    probe.until(without_robot, "a decision without the robot")
 
     def keep(person_x: float | None, robot_x: float, until, what: str):
         """Send both until the condition is met."""
