@@ -17,7 +17,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
@@ -32,6 +31,7 @@ from aux_motion.markers import marker_parts
 from aux_motion.outputs import Outputs
 from aux_motion.parameters import NodeParameters, ParameterError
 from aux_motion.sources import INPUT_DEPTH, Source, Sources, input_qos
+from aux_motion.spinning import until_signal
 from aux_motion.trace import Trace
 from aux_motion_core.backends import MODEL_BACKENDS, make_backend
 from aux_motion_core.frames import Ready
@@ -544,37 +544,16 @@ def spin(
     Returns:
         Exit status: 0 after a signal, 1 when the node could not start.
     """
-    try:
-        rclpy.init(args=arguments)
-    except Exception as error:  # wrong ROS arguments or parameter file
-        line = " ".join(str(error).split()) or type(error).__name__
-        print(f"{NODE_NAME}: {line}", file=sys.stderr)
-        return 1
-    node = None
-    try:
-        try:
-            node = PredictorNode(overrides)
-        except ParameterError as error:
-            print(f"{NODE_NAME}: {error}", file=sys.stderr)
-            return 1
+
+    def run(node: PredictorNode) -> int | None:
         if node.get_parameter("autostart").value:
             if not node.start() and needs_start:
                 return 1
         else:
-            node.get_logger().info(
-                "unconfigured: waits for a lifecycle manager (or set the parameter autostart)"
-            )
-        InputExecutor(node, node.inputs).spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:  # a signal invalidates the context under whatever runs just then
-        if rclpy.ok():
-            raise
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+            node.get_logger().info("unconfigured: waits for a lifecycle manager (or set the parameter autostart)")
+        return InputExecutor(node, node.inputs).spin()
+
+    return until_signal(NODE_NAME, arguments, lambda: PredictorNode(overrides), run)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 from pydantic import Field, ValidationError
 
-from aux_motion_core.robot import Robot, RobotError, load_robot
+from aux_motion_core.robot import Robot, load_robot
 from aux_motion_core.separation import Monitor, Separation, SeparationConfig, SpeedReason
 from aux_motion_core.tf import TfBuffer, TfError, matrix
 
@@ -333,36 +333,16 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
     Returns:
         Exit status: 0 after a signal, 1 when the node could not start.
     """
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
 
-    from aux_motion.parameters import ParameterError
+    from aux_motion.spinning import until_signal
 
-    try:
-        rclpy.init(args=arguments)
-    except Exception as error:  # wrong ROS arguments or parameter file
-        print(f"{NODE_NAME}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 1
-    node = None
-    try:
-        try:
-            node = make_node(overrides)
-        except (SsmError, RobotError, ParameterError) as error:
-            print(f"{NODE_NAME}: {error}", file=sys.stderr)
-            return 1
+    def run(node: Any) -> None:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:  # a signal invalidates the context under whatever runs just then
-        if rclpy.ok():
-            raise
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+
+    return until_signal(NODE_NAME, arguments, lambda: make_node(overrides), run)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -1,0 +1,49 @@
+"""What every node's process does around its node: start, spin until a signal, end with one line for what is wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+
+def until_signal(
+    name: str, arguments: list[str] | None, make: Callable[[], Any], run: Callable[[Any], int | None]
+) -> int:
+    """Make a node and run it until SIGINT or SIGTERM.
+
+    Args:
+        name: begins the line that says what is wrong.
+        arguments: command line with ROS arguments; None: the process' own.
+        make: gives the node; a ValueError says why there is none.
+        run: spins the node; may return an exit status before a signal comes.
+
+    Returns:
+        Exit status: 0 after a signal, 1 when the node could not be made, else what `run` returned.
+    """
+    try:
+        rclpy.init(args=arguments)
+    except Exception as error:  # wrong ROS arguments or parameter file
+        print(f"{name}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 1
+    node = None
+    try:
+        try:
+            node = make()
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 1
+        return run(node) or 0
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except Exception:  # a signal invalidates the context under whatever runs just then
+        if rclpy.ok():
+            raise
+        return 0
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
