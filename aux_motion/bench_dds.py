@@ -59,6 +59,7 @@ def echo(file: Path) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.serialization import deserialize_message
 
+    from aux_motion import spinning
     from aux_motion.node import input_qos, output_qos
 
     texts = json.loads(file.read_text(encoding="utf-8"))
@@ -76,7 +77,7 @@ def echo(file: Path) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        executor.spin()
+        spinning.spin(executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

@@ -21,7 +21,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
 
 from aux_motion.conversion import skeleton_message
 from aux_motion.live import private_domain
@@ -194,6 +194,7 @@ def inject(
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         injector.close()
         executor.shutdown(timeout_sec=1.0)
         for context in {listening, publishing}:

@@ -23,7 +23,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProf
 from visualization_msgs.msg import MarkerArray
 
 from aux_motion import parameters as node_parameters
-from aux_motion import realtime
+from aux_motion import realtime, spinning
 from aux_motion.conversion import PredictionWriter, self_check_message
 from aux_motion.diagnostics import Diagnostics
 from aux_motion.executor import InputExecutor
@@ -31,7 +31,6 @@ from aux_motion.markers import marker_parts
 from aux_motion.outputs import Outputs
 from aux_motion.parameters import NodeParameters, ParameterError
 from aux_motion.sources import INPUT_DEPTH, Source, Sources, input_qos
-from aux_motion.spinning import until_signal
 from aux_motion.trace import Trace
 from aux_motion_core.backends import MODEL_BACKENDS, make_backend
 from aux_motion_core.frames import Ready
@@ -551,9 +550,9 @@ def spin(
                 return 1
         else:
             node.get_logger().info("unconfigured: waits for a lifecycle manager (or set the parameter autostart)")
-        return InputExecutor(node, node.inputs).spin()
+        return spinning.spin(InputExecutor(node, node.inputs))
 
-    return until_signal(NODE_NAME, arguments, lambda: PredictorNode(overrides), run)
+    return spinning.until_signal(NODE_NAME, arguments, lambda: PredictorNode(overrides), run)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -22,6 +22,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import uninstall_signal_handlers
 
 from aux_motion_core.adapters import NAMES, adapter_class
 from aux_motion_core.recording import Recording
@@ -210,6 +211,7 @@ def record(
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
+            uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
             executor.shutdown(timeout_sec=1.0)
             node.destroy_node()
             rclpy.try_shutdown()

@@ -7,7 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.signals import uninstall_signal_handlers
+
+
+def spin(executor: Executor) -> None:
+    """Spin until a signal or a shutdown.
+
+    After Python raised KeyboardInterrupt, rclpy's signal thread may still trigger the executor's guard conditions:
+    freed before, they end the process with SIGSEGV. So that thread is ended while the executor lives.
+
+    Raises:
+        KeyboardInterrupt: SIGINT.
+        ExternalShutdownException: the context was shut down.
+    """
+    try:
+        executor.spin()
+    finally:
+        uninstall_signal_handlers()
 
 
 def until_signal(
@@ -19,7 +36,7 @@ def until_signal(
         name: begins the line that says what is wrong.
         arguments: command line with ROS arguments; None: the process' own.
         make: gives the node; a ValueError says why there is none.
-        run: spins the node; may return an exit status before a signal comes.
+        run: spins the node (by `spin`); may return an exit status before a signal comes.
 
     Returns:
         Exit status: 0 after a signal, 1 when the node could not be made, else what `run` returned.

@@ -335,14 +335,14 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
     """
     from rclpy.executors import SingleThreadedExecutor
 
-    from aux_motion.spinning import until_signal
+    from aux_motion import spinning
 
     def run(node: Any) -> None:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        spinning.spin(executor)
 
-    return until_signal(NODE_NAME, arguments, lambda: make_node(overrides), run)
+    return spinning.until_signal(NODE_NAME, arguments, lambda: make_node(overrides), run)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -393,6 +393,41 @@ def test_signals_end_it_with_status_0(start, probe, how):
     assert "Traceback" not in node.output()
 
 
+SPINS = """
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import get_current_signal_handlers_options as installed
+from aux_motion import spinning
+
+class Executor(SingleThreadedExecutor):
+    def spin(self):
+        print("spins", flush=True)
+        super().spin()
+
+    def __del__(self):
+        print("freed with", installed().name, flush=True)
+
+def run(node):
+    executor = Executor()
+    executor.add_node(node)
+    spinning.spin(executor)
+
+raise SystemExit(spinning.until_signal("spins", [], lambda: rclpy.create_node("spins"), run))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_executor_outlives_the_signal_thread(start, tmp_path, how):
+    """That thread triggers the executor's guard conditions: after they were freed that is a SIGSEGV, now and then."""
+    node = start(command=[sys.executable, "-c", SPINS])
+    end = time.monotonic() + 20.0
+    while "spins" not in node.output():
+        assert time.monotonic() < end and node.alive(), node.output()
+        time.sleep(0.02)
+    assert node.stop(how) == 0, node.output()
+    assert node.output().split("freed with ")[1:] == ["NO\n"], node.output()
+
+
 @pytest.mark.skipif(not (MODEL / "model.onnx").exists(), reason="no shipped model here")
 def test_the_shipped_model_predicts(start, probe):
     node = start(fixed_frame="world", autostart=True)
