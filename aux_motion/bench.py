@@ -170,7 +170,7 @@ def run(
         from aux_motion_core.backends import variants
 
         found = variants.measure(folder, people, rounds, others=torch_eager(folder))
-        records += [{**r, "stage": "variant", "threads": 2 if "2 threads" in r["backend"] else 1} for r in found]
+        records += [{**r, "stage": "variant", "threads": 2 if ", 2 " in r["backend"] else 1} for r in found]
     rclpy.init(args=[])
     try:
         node = rclpy.create_node("aux_motion_bench_stages")

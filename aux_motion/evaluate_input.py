@@ -125,10 +125,10 @@ class Reading:
         return max(counts, default=0) or None
 
 
-def make(parameters: NodeParameters) -> Backend:
-    """The backend that parameters ask for."""
+def make(parameters: NodeParameters, workers: int = 1) -> Backend:
+    """The backend that parameters ask for, on as many threads as there are CPUs to use."""
     folder = parameters.model_dir or str(default_model_dir())
-    return make_backend(parameters.backend, folder, threads=parameters.threads)
+    return make_backend(parameters.backend, folder, threads=max(parameters.threads, workers))
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Here:
 
     def __init__(self, job: Job, reading: Reading | None = None) -> None:
         self._reading = reading or Reading(job)
-        self._backend = make(self._reading.parameters)
+        self._backend = make(self._reading.parameters, job.workers)
         self.table: Calibration | None = getattr(self._backend, "calibration", None)
         config = quiet(self._reading.parameters, self.table is not None)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)

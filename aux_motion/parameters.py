@@ -106,7 +106,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
         1,
         ge=1,
         le=64,
-        description="Threads of the backend. Applied at configure.",
+        description="Threads of the CPU backend; onnx shares the people between them. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     cpu_affinity: str = Field(

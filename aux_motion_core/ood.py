@@ -32,6 +32,10 @@ def _mean(x: np.ndarray, of: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
     return (x * of).sum(axis) / np.maximum(of.sum(axis), 1)
 
 
+def _sizes(x: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("...c,...c->...", x, x))
+
+
 def features(
     values: np.ndarray,
     mask: np.ndarray,
@@ -54,7 +58,7 @@ def features(
         (N, 6) float64; 0 where the history does not tell.
     """
     bone, have = bones(values, mask)
-    length = np.sqrt(np.einsum("ntbc,ntbc->ntb", bone, bone))
+    length = _sizes(bone)
     n = have.sum(1)
     mean_length = _mean(length, have, (1,))
     there = n > 0
@@ -67,19 +71,16 @@ def features(
     spread = np.sqrt(_mean((length - mean_length[:, None]) ** 2, have, (1,)))
     change = np.where(enough, _mean(spread, n > 1, (1,)), 0.0)
 
-    triple = mask[:, 2:] & mask[:, 1:-1] & mask[:, :-2]
-    second = np.where(triple[..., None], values[:, 2:] - 2.0 * values[:, 1:-1] + values[:, :-2], 0.0)
-    shaking = _mean(np.sqrt(np.einsum("ntjc,ntjc->ntj", second, second)), triple, (1, 2))
     pair = mask[:, 1:] & mask[:, :-1]
-    first = np.where(pair[..., None], values[:, 1:] - values[:, :-1], 0.0)
-    each = _mean(np.sqrt(np.einsum("ntjc,ntjc->ntj", first, first)), pair, (1,))
+    first = values[:, 1:] - values[:, :-1]
+    each = _mean(_sizes(first), pair, (1,))
+    shaking = _mean(_sizes(first[:, 1:] - first[:, :-1]), pair[:, 1:] & pair[:, :-1], (1, 2))
     speed = each.max(1) / dt_s
 
     # directions in the newest steps that have the bone
     newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
     last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
-    size_now = np.sqrt(np.einsum("nbc,nbc->nb", last, last))
-    unit = last / np.maximum(size_now, 1e-6)[..., None] - bone_mean
+    unit = last / np.maximum(_sizes(last), 1e-6)[..., None] - bone_mean
     away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ bone_precision)[:, :, 0], unit)
     pose = np.where(enough, np.sqrt(_mean(away, there, (1,))), 0.0)
     return np.stack([np.where(enough, np.abs(size), 0.0), odd, change, shaking, speed, pose], 1)

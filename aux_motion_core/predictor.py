@@ -17,7 +17,7 @@ from aux_motion_core.calibration import MOTION_CAPTURE
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
 from aux_motion_core.mix import Mix
-from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, last_observed, normalise
+from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
 from aux_motion_core.ood import Unfamiliar
 from aux_motion_core.selfcheck import Report, SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
@@ -461,11 +461,9 @@ class Predictor:
         finite = np.isfinite(future).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
         seen_ever, seen_now = mask.any(1), mask[:, -1]
         rows = mask.any(2)
-        held = np.where(
-            seen_ever[..., None],
-            last_observed(windows, mask)[0],
-            denormalise(np.broadcast_to(REST_POSE, pose.shape), heading),
-        )
+        if not finite.all():  # what is shown of them is where they were seen last
+            rest = denormalise(np.broadcast_to(REST_POSE, pose.shape), heading)
+            pose = np.where(finite[:, None, None], pose, np.where(seen_ever[..., None], what.last, rest))
         min_span = min(round(c.min_history_s / b.dt_s), b.history_steps - 1)
         calibrated = np.zeros(len(people), bool) if radii is None else radii.usable & ~radii.odd & finite
         reach = None
@@ -494,7 +492,7 @@ class Predictor:
         states[short], states[~finite] = TrackState.WARMING_UP, TrackState.DEGRADED
         scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale).all((1, 2, 3))
         for i, (person, bits, value) in enumerate(zip(people, reasons.tolist(), states.tolist(), strict=True)):
-            person.pose = pose[i] if finite[i] else held[i]
+            person.pose = pose[i]
             radius, body = reach[i] if not calibrated[i] else radii.radius[i], None
             if calibrated[i] and radii.body is not None:
                 body = radii.body[i]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnxruntime as ort
@@ -14,9 +16,12 @@ from aux_motion_core.backends import Answer
 class OnnxBackend:
     """The exported model, all people in one batch. See `Backend` for the interface.
 
+    Several threads share the people between them, each runs the whole network: onnxruntime's own threads share every
+    operation, and wake up for each, which costs more than so small a network gains (docs/performance.md).
+
     Args:
         artefact: a checked artefact.
-        threads: intra-op threads; they do not spin, since other processes share the robot's cores.
+        threads: how many; no more than people have work.
 
     Raises:
         ArtefactError: onnxruntime cannot load the file, or its tensors are not the ones that model.json names.
@@ -25,6 +30,7 @@ class OnnxBackend:
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
         self._artefact, self._threads = artefact, threads
         self._session: ort.InferenceSession | None = None
+        self._others: ThreadPoolExecutor | None = None
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = tuple(artefact.joint_names)
         self.dt_s = artefact.dt_s
@@ -42,10 +48,9 @@ class OnnxBackend:
             return
         artefact = self._artefact
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = ort.InferenceSession(str(artefact.onnx_file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no common public base
@@ -64,15 +69,37 @@ class OnnxBackend:
                     f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
                 )
         self._session = session
+        if self._threads > 1:
+            self._others = _started(self._threads - 1)
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""
-        future, recovered, *scale = self._session.run(
-            self._outputs,
-            {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)},
-        )
+        given = {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)}
+        parts = min(self._threads, len(values))
+        found = self._session.run(self._outputs, given) if parts < 2 else self._shared(given, parts)
+        future, recovered, *scale = found
         return future, recovered, scale[0] if scale else None
+
+    def _shared(self, given: dict[str, np.ndarray], parts: int) -> list[np.ndarray]:
+        """As `run`, with an equal share of the people on each thread."""
+        pieces = zip(*(np.array_split(array, parts) for array in given.values()), strict=True)
+        first, *rest = (dict(zip(given, piece, strict=True)) for piece in pieces)
+        waiting = [self._others.submit(self._session.run, self._outputs, piece) for piece in rest]
+        answers = [self._session.run(self._outputs, first), *(w.result() for w in waiting)]
+        return [np.concatenate(output) for output in zip(*answers, strict=True)]
 
     def close(self) -> None:
         """See `Backend.close`."""
         self._session = None
+        if self._others is not None:
+            self._others.shutdown()
+            self._others = None
+
+
+def _started(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads are there: they get the node's CPUs and priority when it is configured."""
+    pool, all_there = ThreadPoolExecutor(threads, "inference"), threading.Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(all_there.wait)
+    all_there.wait()
+    return pool

@@ -17,7 +17,8 @@ import onnxruntime as ort
 from aux_motion_core import artefact as artefacts
 from aux_motion_core import compile as engines
 from aux_motion_core.artefact import Artefact
-from aux_motion_core.backends import precision
+from aux_motion_core.backends import Backend, precision
+from aux_motion_core.backends.onnx import OnnxBackend
 
 _CPU = ("CPUExecutionProvider",)
 Infer = Callable[[np.ndarray, np.ndarray], Any]
@@ -46,6 +47,10 @@ def _session(model: str | bytes, options: ort.SessionOptions, providers: Sequenc
         return session.run(names, {"positions": values, "observed": mask.astype(np.float32)})
 
     return infer
+
+
+def _backend(backend: Backend) -> Infer:
+    return lambda *batch: [x for x in backend.infer(*batch) if x is not None]
 
 
 def _bound(model: str, options: ort.SessionOptions) -> Infer:
@@ -113,8 +118,9 @@ def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iter
         plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         made: dict[str, Callable[[], Infer]] = {
             "onnx": lambda: _session(file, _options()),
-            "onnx, 2 threads": lambda: _session(file, _options(2)),
-            "onnx, 2 threads that spin": lambda: _session(file, _options(2, spin=True)),
+            "onnx, 2 threads": lambda: _backend(OnnxBackend(artefact, 2)),
+            "onnx, 2 intra-op threads": lambda: _session(file, _options(2)),
+            "onnx, 2 intra-op threads that spin": lambda: _session(file, _options(2, spin=True)),
             "onnx, no arena": lambda: _session(file, _options(arena=False)),
             "onnx, denormals are zero": lambda: _session(file, _options(set_denormal_as_zero="1")),
             "onnx, saved optimised graph": lambda: _session(saved, plain),
@@ -158,7 +164,7 @@ def _on_gpu(artefact: Artefact) -> dict[str, Callable[[], Infer]]:
     backend = tensorrt.make("auto", artefact, 1, deadline_s=1.0)
     if backend.about["backend"] == "onnx":
         return {}
-    return {backend.about["runtime"]: lambda: lambda *batch: [x for x in backend.infer(*batch) if x is not None]}
+    return {backend.about["runtime"]: lambda: _backend(backend)}
 
 
 def measure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -96,6 +97,25 @@ def test_a_scale_of_another_shape_is_refused(folder):
     outputs = json.loads((folder / "model.json").read_text())["outputs"]
     _change(folder, outputs={**outputs, "scale": ["batch", 25, 20]})
     _refused(folder, "scale: expected shape")
+
+
+@pytest.mark.parametrize("people", [1, 2, 3, 7])
+def test_threads_share_the_people_and_change_nothing(folder, people):
+    loaded = artefact.load(folder)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, 0.3, (people, 10, 20, 3)).astype(np.float32)
+    mask = rng.random((people, 10, 20)) < 0.8
+    values[~mask] = 0.0
+    alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads=3)
+    names = [t.name for t in threading.enumerate()]
+    assert sum(n.startswith("inference") for n in names) == 2, "they are there before the first person"
+    for _ in range(2):
+        for a, b in zip(alone.infer(values, mask), shared.infer(values, mask), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+        shared.close()
+        assert not any(t.name.startswith("inference") for t in threading.enumerate())
+        shared.open()
+    shared.close()
 
 
 def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):
