@@ -8,13 +8,13 @@ is gone, so only the list of ids tells who is there, and only a new stamp is a n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from aux_motion_core.adapters.base import Adapter
 from aux_motion_core.messages import stamp_to_ns
-from aux_motion_core.tf import Pose, TfBuffer, TfError, multiply
+from aux_motion_core.tf import Pose, TfBuffer, TfError, multiply, rotate
 from aux_motion_core.types import SkeletonFrame
 
 #: Link -> joint. `body` is the middle of the hips; `torso` lies at the height of the chest, at no joint of ours.
@@ -29,6 +29,7 @@ LINKS: dict[str, str] = {
 }
 _JOINTS = tuple(LINKS.values())
 _NOWHERE = (float("nan"),) * 3
+_Place: TypeAlias = tuple[float, float, float]
 #: Longer than this a link that lags behind the others is not waited for, nanoseconds.
 _LAG_NS = 200_000_000
 #: Stamps this much older than what was told are of a clock that was set back, nanoseconds.
@@ -57,7 +58,7 @@ class Ros4Hri(Adapter):
         """Forget who is there."""
         self._ids: tuple[str, ...] = ()
         self._told_ns: dict[str, int] = {}
-        self._trees: dict[str, tuple[int, list[tuple[str, int, int]]]] = {}
+        self._trees: dict[str, tuple[int, list[tuple[str, int, int, bool]]]] = {}
 
     def frames(self, message: Any) -> list[SkeletonFrame]:
         """Take in the list of ids, and what `poll` then gives; nobody is a frame without people."""
@@ -71,7 +72,7 @@ class Ros4Hri(Adapter):
 
     def poll(self) -> list[SkeletonFrame]:
         """Bodies of whom TF tells a new pose, one frame per sensor frame and stamp."""
-        groups: dict[tuple[int, str], list[tuple[str, list[Pose | None]]]] = {}
+        groups: dict[tuple[int, str], list[tuple[str, list[_Place | None]]]] = {}
         for person_id in self._ids:
             root = self.tf.edge(f"body_{person_id}")
             if root is None or root.static:
@@ -85,7 +86,7 @@ class Ros4Hri(Adapter):
             tree = self._tree(person_id)
             # the links come from another process than the body: as new as all of them, but who is long behind
             stamp_ns = newest
-            for frame, _, _ in tree[1:]:
+            for frame, *_ in tree[1:]:
                 edge = self.tf.edge(frame)
                 if not edge.static and newest - _LAG_NS < edge.stamps[-1] < stamp_ns:
                     stamp_ns = edge.stamps[-1]
@@ -98,12 +99,13 @@ class Ros4Hri(Adapter):
             groups.setdefault((stamp_ns, root.parent), []).append((person_id, places))
         frames = []
         for (stamp_ns, sensor), people in groups.items():
-            positions = np.array([[_NOWHERE if p is None else p[:3] for p in places] for _, places in people])
+            positions = np.array([[_NOWHERE if p is None else p for p in places] for _, places in people])
             frames.append(self._frame(stamp_ns, sensor, [i for i, _ in people], positions, joints=_JOINTS))
         return sorted(frames, key=lambda f: f.stamp_ns)
 
-    def _tree(self, person_id: str) -> list[tuple[str, int, int]]:
-        """(frame, place of its parent in this list, row of its joint or -1) from the body down to all known links."""
+    def _tree(self, person_id: str) -> list[tuple[str, int, int, bool]]:
+        """From the body down to all known links: (frame, place of its parent in this list, row of its joint or -1,
+        whether none of them is below it)."""
         count = len(self.tf)
         known = self._trees.get(person_id)
         if known is not None and known[0] == count:
@@ -122,14 +124,16 @@ class Ros4Hri(Adapter):
             for frame in reversed(chain):
                 at[frame] = len(tree)
                 tree.append((frame, at[self.tf.parent(frame)], row.get(frame, -1)))
-        self._trees[person_id] = count, tree
-        return tree
+        above = {place for _, place, _ in tree}
+        ended = [(*entry, at not in above) for at, entry in enumerate(tree)]
+        self._trees[person_id] = count, ended
+        return ended
 
-    def _places(self, tree: list[tuple[str, int, int]], stamp_ns: int) -> list[Pose | None]:
-        """Poses of the 13 joints in the sensor's frame, None where a link is not known at that time."""
+    def _places(self, tree: list[tuple[str, int, int, bool]], stamp_ns: int) -> list[_Place | None]:
+        """The 13 joints in the sensor's frame, None where a link is not known at that time."""
         poses: list[Pose | None] = []
-        out: list[Pose | None] = [None] * len(_JOINTS)
-        for frame, above, row in tree:
+        out: list[_Place | None] = [None] * len(_JOINTS)
+        for frame, above, row, last in tree:
             edge = self.tf.edge(frame)
             if edge.static or edge.stamps[-1] == stamp_ns:
                 pose = edge.poses[-1]
@@ -138,11 +142,17 @@ class Ros4Hri(Adapter):
                     pose = self.tf.pose_in_parent(frame, stamp_ns)
                 except TfError:
                     pose = None
-            if above >= 0 and pose is not None:
-                pose = None if poses[above] is None else multiply(poses[above], pose)
+            parent = None if above < 0 else poses[above]
+            if above >= 0 and (parent is None or pose is None):
+                pose = None
+            elif last and parent is not None:  # nobody asks how it is turned
+                x, y, z = rotate(parent, pose)
+                out[row], pose = (x + parent[0], y + parent[1], z + parent[2]), None
+            else:
+                pose = pose if parent is None else multiply(parent, pose)
+                if row >= 0 and pose is not None:
+                    out[row] = pose[:3]
             poses.append(pose)
-            if row >= 0:
-                out[row] = pose
         return out
 
     def trouble(self) -> str:
