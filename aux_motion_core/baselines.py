@@ -138,32 +138,42 @@ class KalmanConstantAcceleration(Baseline):
         super().__init__(**grid)
         self.jerk_sigma, self.measurement_sigma_m = jerk_sigma, measurement_sigma_m
 
-    def _future(self, values, mask, last, age):
+    def _gains(self, masks: np.ndarray) -> np.ndarray:
+        """(P, T, 3) gains over the steps of P histories (P, T) bool: they do not depend on what was measured."""
         dt = self.dt_s
         step = np.array([[1, dt, dt * dt / 2], [0, 1, dt], [0, 0, 1]])
         g = np.array([dt**3 / 6, dt**2 / 2, dt])
         noise = self.jerk_sigma**2 * np.outer(g, g)
+        cov = np.broadcast_to(np.diag([1.0, 4.0, 25.0]), (len(masks), 3, 3)).copy()
+        started = np.zeros(len(masks), bool)
+        gains = np.zeros((*masks.shape, 3))
+        for k in range(masks.shape[1]):
+            seen = masks[:, k]
+            cov = np.where(started[:, None, None], step @ cov @ step.T + noise, cov)
+            gain = cov[..., 0] / (cov[:, 0, 0] + self.measurement_sigma_m**2)[:, None]
+            gains[:, k] = np.where(seen[:, None], gain, 0.0)
+            cov = cov - gains[:, k, :, None] * cov[:, 0, None, :]
+            started |= seen
+        return gains
+
+    def _future(self, values, mask, last, age):
+        dt, steps = self.dt_s, self.history_steps
         n, _, joints, _ = values.shape
-        state = np.zeros((n, joints, 3, 3))  # (position, velocity, acceleration) x axis
-        state[:, :, 0] = last
-        cov = np.broadcast_to(np.diag([1.0, 4.0, 25.0]), (n, joints, 3, 3)).copy()
-        started = np.zeros((n, joints), bool)
-        for k in range(self.history_steps):
-            m = mask[:, k]
-            first = m & ~started
-            state[:, :, 0] = np.where(first[..., None], values[:, k], state[:, :, 0])
-            moved = step @ state
-            state = np.where(started[..., None, None], moved, state)
-            cov = np.where(started[..., None, None], step @ cov @ step.T + noise, cov)
-            gain = cov[..., :, 0] / (cov[..., 0, 0] + self.measurement_sigma_m**2)[..., None]
-            wrong = values[:, k] - state[:, :, 0]
-            use = m[..., None, None]
-            state = np.where(use, state + gain[..., None] * wrong[:, :, None], state)
-            cov = np.where(use, cov - gain[..., None] * cov[..., 0, :][..., None, :], cov)
+        # joints that were seen at the same steps share their gains
+        seen_at = mask.swapaxes(1, 2).reshape(-1, steps)
+        _, first, which = np.unique(seen_at @ (1 << np.arange(steps)), return_index=True, return_inverse=True)
+        gains = self._gains(seen_at[first])[which.reshape(n, joints)]
+        p, v, a = last.copy(), np.zeros_like(last), np.zeros_like(last)
+        started = np.zeros((n, joints, 1), bool)
+        for k in range(steps):
+            m = mask[:, k, :, None]
+            p = np.where(m & ~started, values[:, k], np.where(started, p + v * dt + a * (dt * dt / 2), p))
+            v = np.where(started, v + a * dt, v)
+            wrong = values[:, k] - p  # its gain is 0 where nothing was seen
+            p, v, a = (x + gains[:, :, k, i, None] * wrong for i, x in enumerate((p, v, a)))
             started |= m
         t = self._ahead[:, None, None]
-        p, v, a = (state[:, None, :, i] for i in range(3))
-        return p + v * t + 0.5 * a * t * t
+        return p[:, None] + v[:, None] * t + 0.5 * a[:, None] * t * t
 
 
 BASELINES: dict[str, type[Baseline]] = {
