@@ -383,6 +383,7 @@ class PredictorNode(LifecycleNode):
                 self._note_bad(error)
                 continue
             usable = True
+            self._sources.all[item.source].heard_ns = time.monotonic_ns()
             self._note_stamp(item.frame.stamp_ns)
         return usable
 
@@ -442,12 +443,26 @@ class PredictorNode(LifecycleNode):
             stages["end_to_end"].add(max(0, time.time_ns() - arrived_ns) / _NS)
         if self._trace is not None:
             self._trace_prediction(start, inferred, written, done, len(batch.people))
-        # a planner must not take "the tracker is silent" or "its frame is unknown" for "nobody is there"
-        if batch.people or diagnostics.input_is_well(self.parameters.lost_after_s):
-            self._outputs.publish(batch)
+        self._publish_outputs(batch)
         if done >= self._next_markers_at and self._markers.get_subscription_count():
             self._next_markers_at = done + 1.0 / self.parameters.markers_max_rate_hz
             self._background.submit("markers", lambda: self._publish_markers(batch))
+
+    def _publish_outputs(self, batch: PredictionBatch) -> None:
+        """A planner must not take a silent tracker, an unknown frame or a missing place for "nobody is there"."""
+        if self._predictor.overlooked_until_ns is not None:
+            if self._outputs.names:
+                counters = self._predictor.counters
+                self.get_logger().error(
+                    f"{', '.join(self._outputs.names)} silent: somebody who was seen is not among the people "
+                    f"(people_over_limit {counters['people_over_limit']} of max_people {self.parameters.max_people}, "
+                    f"people_displaced {counters['people_displaced']}, stamp_too_old {counters['stamp_too_old']})",
+                    throttle_duration_sec=5.0,
+                )
+            return
+        heard = self._sources.heard(self.parameters.lost_after_s)
+        if batch.people or (all(heard) and self._diagnostics.input_is_well(self.parameters.lost_after_s)):
+            self._outputs.publish(batch, seeing=any(heard))
 
     def _trace_prediction(self, start: float, inferred: float, written: float, done: float, people: int) -> None:
         trace = self._trace

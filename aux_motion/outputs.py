@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 _AT_CONFIGURE = {"at_configure": True}
 _PELVIS = INDEX["pelvis"]
-#: Nobody flies: the swept volume ends so far below the lowest joint and above the highest one, metres.
-_BELOW_M, _ABOVE_M = 0.3, 1.0
+#: Nobody flies: the swept volume ends so far below the lowest joint and above the highest one, metres; but not below
+#: where somebody who stands up from the lowest joint reaches with a hand.
+_BELOW_M, _ABOVE_M, _STANDS_M = 0.3, 1.0, 2.5
 #: Horizon of the velocity of people that Nav2's social layers take, seconds.
 _VELOCITY_S = 0.4
 #: How sure a position is for those layers.
@@ -167,8 +168,8 @@ def swept_points(occupancy: Occupancy, resolution_m: float) -> Iterator[np.ndarr
             ends, radius = ends[usable], radius[usable]
         if not len(ends):
             continue
-        height = ends[..., 2]
-        yield voxels(ends, radius, resolution_m, height.min() - _BELOW_M, height.max() + _ABOVE_M)[0]
+        low, high = ends[..., 2].min(), ends[..., 2].max()
+        yield voxels(ends, radius, resolution_m, low - _BELOW_M, max(high + _ABOVE_M, low + _STANDS_M))[0]
 
 
 def cloud_message(points: np.ndarray, frame_id: str, stamp_ns: int) -> Any:
@@ -439,19 +440,21 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
-    def publish(self, batch: PredictionBatch) -> None:
+    def publish(self, batch: PredictionBatch, seeing: bool = True) -> None:
         """Publish what is switched on, subscribed to and due. Never raises: what fails is logged.
 
         Args:
             batch: the predictions that were just published.
+            seeing: whether the tracker is heard. Where it is not, nobody sees who else comes: `occupancy`, which has a
+                deadline, is silent; the others, which have none, go on growing.
         """
         try:
-            self._publish(batch)
+            self._publish(batch, seeing)
         except Exception as error:  # a planner's output must not end the predictions
             self._node.get_logger().error(f"planner outputs: {error}", throttle_duration_sec=5.0)
 
-    def _publish(self, batch: PredictionBatch) -> None:
-        if self._occupancy is not None and self._occupancy.get_subscription_count():
+    def _publish(self, batch: PredictionBatch, seeing: bool) -> None:
+        if seeing and self._occupancy is not None and self._occupancy.get_subscription_count():
             occupancy = self._builder.build(batch)
             self._occupancy.publish(occupancy_message(occupancy))
             self._note_sizes(occupancy)

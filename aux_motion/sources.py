@@ -82,6 +82,7 @@ class Source:
         frame_id: of its newest positions.
         tilt: whether its people stand upright.
         newest: its frame at which nobody has looked for that yet.
+        heard_ns: when something came of it that can be used, steady clock; 0: not yet since the last reset.
     """
 
     index: int
@@ -95,6 +96,7 @@ class Source:
     frame_id: str = ""
     tilt: Tilt = field(default_factory=Tilt)
     newest: SkeletonFrame | None = None
+    heard_ns: int = 0
 
 
 def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
@@ -276,6 +278,11 @@ class Sources:
                     break
                 yield source, *taken
 
+    def heard(self, within_s: float) -> list[bool]:
+        """Of each source, whether something came of it lately that can be used."""
+        since_ns = time.monotonic_ns() - int(within_s * _NS)
+        return [source.heard_ns > max(since_ns, 0) for source in self.all]
+
     def between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
         for source in self.all:
@@ -293,7 +300,7 @@ class Sources:
         for source in self.all:
             source.adapter.reset()
             source.clock.reset()
-            source.tilt, source.newest = Tilt(), None
+            source.tilt, source.newest, source.heard_ns = Tilt(), None, 0
 
     # TF and QoS
 

@@ -156,12 +156,13 @@ class TfPoses(RobotPoses):
     def __init__(self, robot: Robot, buffer: TfBuffer, listener: Any = None) -> None:
         super().__init__(robot)
         self._buffer, self._listener = buffer, listener
+        self._came: dict[str, tuple[int, int]] = {}  # frame -> newest stamp, and when it was here first (steady clock)
 
     def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
         """See `RobotPoses.newest`."""
         if self._listener is not None:
             self._listener.poll()
-        found, oldest_s = {}, 0.0
+        found, oldest_s, here_ns = {}, 0.0, time.monotonic_ns()
         for frame in self.robot.frames:
             try:
                 stamp_ns = self._buffer.latest_ns(frame_id, frame)
@@ -170,7 +171,11 @@ class TfPoses(RobotPoses):
                 raise LookupError(f"TF: {error}") from None
             if stamp_ns is not None:  # not all static
                 age_s = (now_ns - stamp_ns) * 1e-9
-                oldest_s = max(oldest_s, age_s, -age_s)
+                before = self._came.get(frame)
+                if before is None or before[0] != stamp_ns:
+                    before = self._came[frame] = (stamp_ns, here_ns)
+                # also where the node's clock stands still
+                oldest_s = max(oldest_s, age_s, -age_s, (here_ns - before[1]) * 1e-9)
         return found, oldest_s
 
     def close(self) -> None:
@@ -304,7 +309,7 @@ def make_node(overrides: dict[str, Any] | None = None) -> Node:
                 text = f"the robot's poses are {age_s:.2f} s old, limit {p.robot_timeout_s} s"
                 return monitor.refuse(SpeedReason.ROBOT_STALE, text, now_ns)
             ends, radius = monitor.robot.capsules(poses)
-            return monitor.decide(now_ns, occupancy, (ends, radius), self._measured(ends, now_ns))
+            return monitor.decide(now_ns, occupancy, (ends, radius), self._measured(ends, now_ns), age_s)
 
         def _measured(self, ends: np.ndarray, now_ns: int) -> float | None:
             """The robot's speed against its full one, but never less than what is commanded."""

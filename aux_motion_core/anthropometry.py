@@ -40,6 +40,8 @@ TABLES: dict[str, int] = {"ansur2_p50": 0, "ansur2_p95": 1, "ansur2_p99": 2}
 _LIMB_RANGE_M = {"elbow": (0.271, 0.377), "wrist": (0.210, 0.308), "knee": (0.326, 0.479), "ankle": (0.345, 0.479)}
 #: Joints of trackers are not the landmarks of the survey.
 LANDMARK_TOLERANCE = 0.10
+#: Nobody has limbs so many times as long as the longest of the table: such a skeleton is in another unit than metres.
+LARGEST_SCALE = 2.0
 #: The ankle joint is so far before the heel, as a share of the foot.
 _HEEL_SHARE = 0.25
 #: The spine joints of skeletons lie in the back third of the trunk.

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from aux_motion_core.anthropometry import SEGMENT_JOINTS, SEGMENTS, body, body_scale
+from aux_motion_core.anthropometry import LARGEST_SCALE, SEGMENT_JOINTS, SEGMENTS, body, body_scale
 from aux_motion_core.bounds import equivalent_scale
 from aux_motion_core.continuity import LIMB_SPAN_M
 from aux_motion_core.messages import MessageError, _array, ns_to_stamp, stamp_to_ns
@@ -175,6 +175,16 @@ class Occupancy:
         """I."""
         return self.ends.shape[1]
 
+    def fault(self) -> str:
+        """Why nothing can be concluded from these numbers, in one line; empty where they are as they must be."""
+        if not 0.0 < self.interval_s < np.inf:
+            return f"interval_s is {self.interval_s:g}, expected more than 0"
+        if not 0.0 <= self.reach_speed_mps < np.inf:
+            return f"reach_speed_mps is {self.reach_speed_mps:g}, expected 0 or more"
+        if self.person_ids and not self.radius[0].size:
+            return f"intervals are {self.intervals}, segments {len(self.segments)}, expected more than 0 of each"
+        return ""
+
 
 def unseen_distance(pose: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """How far a joint that was not seen may be from where it is shown.
@@ -289,7 +299,10 @@ class OccupancyBuilder:
 
         bad = ~(np.isfinite(bound) & (bound >= 0.0)) | ~np.isfinite(poses).all(-1)
         if bad.any():
-            reach = self._reach_mps(batch) * dt_s * np.arange(steps + 1)[:, None] + hidden[:, None]
+            # from when they were seen: the steps of who is lost count from later
+            since_s = np.array([max(p.stamp_ns - p.last_observed_ns, 0) for p in people]) * 1e-9
+            passed_s = since_s[:, None, None] + dt_s * np.arange(steps + 1)[:, None]
+            reach = self._reach_mps(batch) * passed_s + hidden[:, None]
             bound = np.where(bad, reach, bound)
             poses = np.where(bad[..., None], now[:, None], poses)
 
@@ -320,7 +333,15 @@ class OccupancyBuilder:
         coverage = np.where(kind == BoundKind.REACH, np.float32(np.nan), cover[:, None, None])
         shown = np.where(base[:, None] >= BoundKind.MARGINAL, np.minimum(bound[:, 0], hidden), hidden)
         shown = np.where(seen, 0.0, shown)
+        for i, person in enumerate(people):
+            if person.reasons & Reason.OUTLIER_MASKED:  # the first bound holds where the tracker said they are, too
+                away = poses[i, 1] - now[i]
+                shown[i] = np.maximum(shown[i], np.sqrt((away * away).sum(-1)) + bound[i, 1])
         body_radius = thickness + np.maximum(shown[:, _A], shown[:, _B])
+        giant = scale > LARGEST_SCALE
+        if giant.any():  # where a skeleton in another unit is, nobody knows
+            kind = np.where(giant[:, None, None], np.uint8(BoundKind.NONE), kind)
+            coverage = np.where(giant[:, None, None], np.float32(np.nan), coverage)
         nowhere = lost.all(1)
         if nowhere.any():  # nothing is known about where they are: no capsule may look like something
             kind = np.where(nowhere[:, None, None], np.uint8(BoundKind.NONE), kind)
@@ -330,9 +351,13 @@ class OccupancyBuilder:
         )
 
     def _reach_mps(self, batch: PredictionBatch) -> float:
-        """The largest reach speed that the predictions themselves name; at least the configured one."""
+        """The largest reach speed that the predictions themselves name or move at; at least the configured one."""
         named = {p.radius_basis for p in batch.people if p.radius_basis.startswith("reach:")}
         speeds = [float(basis.removeprefix("reach:").removesuffix("mps")) for basis in named]
+        for p in batch.people:  # who is predicted to run does not walk after the last step
+            way = np.asarray(p.mean[-1], float) - p.recovered
+            way = np.sqrt((way * way).sum(-1))
+            speeds.append(float(way.max(initial=0.0, where=np.isfinite(way))) / (batch.steps * batch.dt_s))
         return max([self.reach_speed_mps, *speeds])
 
     @staticmethod
@@ -430,7 +455,8 @@ def occupancy_from_message(msg: Any) -> Occupancy:
     """An `OccupancyArray` of rclpy or rosbags as an `Occupancy`.
 
     Raises:
-        MessageError: lengths that do not fit intervals and segments, unknown states.
+        MessageError: lengths that do not fit intervals and segments, unknown states, an interval or a reach speed that
+            is none.
     """
     n, intervals, groups = len(msg.people), int(msg.intervals), len(msg.segment_names)
     shape = (intervals, groups)
@@ -443,7 +469,7 @@ def occupancy_from_message(msg: Any) -> Occupancy:
             return np.zeros((0, *each), dtype)
         return np.stack([_array(p, name, each, dtype, optional=False) for p in msg.people])
 
-    return Occupancy(
+    occupancy = Occupancy(
         stamp_ns=stamp_to_ns(msg.header.stamp),
         frame_id=str(msg.header.frame_id),
         interval_s=round(float(msg.interval_s), 6),  # float32 on the wire
@@ -464,3 +490,7 @@ def occupancy_from_message(msg: Any) -> Occupancy:
         body_radius=stacked("body_radius", (groups,)),
         body_scale=np.array([float(p.body_scale) for p in msg.people], np.float32),
     )
+    wrong = occupancy.fault()
+    if wrong:
+        raise MessageError(wrong)
+    return occupancy

@@ -133,6 +133,9 @@ class Predictor:
         #: Seconds that the last `predict` spent in each stage, in order.
         self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         self._people: dict[str, _Person] = {}
+        #: Until then somebody who was seen may be there and is not among the people: there was no place, or the stamps
+        #: could not be used. None: nobody.
+        self.overlooked_until_ns: int | None = None
         self._later: Callable[[], None] | None = None
         self._continuity = Continuity()
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
@@ -233,7 +236,7 @@ class Predictor:
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
-        self._later = None
+        self._later = self.overlooked_until_ns = None
         self._people.clear()
         self._continuity.reset()
         if self.self_check:
@@ -318,6 +321,8 @@ class Predictor:
             for person in moved.values():
                 person.relinked_ns = stamp_ns
             self._people.update(moved)
+        if taken.restarted and len(self._people) >= self.config.max_people:
+            self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
         for person_id in (*taken.merged, *taken.restarted):
             self._people.pop(person_id, None)
         doubled = len(chosen) < len(frame.person_ids)
@@ -350,9 +355,13 @@ class Predictor:
         if person is None:
             if len(self._people) >= self.config.max_people:
                 oldest = min(self._people, key=lambda k: self._people[k].track.newest_ns)
-                if stamp_ns - self._people[oldest].track.newest_ns < self.config.lost_after_s * _NS:
+                oldest_ns = self._people[oldest].track.newest_ns
+                if stamp_ns - oldest_ns < self.config.lost_after_s * _NS:
+                    self._overlook(stamp_ns + self._keep_ns)
                     return None
                 del self._people[oldest]
+                self.counters["people_displaced"] += 1
+                self._overlook(oldest_ns + self._keep_ns)
             person = self._people[person_id] = _Person()
         return person
 
@@ -421,14 +430,25 @@ class Predictor:
             processing_time_s=time.perf_counter() - start,
         )
 
+    @property
+    def _keep_ns(self) -> int:
+        """How long after the last sight a person is repeated."""
+        return int((self.config.lost_after_s + self.config.absent_hold_s) * _NS)
+
+    def _overlook(self, until_ns: int) -> None:
+        self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
+
     def _forget(self, now_ns: int) -> None:
-        keep_ns = int((self.config.lost_after_s + self.config.absent_hold_s) * _NS)
+        keep_ns = self._keep_ns
         ahead_ns = int(self.config.reset_jump_s * _NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self._people.items()}
         for person_id in [i for i, age_ns in ages_ns.items() if not -ahead_ns <= age_ns <= keep_ns]:
             if self._people.pop(person_id).result is None:
                 # never predicted: the tracker's clock is not ours
                 self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
+                self._overlook(now_ns + int(self.config.lost_after_s * _NS))
+        if self.overlooked_until_ns is not None and now_ns > self.overlooked_until_ns:
+            self.overlooked_until_ns = None
 
     def _infer(self, people: list[_Person]) -> None:
         """Windows of all these people through the backend in one batch; results are kept with each person."""
@@ -558,6 +578,7 @@ class Predictor:
         if body is not None:
             body_offline = np.minimum(np.maximum(body + more, offline), cap)
             body = body_offline if factor is None else np.minimum(body_offline * body_factor[:, None, None], cap)
+            body = np.maximum(body, radius)  # what holds all joints is no smaller than what holds each
         usable = np.isfinite(radius).all((1, 2))
         if scale is not None:
             usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
@@ -628,7 +649,7 @@ class Predictor:
         if since is not None and newest_ns - since >= _UPSIDE_DOWN_NS:
             reasons |= Reason.NOT_Z_UP
             state = TrackState.DEGRADED if state is TrackState.TRACKING else state
-        if age_s > c.stale_after_s:
+        if age_s > min(c.stale_after_s, horizon_ns * 1e-9):  # beyond the horizon nothing was predicted
             reasons |= Reason.INPUT_OLD
             state = TrackState.ABSENT if age_s > c.lost_after_s else TrackState.STALE
         bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(

@@ -70,6 +70,13 @@ class Robot(BaseModel):
         for earlier, later in zip(self.stopping, self.stopping[1:]):
             if later.time_s < earlier.time_s or later.distance_m < earlier.distance_m:
                 raise ValueError("stopping: a higher speed cannot stop in less time or distance")
+        for stop in self.stopping:
+            least_s = stop.distance_m / (stop.speed_fraction * self.max_speed_mps)
+            if stop.time_s < least_s - 1e-9:
+                raise ValueError(
+                    f"stopping: {stop.distance_m:g} m from {stop.speed_fraction * self.max_speed_mps:g} m/s take "
+                    f"{least_s:.3g} s at least, came time_s {stop.time_s:g}; check time_s, distance_m and max_speed_mps"
+                )
         return self
 
     @property

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from aux_motion_core.anthropometry import LARGEST_SCALE
 from aux_motion_core.capsules import nearest
 from aux_motion_core.occupancy import BoundKind, Occupancy
 from aux_motion_core.robot import Robot
@@ -114,9 +115,14 @@ def person_uncertainty_m(config: SeparationConfig) -> float:
     return config.person_error_m
 
 
-def robot_uncertainty_m(robot: Robot) -> float:
-    """Z_r, ISO/TS 15066 5.5.4.2.3: the uncertainty of the robot's position."""
-    return robot.position_error_m
+def robot_uncertainty_m(robot: Robot, age_s: float = 0.0) -> float:
+    """Z_r, ISO/TS 15066 5.5.4.2.3: the uncertainty of the robot's position.
+
+    Args:
+        robot: how well its position is known, and its full speed.
+        age_s: of its pose: since then it may have gone on at full speed, whatever is commanded now.
+    """
+    return robot.position_error_m + robot.max_speed_mps * age_s
 
 
 @dataclass(frozen=True)
@@ -198,15 +204,15 @@ class SpeedLimiter:
         """The speed fraction to command.
 
         Args:
-            allowed: what the separation allows now.
+            allowed: what the separation allows now; NaN counts as 0.
             now_ns: of a clock that does not jump back; where it does, the waiting starts again.
         """
         c = self.config
         last, self._last_ns = self._last_ns, now_ns
         if last is not None and now_ns < last:
             self._since_ns = last = None
-        if allowed <= self.fraction:
-            self.fraction, self._since_ns = allowed, None
+        if not allowed > self.fraction:
+            self.fraction, self._since_ns = (allowed if allowed == allowed else 0.0), None
             return self.fraction
         enough = allowed >= 1.0 or allowed - self.fraction > c.hysteresis
         if not enough:
@@ -241,6 +247,7 @@ class Monitor:
         self._time_s, self._distance_m = self.robot.stop(_FRACTIONS)
         self._reaction_m = robot_reaction_m(_FRACTIONS * self.robot.max_speed_mps, self.robot.reaction_time_s)
         self._formulation = Formulation[self.config.formulation.upper()]
+        self._known: dict[str, tuple[int, int]] = {}  # person id -> newest stamp, and when it was there first
 
     def refuse(self, reason: SpeedReason, text: str, now_ns: int) -> Separation:
         """Stand, because something is not known."""
@@ -253,6 +260,7 @@ class Monitor:
         occupancy: Occupancy | None,
         robot_capsules: tuple[np.ndarray, np.ndarray] | None,
         robot_speed_fraction: float | None = None,
+        robot_age_s: float = 0.0,
     ) -> Separation:
         """The allowed speed at a time.
 
@@ -261,6 +269,7 @@ class Monitor:
             occupancy: newest; None: there was none yet.
             robot_capsules: ends (L, 2, 3) and radii (L,) in the occupancy's frame; None: not known yet.
             robot_speed_fraction: the robot's present speed where it is measured; else what was commanded last.
+            robot_age_s: of the robot's capsules; its way at full speed since then is in Z_r.
 
         Returns:
             The decision; its speed fraction is 0 for whatever is missing, old or no number.
@@ -275,9 +284,14 @@ class Monitor:
         if robot_capsules is None:
             return self.refuse(SpeedReason.NO_ROBOT_YET, "no pose of the robot yet", now_ns)
         ends, radius = robot_capsules
-        if not (np.isfinite(ends).all() and np.isfinite(radius).all()):
+        if not (np.isfinite(ends).all() and np.isfinite(radius).all() and np.isfinite(robot_age_s)):
             return self.refuse(SpeedReason.BAD_DATA, "the robot's capsules hold a number that is not finite", now_ns)
-        return self._decide(now_ns, occupancy, ends, radius, robot_speed_fraction)
+        if not len(radius) or (radius < 0.0).any():
+            return self.refuse(SpeedReason.BAD_DATA, "the robot has no capsule, or one of negative radius", now_ns)
+        wrong = occupancy.fault()
+        if wrong:
+            return self.refuse(SpeedReason.BAD_DATA, f"occupancy: {wrong}", now_ns)
+        return self._decide(now_ns, occupancy, ends, radius, robot_speed_fraction, abs(robot_age_s))
 
     def _decide(
         self,
@@ -286,20 +300,25 @@ class Monitor:
         robot_ends: np.ndarray,
         robot_radius: np.ndarray,
         speed_fraction: float | None,
+        robot_age_s: float,
     ) -> Separation:
         c = self.config
         swept = self._formulation is Formulation.SWEPT_OCCUPANCY
         ends, radius = (o.ends, o.radius) if swept else (o.body_ends[:, None], o.body_radius[:, None])
-        unbounded = (o.kind == BoundKind.NONE).any((1, 2)) if swept else np.zeros(len(radius), bool)
-        wrong = ~(np.isfinite(ends).all((1, 2, 3, 4)) & np.isfinite(radius).all((1, 2)))
+        unbounded = (o.kind == BoundKind.NONE).any((1, 2))
+        wrong = ~(np.isfinite(ends).all((1, 2, 3, 4)) & (np.isfinite(radius) & (radius >= 0.0)).all((1, 2)))
+        giant = o.body_scale > LARGEST_SCALE
+        unit = f"has limbs {np.nan_to_num(o.body_scale).max(initial=0.0):.0f} times those of people: check its unit"
         for bad, reason, what in (
+            (giant, SpeedReason.BAD_DATA, unit),
             (unbounded, SpeedReason.NO_BOUND, "has no bound"),
-            (wrong, SpeedReason.BAD_DATA, "has capsules that are not finite"),
+            (wrong, SpeedReason.BAD_DATA, "has capsules that are not finite or of negative radius"),
         ):
             if bad.any():
                 return self.refuse(reason, f"person {o.person_ids[int(np.argmax(bad))]!r} {what}", now_ns)
 
-        age = np.maximum((now_ns - (o.stamps_ns if swept else o.last_observed_ns)) * 1e-9, 0.0)  # (P,)
+        age = self._ages(o.person_ids, o.stamps_ns if swept else o.last_observed_ns, now_ns)
+        z_r = robot_uncertainty_m(self.robot, robot_age_s)
         until = age + self.robot.reaction_time_s + self._time_s[:, None]  # (101, P)
         shape = until.shape
         if swept:
@@ -307,7 +326,7 @@ class Monitor:
         else:
             s_h = person_motion_m(c.human_speed_mps, age + self.robot.reaction_time_s, self._time_s[:, None])
             z_d = person_uncertainty_m(c)
-        others = self._reaction_m + self._distance_m + intrusion_m(c) + z_d + robot_uncertainty_m(self.robot)
+        others = self._reaction_m + self._distance_m + intrusion_m(c) + z_d + z_r
         needed = s_h + others[:, None]
         step, beyond = np.zeros(shape, int), np.zeros(shape)
         found = distances(ends, radius, robot_ends, robot_radius) if len(age) else None
@@ -321,7 +340,7 @@ class Monitor:
         allowed = float(_FRACTIONS[max(int(np.argmin(enough)) - 1, 0)]) if not enough.all() else 1.0
 
         present = self.limiter.fraction if speed_fraction is None else speed_fraction
-        present = float(np.clip(present, 0.0, 1.0))
+        present = float(np.clip(present, 0.0, 1.0)) if np.isfinite(present) else 1.0
         fraction = self.limiter.update(allowed, now_ns)
         if fraction <= 0.0:
             reason = SpeedReason.STOPPED
@@ -345,7 +364,7 @@ class Monitor:
             s_s_m=float(self._distance_m[row]),
             c_m=intrusion_m(c),
             z_d_m=z_d,
-            z_r_m=robot_uncertainty_m(self.robot),
+            z_r_m=z_r,
             reaction_time_s=self.robot.reaction_time_s,
             stopping_time_s=float(self._time_s[row]),
             robot_speed_fraction=present,
@@ -378,6 +397,20 @@ class Monitor:
             beyond_horizon_s=float(beyond[row, person]),
             age_s=float(age[person]),
         )
+
+    def _ages(self, ids: tuple[str, ...], stamps_ns: np.ndarray, now_ns: int) -> np.ndarray:
+        """Seconds since people were seen (P,): by the stamp, and no less than since the stamp was here first.
+
+        A stamp that is ahead of the time would say that somebody is seen now for as long as it is ahead.
+        """
+        known = {}
+        for person_id, stamp_ns in zip(ids, stamps_ns.tolist()):
+            before = self._known.get(person_id)
+            same = before is not None and before[0] == stamp_ns and before[1] <= now_ns
+            known[person_id] = before if same else (stamp_ns, now_ns)
+        self._known = known
+        first_ns = np.array([known[i][1] for i in ids], np.int64)
+        return (now_ns - np.minimum(stamps_ns, first_ns)) * 1e-9
 
     def _until(self, o: Occupancy, metres: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distance to what each person occupies until a time.

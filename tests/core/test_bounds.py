@@ -360,6 +360,26 @@ def test_radii_that_do_not_hold_are_widened_while_it_runs():
     assert p.realised("nobody") is None
 
 
+def test_what_holds_all_joints_is_never_smaller_than_what_holds_each():
+    p = predictor(table(factor=0.001, body=1.5), adaptation="on")
+    for k in range(200):
+        status = np.full((1, 20), JointStatus.OBSERVED, np.uint8)
+        p.add(SkeletonFrame(T0 + k * NS // 25, "map", ("a",), motion([k * 0.04]), status, np.ones((1, 20), np.float32)))
+        a = person(p, k * 0.04)
+        assert a.body_radius is None or (a.body_radius >= a.radius - 1e-12).all()
+    assert p.realised().factor.max() > 2.0
+
+
+def test_beyond_the_horizon_nobody_is_tracked():
+    """Whatever stale_after_s says: the model told nothing about that time."""
+    p = predictor(table(factor=0.01), stale_after_s=5.0, lost_after_s=6.0)
+    feed(p)
+    assert person(p, 1.75).state is TrackState.TRACKING
+    late = person(p, 3.0)
+    assert late.state is TrackState.STALE and late.radius_basis == "reach:2.0mps"
+    assert late.radius[0].min() > 2.0 * (3.0 - 0.8)
+
+
 def test_another_level_starts_the_adaptation_anew():
     p = predictor(table())
     check = p.self_check

@@ -200,6 +200,43 @@ def test_somebody_of_whom_nothing_is_known_looks_like_nothing() -> None:
     assert (one.kind[1] == BoundKind.REACH).all() and np.isfinite(one.radius[1]).all()
 
 
+def test_the_reach_set_of_somebody_lost_counts_from_the_last_sight() -> None:
+    now = 5 * NS
+    lost = person(
+        np.repeat(walking()[:1], STEPS + 1, 0), state=TrackState.STALE, last_observed_ns=now - 2 * NS, age_s=2.0
+    )
+    seen = dataclasses.replace(lost, last_observed_ns=now)
+    np.testing.assert_allclose(build(lost).radius - build(seen).radius, 2.0 * REACH_MPS, atol=1e-5)
+
+
+def test_beyond_the_intervals_a_runner_goes_on_running() -> None:
+    runs = np.repeat(walking()[:1], STEPS + 1, 0) + np.array([6.0 * DT_S, 0, 0]) * np.arange(STEPS + 1)[:, None, None]
+    bound = {"body_radius": np.full((STEPS, N_JOINTS), 0.1), "body_coverage": 0.95}
+    assert build(person(runs, **bound)).reach_speed_mps == pytest.approx(6.0)
+    assert build(person(np.repeat(runs[:1], STEPS + 1, 0), **bound)).reach_speed_mps == REACH_MPS
+
+
+def test_the_present_body_is_where_the_tracker_says_too() -> None:
+    """An id that is suddenly on a body elsewhere is not believed at once; both places count until it is."""
+    predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")
+    frames = list(synthetic.frames(1, 1.0))
+    for frame in frames[:-1]:
+        predictor.add(frame)
+    there = frames[-1].positions + np.array([0.0, 3.0, 0.0])
+    predictor.add(dataclasses.replace(frames[-1], positions=there))
+    occupancy = OccupancyBuilder(OccupancyConfig()).build(predictor.predict(frames[-1].stamp_ns))
+    assert all(Reason.OUTLIER_MASKED in r for r in occupancy.reasons)
+    assert outside(there[0], occupancy.body_ends[0], occupancy.body_radius[0]) < 0.0
+    assert outside(there[0], occupancy.ends[0, 0], occupancy.radius[0, 0]) < 0.0
+
+
+def test_a_skeleton_in_another_unit_has_no_bound() -> None:
+    bound = {"body_radius": np.full((STEPS, N_JOINTS), 0.1), "body_coverage": 0.95}
+    both = build(person(1000.0 * walking(), **bound), person(walking(), person_id="2", **bound))
+    assert (both.kind[0] == BoundKind.NONE).all() and np.isnan(both.coverage[0]).all()
+    assert (both.kind[1] == BoundKind.SIMULTANEOUS).all() and np.isfinite(both.coverage[1]).all()
+
+
 def test_unseen_joints_may_be_as_far_as_bones_allow() -> None:
     pose = walking()[:1]
     seen = np.ones((1, N_JOINTS), bool)
@@ -311,6 +348,19 @@ def test_a_damaged_message_is_named() -> None:
     message = as_message(occupancy_fields(build(person(walking()))))
     message.people[0].state = 99
     with pytest.raises(MessageError, match="state 99 is unknown"):
+        occupancy_from_message(message)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("interval_s", 0.0), ("interval_s", np.nan), ("reach_speed_mps", -1.0), ("intervals", 0)]
+)
+def test_a_message_that_would_say_less_than_it_must_is_named(field: str, value: float) -> None:
+    message = as_message(occupancy_fields(build(person(walking()))))
+    setattr(message, field, value)
+    if field == "intervals":
+        for name in ("ends", "radius", "kind", "coverage"):
+            setattr(message.people[0], name, getattr(message.people[0], name)[:0])
+    with pytest.raises(MessageError, match=f"{field} (is|are) .*, expected"):
         occupancy_from_message(message)
 
 

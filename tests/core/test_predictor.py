@@ -180,6 +180,35 @@ def test_a_new_person_takes_the_place_of_one_who_is_lost():
     assert [x.person_id for x in p.predict(now(3.0)).people] == ["b"]
 
 
+def test_who_was_seen_and_has_no_place_is_overlooked_for_as_long_as_a_lost_person_is_kept():
+    keep_s = 3.0
+    p = make(max_people=1, absent_hold_s=keep_s - 1.0)
+    feed(p)
+    p.predict(now(0.6))
+    assert p.overlooked_until_ns is None
+    p.add(frame(0.65, people=["a", "b"], positions=motion([0.65, 0.65]) + np.array([[[0.0]], [[2.0]]])))
+    assert p.overlooked_until_ns == now(0.65 + keep_s)
+    p.add(frame(3.0))
+    p.predict(now(3.0))
+    assert p.overlooked_until_ns is not None
+    p.predict(now(0.7 + keep_s))
+    assert p.overlooked_until_ns is None
+    p.add(frame(5.5, people=["c"]))  # takes the place of a, who was seen last at 3.0
+    p.predict(now(5.5))
+    assert p.overlooked_until_ns == now(3.0 + keep_s) and p.counters["people_displaced"] == 1
+    p.reset()
+    assert p.overlooked_until_ns is None
+
+
+def test_somebody_with_stamps_of_another_clock_is_overlooked_not_gone():
+    p = make()
+    feed(p)
+    assert not p.predict(now(100.0)).people
+    assert p.overlooked_until_ns is not None and p.counters["stamp_too_old"] == 1
+    p.predict(now(102.0))
+    assert p.overlooked_until_ns is None
+
+
 def test_stamps_out_of_order_give_the_same_prediction():
     p, shuffled = make("onnx"), make("onnx")
     order = np.arange(20)

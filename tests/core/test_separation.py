@@ -224,6 +224,76 @@ def test_a_person_without_any_bound_stops_the_robot() -> None:
     assert d.reason is SpeedReason.NO_BOUND and d.allowed_speed_fraction == 0.0
 
 
+def test_people_in_another_unit_than_metres_stop_the_robot() -> None:
+    for config in (SWEPT, PRESENT):
+        monitor = Monitor(robot(), config)
+        for unit in (1000.0, 100.0, 39.4, 3.28):  # of a metre
+            d = settled(monitor, build(person(unit * (walking() + (3.0, 0.0, 0.0)))))
+            assert d.reason is SpeedReason.BAD_DATA and "check its unit" in d.reason_text
+            assert d.allowed_speed_fraction == 0.0
+
+
+def bad_occupancies() -> list[tuple[str, dict[str, object]]]:
+    o = standing(1.5)
+    nothing = {name: getattr(o, name)[:, :0] for name in ("ends", "radius", "kind", "coverage")}
+    return [
+        ("interval_s", {"interval_s": np.nan}),
+        ("interval_s", {"interval_s": -0.04}),
+        ("interval_s", {"interval_s": 0.0}),
+        ("reach_speed_mps", {"reach_speed_mps": np.nan}),
+        ("reach_speed_mps", {"reach_speed_mps": -2.0}),
+        ("intervals", nothing),
+        ("negative radius", {"radius": -o.radius}),
+    ]
+
+
+@pytest.mark.parametrize(("expected", "changes"), bad_occupancies())
+def test_an_occupancy_that_says_less_than_it_must_stops_the_robot(expected: str, changes: dict[str, object]) -> None:
+    slow = robot(stopping=(Stop(speed_fraction=1.0, time_s=2.0, distance_m=0.15),))  # beyond the horizon
+    d = settled(Monitor(slow, SWEPT), dataclasses.replace(standing(9.0), **changes))
+    assert d.reason is SpeedReason.BAD_DATA and d.allowed_speed_fraction == 0.0 and expected in d.reason_text
+
+
+def test_a_robot_without_capsules_or_of_negative_ones_stops() -> None:
+    ends, radius = robot().capsules()
+    for part in ((ends[:0], radius[:0]), (ends, -radius)):
+        d = Monitor(robot(), SWEPT).decide(NOW, standing(9.0), part)
+        assert d.reason is SpeedReason.BAD_DATA and d.allowed_speed_fraction == 0.0
+
+
+def test_numbers_that_are_none_never_keep_the_speed() -> None:
+    limiter = SpeedLimiter(SWEPT)
+    limiter.fraction = 1.0
+    assert limiter.update(float("nan"), NOW) == 0.0
+    d = settled(Monitor(robot(), SWEPT), standing(9.0), robot_speed_fraction=float("nan"))
+    assert d.robot_speed_fraction == 1.0 and d.protective_distance_m == pytest.approx(0.1 + 0.15 + 0.01)
+
+
+def test_an_old_pose_of_the_robot_counts_with_its_full_speed() -> None:
+    """It may have moved towards the person ever since."""
+    near = standing(0.1 + 0.15 + 0.01 + 0.25)
+    assert settled(Monitor(robot(), SWEPT), near).allowed_speed_fraction == 1.0
+    d = settled(Monitor(robot(), SWEPT), near, robot_age_s=0.19)
+    assert d.z_r_m == pytest.approx(0.01 + 0.19 * 1.0) and d.allowed_speed_fraction < 1.0
+    future = settled(Monitor(robot(), SWEPT), near, robot_age_s=-0.19)
+    assert future.allowed_speed_fraction == d.allowed_speed_fraction
+    never = Monitor(robot(), SWEPT).decide(NOW, near, robot().capsules(), robot_age_s=float("nan"))
+    assert never.reason is SpeedReason.BAD_DATA
+
+
+@pytest.mark.parametrize("config", [SWEPT, PRESENT], ids=["swept", "present"])
+def test_a_stamp_ahead_of_the_time_grows_old_from_when_it_came(config: SeparationConfig) -> None:
+    monitor, here = Monitor(robot(), config), standing(9.0)
+    ahead = here.stamps_ns + NS // 4
+    ages = []
+    for late_ns in (0, NS // 10, NS // 5):
+        people = dataclasses.replace(here, stamp_ns=NOW + late_ns, stamps_ns=ahead, last_observed_ns=ahead)
+        ages.append(monitor.decide(NOW + late_ns, people, robot().capsules()).age_s)
+    np.testing.assert_allclose(ages, [0.0, 0.1, 0.2], atol=1e-6)
+    moves_on = dataclasses.replace(people, stamps_ns=ahead + 1, last_observed_ns=ahead + 1)
+    assert monitor.decide(NOW + NS // 5, moves_on, robot().capsules()).age_s == 0.0
+
+
 # Hysteresis
 
 
@@ -288,6 +358,7 @@ LINK = "links: [{name: a, ends_m: [[0, 0, 0], [0, 0, 1]], radius_m: 0.1}]\n"
             GOOD + LINK.replace("]\n", ", {name: a, ends_m: [[0, 0, 0], [0, 0, 1]], radius_m: 0.1}]\n"),
             "repeat a name: a",
         ),
+        (GOOD.replace("time_s: 0.3", "time_s: 0.03") + LINK, "0.1 m from 1 m/s take 0.1 s at least, came time_s 0.03"),
         (GOOD.replace("max_speed_mps: 1", "max_speed_mps: fast") + LINK, "max_speed_mps"),
     ],
 )

@@ -163,7 +163,7 @@ def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
     from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
 
     rng = np.random.default_rng(1)
-    mean = rng.normal(size=(STEPS, len(JOINTS), 3))
+    mean = 0.2 * rng.normal(size=(STEPS, len(JOINTS), 3))  # limbs no longer than people's
     person = MotionPrediction(
         "7", TrackState.TRACKING, Reason.NONE, STAMP_NS, STAMP_NS, 0.0, VALID_NS, mean, mean[0],
         np.ones(len(JOINTS), np.uint8), body_radius=rng.random((STEPS, len(JOINTS))), body_coverage=0.95,
@@ -193,3 +193,6 @@ def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
     damaged = dataclasses.replace(people, radius=short)
     done = ask(consumer.with_name("occupancy"), occupancy_text(damaged, []))
     assert done.returncode == 2 and "radius has 450 values, expected 475" in done.stderr
+    shrinks = dataclasses.replace(people, reach_speed_mps=-2.0)  # beyond the horizon it would only get smaller
+    done = ask(consumer.with_name("occupancy"), occupancy_text(shrinks, []))
+    assert done.returncode == 2 and "reach_speed_mps is -2.0" in done.stderr and done.stderr.count("\n") == 1

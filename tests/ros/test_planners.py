@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ import yaml
 pytest.importorskip("rclpy", reason="no ROS here")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
 
-from aux_motion_msgs.msg import OccupancyArray, SeparationStatus  # noqa: E402
+from aux_motion_msgs.msg import OccupancyArray, SeparationStatus, SkeletonArray  # noqa: E402
 from geometry_msgs.msg import Pose, PoseArray  # noqa: E402
 from node_harness import STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
@@ -204,6 +205,86 @@ def test_every_output_comes_from_the_running_node(start, probe) -> None:
     assert len(sizes) >= 2 and all(a < b for (_, a), (_, b) in zip(sizes, sizes[1:]))
 
 
+def test_a_silent_tracker_silences_the_occupancy_and_the_cloud_goes_on_growing(start, probe) -> None:
+    """Somebody who is known far away must not hide that nobody sees who else comes."""
+    probe.watched.append(start(**{**PREDICTOR, "absent_hold_s": 8.0}))
+    probe.connect()
+    probe.walk(probe.node.get_clock().now().nanoseconds - 800_000_000)
+    probe.until(lambda: probe.first("occupancy", lambda m: m.people), "occupancy of the person")
+    probe.spin_for(1.2)
+    for topic in ("occupancy", "swept_volume"):
+        probe.heard[topic].clear()
+    probe.spin_for(1.0)
+    assert probe.predictions[-1].people and not probe.heard["occupancy"]
+    widths = [m.width for m in probe.heard["swept_volume"]]
+    assert len(widths) > 3 and min(widths) > 0
+    probe.until(
+        lambda: nobody_seen(probe) or probe.first("occupancy", lambda m: m.people),
+        "the lost person, as the tracker is heard again",
+    )
+
+
+def test_no_output_leaves_out_somebody_who_was_seen(start, probe) -> None:
+    node = start(**{**PREDICTOR, "max_people": 1})
+    probe.watched.append(node)
+    probe.connect()
+    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody")
+
+    def send(seconds: float, late_s: float = 0.0, **kw: object) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            probe.send(probe.node.get_clock().now().nanoseconds - round(late_s * NS), **kw)
+            probe.spin_for(0.04)
+
+    def silent(what: str, **kw: object) -> None:
+        send(0.3, **kw)
+        for topic in ("occupancy", "swept_volume", "poses"):
+            probe.heard[topic].clear()
+        send(0.7, **kw)
+        assert not any(probe.heard[topic] for topic in ("occupancy", "swept_volume", "poses")), what
+
+    silent("stamps of another clock: the person is dropped, not gone", late_s=60.0)
+    silent("more people than there are places", ids=("1", "2"))
+    assert "people_over_limit" in node.output() and "max_people 1" in node.output()
+    probe.heard["occupancy"].clear()
+    send(2.0)
+    assert probe.heard["occupancy"], "the second one was lost for long enough"
+
+
+def test_after_activation_nobody_is_said_to_be_there_before_the_tracker_says_so(start, probe) -> None:
+    probe.watched.append(start(**{**PREDICTOR, "lost_after_s": 10.0}))
+    probe.connect()
+    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody")
+    assert probe.transition("deactivate")
+    probe.spin_for(0.2)
+    probe.heard["occupancy"].clear()
+    assert probe.transition("activate")
+    probe.spin_for(0.6)
+    assert not probe.heard["occupancy"], "who was known before is forgotten, not gone"
+    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody, as the tracker says")
+
+
+def test_a_camera_that_is_not_heard_is_not_an_empty_room(start, probe) -> None:
+    probe.watched.append(start(**{**PREDICTOR, "input_topics": "[skeletons, others]"}))
+    probe.connect()
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        nobody_seen(probe)
+        probe.spin_for(0.05)
+    assert not probe.heard["occupancy"], "the second camera was never heard"
+    second = probe.node.create_publisher(SkeletonArray, "others", 10)
+
+    def both() -> list:
+        nobody_seen(probe)
+        message = SkeletonArray(joint_names=list(JOINTS))
+        message.header.frame_id = "world"
+        message.header.stamp = probe.node.get_clock().now().to_msg()
+        second.publish(message)
+        return probe.heard["occupancy"]
+
+    probe.until(both, "nobody, as both say")
+
+
 def test_outputs_whose_messages_are_missing_are_named_at_configure(start, domain, tmp_path) -> None:
     for package, parameter in (("moveit_msgs", "publish_collision_objects"), ("people_msgs", "publish_people")):
         try:
@@ -325,8 +406,10 @@ def test_what_the_monitor_cannot_start_with_is_one_line(tmp_path, capfd, content
     assert len(lines) == 1 and expected in lines[0], lines
 
 
-def test_a_robot_in_tf(tmp_path) -> None:
+def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     """Frames at their newest; old, unknown and future ones are not used."""
+    steady_ns = [NS]
+    monkeypatch.setattr("aux_motion.ssm.time.monotonic_ns", lambda: steady_ns[0])
     description = tmp_path / "cart.yaml"
     description.write_text(MOVING_ROBOT)
     buffer = TfBuffer()
@@ -341,6 +424,10 @@ def test_a_robot_in_tf(tmp_path) -> None:
     assert age_s == pytest.approx(0.05)
     assert poses.newest("world", 12 * NS)[1] == pytest.approx(1.6)
     assert poses.newest("world", 9 * NS)[1] == pytest.approx(1.4)  # of another clock
+    steady_ns[0] += NS // 2  # the node's clock stands still, and so do the transforms
+    assert poses.newest("world", 10 * NS + 450_000_000)[1] == pytest.approx(0.5)
+    buffer.set("cart", "base", (0.5, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0), 10 * NS + NS // 2)
+    assert poses.newest("world", 10 * NS + NS // 2)[1] == pytest.approx(0.0)
 
 
 class _Strict:
@@ -445,6 +532,17 @@ def test_clouds_leave_out_what_is_no_number() -> None:
     parts = list(swept_points(occupancy, 0.1))
     assert len(parts) == 2 and all(len(p) and np.isfinite(p).all() for p in parts)
     assert cloud_message(np.zeros((0, 3), np.float32), "world", NS).width == 0
+
+
+def test_clouds_hold_somebody_who_may_stand_up() -> None:
+    batch = walkers("a")
+    lies = np.repeat(STANDING[None, :, [2, 1, 0]] * (1.0, 1.0, 0.5) + (0.0, 0.0, 0.15), batch.steps, 0)
+    person = dataclasses.replace(batch.people[0], mean=lies, recovered=lies[0])  # no radius: all that can be reached
+    occupancy = OccupancyBuilder(OccupancyConfig(occupancy_interval_s=0.2)).build(
+        dataclasses.replace(batch, people=(person,))
+    )
+    (points,) = swept_points(occupancy, 0.1)
+    assert lies[..., 2].max() < 0.4 and 2.2 < points[:, 2].max() < 2.8
 
 
 def test_shipped_parameters_of_the_monitor_are_its_defaults(root: Path) -> None:

@@ -63,7 +63,7 @@ public:
   /// Looks at `array.people[person]`.
   ///
   /// Throws std::out_of_range when there is no such person, std::invalid_argument when the lengths of the person's
-  /// arrays do not fit the array's intervals and segments.
+  /// arrays do not fit the array's intervals and segments, or interval or reach speed are no such numbers.
   OccupancyView(const msg::OccupancyArray & array, std::size_t person)
   : array_(array), person_(array.people.at(person)),
     // interval_s is a float32: 0.04 comes as 0.0399999991; whole microseconds bring it back
@@ -80,6 +80,10 @@ public:
       throw std::invalid_argument(
               "interval_s is " + std::to_string(array_.interval_s) + ", intervals " + std::to_string(intervals()) +
               " and segments " + std::to_string(segments()) + ", expected more than 0 of each");
+    }
+    if (!std::isfinite(array_.reach_speed_mps) || array_.reach_speed_mps < 0.0f) {
+      throw std::invalid_argument(
+              "reach_speed_mps is " + std::to_string(array_.reach_speed_mps) + ", expected 0 or more");
     }
   }
 
