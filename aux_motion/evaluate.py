@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -35,6 +35,9 @@ FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FORGIVEN_SHARE = 0.01
 #: A bag with more messages is predicted by one process and judged by another; for less it is not worth the start.
 _LONG = 1500
+#: Why nothing could be judged: a recording that is so many times as long as its stamps say; so many messages at least
+#: that tell something of ids.
+_OTHER_UNIT, _MANY = 10.0, 30
 ANNOTATED = "annotated.mcap"
 _SUFFIXES = (".mcap", ".db3", ".zstd")
 
@@ -72,7 +75,8 @@ def write_text(path: Path, text: str) -> Path:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be none
+            part.unlink(missing_ok=True)
         raise EvaluateError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another --out"
         ) from None
@@ -87,9 +91,6 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
 
     A folder is one bag when it has a metadata.yaml, or holds only the numbered files that ros2 bag makes of one
     recording, counted from 0 (`walk_0.mcap`, `walk_1.mcap`).
-
-    Raises:
-        EvaluateError: a folder without a bag.
     """
     found: list[Path] = []
     for path in paths:
@@ -98,9 +99,7 @@ def find_bags(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = sorted(p for p in path.iterdir() if p.name != ANNOTATED and not p.name.startswith("."))
         bags_inside = [p for p in inside if (p.is_dir() and _is_bag(p)) or (p.is_file() and p.suffix in _SUFFIXES)]
-        if not bags_inside:
-            raise EvaluateError(f"no bag in folder {path}: expected bag folders, .mcap or .db3 files")
-        found += bags_inside
+        found += bags_inside or [path]  # without one: reading it says so
     return list(dict.fromkeys(found))
 
 
@@ -252,6 +251,21 @@ def _why_nothing(job: Job, summary: dict[str, Any]) -> str:
         why = "it has one message: record some seconds"
     elif given["stamps"]["repeated"] >= frames - 1:
         why = f"its {frames} messages all have one stamp: the tracker does not stamp, set stamp_source to receive"
+    elif not given["joints_seen_share"]:
+        why = f"no joint of anybody was observed in its {frames} messages: they are all missing or guessed"
+    elif given["counters"].get("non_finite_or_absurd_joints", 0) > frames:
+        absurd = given["counters"]["non_finite_or_absurd_joints"]
+        why = f"{absurd} joints in {frames} messages are absurdly far away: positions must be in metres"
+    elif (passed_s := given["stamps"]["log_span_s"]) > _OTHER_UNIT * max(given["duration_s"], 0.1):
+        why = (
+            f"its {frames} messages were recorded within {passed_s:g} s, but their stamps say {given['duration_s']:g} "
+            "s: check the unit of the stamps, or set stamp_source to receive"
+        )
+    elif frames >= _MANY and given["people_count"] > frames // 2:
+        why = (
+            f"there are {given['people_count']} ids in {frames} messages: nobody keeps one for long enough to be seen "
+            "again; turn on the tracker's tracking"
+        )
     elif not given["predictions"]:
         why = (
             f"nobody was seen for long enough to be predicted in {given['duration_s']:g} s of {frames} messages: "
@@ -401,6 +415,8 @@ def text(summary: dict[str, Any]) -> str:
     )
     if given["counters"]:
         lines.append("repaired     " + ", ".join(f"{k} {v}" for k, v in given["counters"].items()))
+    if summary.get("clock"):
+        lines.append("stamps       " + ", ".join(f"{k} {v}" for k, v in sorted(summary["clock"].items())))
     delay = given["log_minus_stamp_ms"]
     if delay:
         lines.append(f"delay        log time minus stamp: least {delay['least']:.1f} ms, median {delay['p50']:.1f} ms")
@@ -527,7 +543,8 @@ def main(
     if written:
         say(f"written: {out}/ ({', '.join(sorted(p.name for p in written))})")
     for line in summary["problems"]:
-        warn(line)
+        if line not in failed.values():  # those are said already
+            warn(line)
     holding = gate.check(conditions, gate.metrics(summary))
     for line in holding:
         warn(f"fails: {line}")

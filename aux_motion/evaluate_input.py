@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import re
 import signal
 import threading
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 from aux_motion import offline
 from aux_motion.parameters import NodeParameters, default_model_dir, validate
 from aux_motion_core import bags
-from aux_motion_core.adapters import read_frames
+from aux_motion_core.adapters import own_frame, read_frames
 from aux_motion_core.backends import Backend, make_backend
 from aux_motion_core.calibration import Calibration
 from aux_motion_core.clock import StampClock
@@ -29,6 +30,8 @@ from aux_motion_core.types import SkeletonFrame
 #: Frames that go from one process to the other together, and how many such blocks may wait.
 _BLOCK, _BLOCKS = 32, 8
 _PATIENCE_S = 1.0
+#: Numbers in what is said of messages: times, counts. Not those in names.
+_NUMBER = re.compile(r"(?<![\w'/-])-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -72,31 +75,34 @@ class Reading:
     def __init__(self, job: Job) -> None:
         self._job = job
         self.rejected: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}  # without its numbers -> as it was said first
+        self.counters: Counter[str] = Counter()
         self.damage: str = ""
         values = {**(offline.file_parameters(job.params) if job.params else {}), **job.values}
         self._given = values
         if not values.get("fixed_frame"):
             errors: list[ValueError] = []
-            first = next(self._raw(None, errors.append), None)
-            if first is None:
-                reason = f"the first one: {errors[0]}" if errors else "there is none"
-                raise bags.BagError(f"no message of bag {job.bag} can be used; {reason}")
-            values["fixed_frame"] = first[1].frame_id
+            values["fixed_frame"] = own_frame(self._raw(None, lambda e: errors or errors.append(e)))
+            if not values["fixed_frame"]:
+                raise bags.BagError(offline.no_frame(job.bag, errors))
         self.parameters = validate(values)
         self.clock = StampClock(self.parameters.stamp_source)
 
     def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
         job = self._job
+        frame_id = next(iter(self._given.get("input_frames", ())), "")
         yield from read_frames(
             job.bag,
             job.topic,
             job.tracker or self._given.get("tracker"),
             job.joints or [j for j in self._given.get("tracker_joints", ()) if j],
-            next(iter(self._given.get("input_frames", ())), ""),
+            "" if frame_id == "-" else frame_id,
             frames,
             self._given.get("tf_timeout_s", 0.05),
             on_bad,
             self._damaged,
+            counters=self.counters if frames is not None else None,
+            clock=self.clock if frames is not None else None,
         )
 
     def _damaged(self, line: str) -> None:
@@ -105,16 +111,18 @@ class Reading:
     def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
         """(log_time_ns, frame in the fixed frame), counted from anew."""
         self.rejected.clear()
+        self._reasons.clear()
+        self.counters.clear()
         self.clock = StampClock(self.parameters.stamp_source)
         p = self.parameters
         more = static_transforms(p.given("static_transforms"))
         frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
 
         def bad(error: ValueError) -> None:
-            self.rejected[" ".join(str(error).split())] += 1
+            line = " ".join(str(error).split())
+            self.rejected[self._reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
 
-        for log_time_ns, frame in self._raw(frames, bad):
-            yield log_time_ns, self.clock.take(frame, log_time_ns)
+        yield from self._raw(frames, bad)
 
     def total(self) -> int | None:
         """How many messages there are, about; None where that is not told."""
@@ -139,7 +147,7 @@ class End:
         rejected: reason -> messages that could not be used.
         damage: what is wrong with the bag, in one line; empty: nothing.
         clock: troubles of the stamps, by name.
-        counters: of the predictor.
+        counters: of the predictor, the tracker's adapter and the transforms.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
@@ -173,7 +181,9 @@ class Here:
     def __iter__(self) -> Iterator[Taken]:
         yield from predict(self._reading.frames(), self._predictor)
         r = self._reading
-        self.end = End(r.rejected, r.damage, dict(r.clock.counters), Counter(self._predictor.counters))
+        counters = Counter(self._predictor.counters)
+        counters.update(r.counters)
+        self.end = End(r.rejected, r.damage, dict(r.clock.counters), counters)
 
     def close(self) -> None:
         """Give the backend back."""

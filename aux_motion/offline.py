@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from aux_motion.parameters import NodeParameters, ParameterError, default_model_dir, validate
 from aux_motion_core import bags, baselines, judge, replay
-from aux_motion_core.adapters import adapter_class, read_frames
+from aux_motion_core.adapters import adapter_class, own_frame, read_frames
+from aux_motion_core.clock import StampClock
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.frames import Frames, static_transforms
 from aux_motion_core.predictor import Predictor, make_backend
@@ -44,6 +45,16 @@ def file_parameters(path: Path) -> dict[str, Any]:
     if not values:
         raise ParameterError(f"parameter file {path} has no section {_NODE} (or /**) with ros__parameters")
     return {k: v for k, v in values.items() if k in NodeParameters.model_fields}
+
+
+def no_frame(bag: Path, errors: list[ValueError]) -> str:
+    """Why a bag names no frame to predict in, in one line; `errors`: of the messages that cannot be used."""
+    if errors:
+        return f"no message of bag {bag} can be used; the first one: {' '.join(str(errors[0]).split())}"
+    return (
+        f"no message of bag {bag} names the frame of its positions, or nobody is in any of them: the tracker must set "
+        "header.frame_id; or name it with input_frames in --params, and record while somebody is seen"
+    )
 
 
 def predict(
@@ -82,11 +93,10 @@ def predict(
     total = bags.count_messages(bag, adapter_class(tracker).msgtype if tracker else bags.SKELETONS, topic) or None
     if not values.get("fixed_frame"):
         errors: list[ValueError] = []
-        first = next(read_frames(bag, topic, tracker, joints, on_bad=errors.append), None)
-        if first is None:
-            reason = f"the first one: {errors[0]}" if errors else "nobody is in it"
-            raise bags.BagError(f"no message of bag {bag} can be used; {reason}")
-        values["fixed_frame"] = first[1].frame_id
+        first = read_frames(bag, topic, tracker, joints, on_bad=lambda e: errors or errors.append(e))
+        values["fixed_frame"] = own_frame(first)
+        if not values["fixed_frame"]:
+            raise bags.BagError(no_frame(bag, errors))
     parameters = validate(values)
     folder = parameters.model_dir or str(default_model_dir())
     backend = make_backend(parameters.backend, folder, threads=parameters.threads)
@@ -110,6 +120,7 @@ def predict(
         tracker=tracker,
         joints=joints,
         frames=frames,
+        clock=StampClock(parameters.stamp_source),
         progress=lambda items: tqdm(items, total=total, unit=" messages", disable=not progress or None),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from aux_motion_core.clock import FUTURE_S
 from aux_motion_core.evaluation.run import Evaluation
 
 _STYLE = """
@@ -231,6 +232,7 @@ def _input(summary: dict[str, Any]) -> str:
         ["repeated stamps", str(given["stamps"]["repeated"])],
         ["stamps that jump", str(given["stamps"]["jumps"])],
     ]
+    rows += [[_words(name), str(count)] for name, count in sorted((summary.get("clock") or {}).items())]
     delay, took = given["log_minus_stamp_ms"], given["processing_ms"]
     if delay:
         rows.append(
@@ -263,6 +265,11 @@ def _input(summary: dict[str, Any]) -> str:
 
 
 def _delay_means(delay: dict[str, float]) -> str:
+    if delay["least"] < -FUTURE_S * 1e3:
+        return (
+            f"Stamps are up to {-delay['least']:.0f}&nbsp;ms later than the recording of their messages: synchronise "
+            "the tracker's clock with the recorder's. The delay is not known until then."
+        )
     if delay["p50"] < 2.0:
         return (
             "Messages were recorded within 2&nbsp;ms of their stamps. A camera and its tracker need longer than that: "

@@ -21,7 +21,7 @@ from aux_motion.frames import FrameError, FrameQueue, Frames, TfListener, static
 from aux_motion.parameters import NodeParameters
 from aux_motion_core import adapters
 from aux_motion_core.adapters import Adapter, AdapterError
-from aux_motion_core.clock import StampClock
+from aux_motion_core.clock import LAST_STAMP_NS, StampClock, StampError
 from aux_motion_core.frames import Ready
 from aux_motion_core.fusion import Fusion
 from aux_motion_core.tf import TfBuffer
@@ -31,8 +31,6 @@ from aux_motion_core.types import SkeletonFrame
 #: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
 INPUT_DEPTH = 256
 _NS = 1_000_000_000
-#: Beyond this a time a little later does not fit into a message.
-LAST_STAMP_NS = (2**31 - 86400) * _NS
 #: How often frames that wait for their transform are looked at, seconds.
 _POLL_S = 0.005
 #: So long after TF was first listened to, frames wait for its first messages, seconds.
@@ -229,8 +227,8 @@ class Sources:
         now_ns = time.monotonic_ns()
         for frame in frames:
             frame = source.clock.take(frame, received_ns)
-            if frame.stamp_ns > LAST_STAMP_NS:
-                raise ValueError(f"stamp {frame.stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit")
+            if not 0 <= frame.stamp_ns <= LAST_STAMP_NS:
+                raise StampError(frame.stamp_ns)
             if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(frame.frame_id):
                 self._listen()
             source.frame_id = frame.frame_id

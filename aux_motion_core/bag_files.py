@@ -150,6 +150,8 @@ class _Indexed(_Storage):
             return
         try:
             for connection, log_time_ns, data in self.reader.messages(wanted, start=start_ns or None):
+                if not isinstance(log_time_ns, int) or isinstance(data, int | str):  # sqlite takes anything
+                    raise BagError("a message without time or content")
                 count += 1
                 yield RawMessage((connection.topic, connection.msgtype), log_time_ns, bytes(data))
             return
@@ -317,6 +319,7 @@ class _ScannedSqlite(_Storage):
 
     def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
         rows = self._db.execute("SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id")
+        unusable = 0
         while True:
             try:
                 row = rows.fetchone()
@@ -327,7 +330,12 @@ class _ScannedSqlite(_Storage):
                 return
             number, log_time_ns, data = row
             key = self._ids.get(number)
-            if key in keys and isinstance(log_time_ns, int) and log_time_ns >= start_ns and isinstance(data, bytes):
+            if key not in keys:
+                continue
+            if not isinstance(log_time_ns, int) or not isinstance(data, bytes):
+                unusable += 1
+                self.damage = f"{unusable} rows are no messages"
+            elif log_time_ns >= start_ns:
                 yield RawMessage(key, log_time_ns, data)
 
     def close(self) -> None:
@@ -393,7 +401,7 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
     files = [found[name] for name in names if name in found] + [f for name, f in found.items() if name not in names]
     if not files:
         more = f" (its metadata.yaml names {', '.join(missing)})" if missing else ""
-        raise BagError(f"cannot open bag {path}: no .mcap and no .db3 file in this folder{more}")
+        raise BagError(f"no bag in folder {path}: expected bag folders, .mcap or .db3 files{more}")
     return files, missing
 
 

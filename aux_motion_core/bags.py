@@ -204,7 +204,9 @@ class BagReader:
             raise BagError(f"bag {self.path} has several {kinds}: {', '.join(names)}; name one (--topic)")
         if len(found) > 1:
             kinds = ", ".join(sorted(t.msgtype for t in found))
-            raise BagError(f"topic {names[0]} of bag {self.path} has several types that would do: {kinds}; choose one")
+            raise BagError(
+                f"topic {names[0]} of bag {self.path} has several types that would do: {kinds}; choose one (--tracker)"
+            )
         return found[0]
 
     def messages(

@@ -15,6 +15,8 @@ import numpy as np
 from aux_motion_core.types import SkeletonFrame
 
 _NS = 1_000_000_000
+#: Beyond this a time a little later does not fit into a message.
+LAST_STAMP_NS = (2**31 - 86400) * _NS
 #: Farther from the time of receipt than this is another clock, not latency; seconds.
 OTHER_CLOCK_S = 10.0
 #: Clocks kept together by NTP agree better than this; seconds.
@@ -30,6 +32,17 @@ _MIN_BLOCKS = 6
 DRIFT_S, DRIFT_RATE = 0.02, 2e-5
 #: For so many messages a trouble is named after it was seen last.
 _RECENT_NS = 5 * _NS
+
+
+class StampError(ValueError):
+    """A stamp that is no time since 1970, or does not leave room for predictions; in one line.
+
+    Args:
+        stamp_ns: nanoseconds.
+    """
+
+    def __init__(self, stamp_ns: int) -> None:
+        super().__init__(f"stamp {stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit")
 
 
 class StampClock:

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from aux_motion_core import bags
 from aux_motion_core.adapters import read_frames
+from aux_motion_core.clock import StampClock
 from aux_motion_core.frames import Frames
 from aux_motion_core.judge import Judge, Verdict
 from aux_motion_core.predictor import Predictor
@@ -81,6 +82,7 @@ def predict_bag(
     frames: Frames | None = None,
     to_fixed: Callable[[SkeletonFrame], SkeletonFrame] | None = None,
     progress: Callable[[Iterable], Iterable] | None = None,
+    clock: StampClock | None = None,
 ) -> Report:
     """Predict a whole bag, write the predictions, judge them by what was seen later.
 
@@ -94,6 +96,7 @@ def predict_bag(
         frames: brings frames to the fixed frame, with the bag's TF where it has some.
         to_fixed: or: brings a frame to the fixed frame; raises ValueError when it cannot.
         progress: wraps the iteration over messages, for instance tqdm.
+        clock: chooses each frame's stamp; None: its own.
 
     Returns:
         What was done.
@@ -109,7 +112,7 @@ def predict_bag(
         report.rejected[str(error)] += 1
 
     def usable() -> Iterator[tuple[int, SkeletonFrame]]:
-        for log_time_ns, frame in read_frames(bag, topic, tracker, joints, frames=frames, on_bad=bad):
+        for log_time_ns, frame in read_frames(bag, topic, tracker, joints, frames=frames, on_bad=bad, clock=clock):
             try:
                 yield log_time_ns, to_fixed(frame) if to_fixed else frame
             except ValueError as error:
@@ -138,6 +141,8 @@ def predict_bag(
                 writer.write("/skeletons", frame, now_ns)
                 writer.write("/predictions", batch, now_ns)
         if not report.frames:
+            if not report.rejected:
+                raise bags.BagError(f"nobody is in any message of bag {bag}: record while the tracker sees somebody")
             reason, count = report.rejected.most_common(1)[0]
             raise bags.BagError(f"no message of bag {bag} can be used; {count} of them: {reason}")
     report.duration_s = (last_ns - first_ns) * 1e-9

@@ -167,6 +167,15 @@ def test_one_bag_that_cannot_be_read_does_not_stop_the_others(walk, tmp_path):
     assert len(found["bags"]) == 1 and len(found["failed_bags"]) == 1 and found["samples"]["0.4"] > 50
 
 
+def test_a_folder_without_a_bag_does_not_stop_the_others(walk, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match="no bag in folder"):
+        run(tmp_path / "nothing", tmp_path / "out")
+    code, _, wrong = run([tmp_path / "nothing", walk], tmp_path / "out")
+    assert code == 2 and len(wrong) == 1 and "no bag in folder" in wrong[0]
+    assert summary(tmp_path / "out")["samples"]["0.4"] > 50
+
+
 def test_a_split_recording_is_one_bag_and_a_folder_of_recordings_is_several(walk, tmp_path):
     split = tmp_path / "walk"
     split.mkdir()
@@ -257,9 +266,14 @@ def later(items, by_ns):
         (lambda f: f[:8], "record longer", False),
         (lambda f: f[:60] + later(f[60:], -(10**11)), "jump 1 times, first by -99.9", True),
         (lambda f: f[:60] + later(f[60:], 10**13), "jump 1 times, first by 10000 s", True),
+        (lambda f: [replace(x, status=0 * x.status) for x in f], "no joint of anybody was observed", False),
+        (lambda f: [replace(x, positions=1e6 * x.positions) for x in f], "positions must be in metres", False),
+        (lambda f: [replace(x, stamp_ns=x.stamp_ns // 1000) for x in f], "check the unit of the stamps", False),
+        (lambda f: [replace(x, person_ids=(str(i),)) for i, x in enumerate(f)], "90 ids in 90 messages", False),
         (lambda f: [replace(x, frame_id="cam") if i % 3 == 2 else x for i, x in enumerate(f)], "30 of 90", True),
     ],
-    ids=["nobody", "one_frame", "equal_stamps", "too_short", "clock_back", "clock_forward", "mixed_frames"],
+    ids=["nobody", "one_frame", "equal_stamps", "too_short", "clock_back", "clock_forward", "no_joint", "unit",
+         "stamp_unit", "new_ids", "mixed_frames"],
 )  # fmt: skip
 def test_a_bad_recording_is_told_in_one_line_with_exit_code_2(tmp_path, change, says, judged):
     bag = write(tmp_path / "bad.mcap", change(frames()))
@@ -268,6 +282,23 @@ def test_a_bad_recording_is_told_in_one_line_with_exit_code_2(tmp_path, change, 
     found = summary(tmp_path / "out")
     assert found["problems"] == wrong and bool(found["samples"]) == judged
     assert "problem" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_frame_is_that_of_the_first_people_and_missing_ones_are_named(tmp_path):
+    made = frames(6.0)
+    bag = write(tmp_path / "late.mcap", [replace(nobody(made[0]), frame_id=""), *made[1:]])
+    assert run(bag, tmp_path / "out")[0] == 0 and summary(tmp_path / "out")["fixed_frame"] == made[0].frame_id
+    bag = write(tmp_path / "none.mcap", [replace(f, frame_id="") for f in made])
+    with pytest.raises(ValueError, match="none.mcap names the frame of its positions.*must set header.frame_id"):
+        run(bag, tmp_path / "out")
+
+
+def test_stamps_in_the_future_are_said(tmp_path):
+    bag = write(tmp_path / "ahead.mcap", later(frames(), 5 * 10**9))
+    code, said, wrong = run(bag, tmp_path / "out")
+    assert (code, wrong) == (0, []) and "stamp_future 90" in said
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "stamp future" in page and "later than the recording" in page
 
 
 def test_a_truncated_bag_is_judged_as_far_as_it_goes(tmp_path):
@@ -331,8 +362,9 @@ def test_where_nothing_can_be_written_is_said_first(walk, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot write"):
         run(walk, tmp_path / "file", annotated=True)
-    with pytest.raises(ValueError, match="no bag in folder"):
-        run(tmp_path, tmp_path / "out")
+    code, said, wrong = run(walk, tmp_path / "file")
+    assert code == 2 and "damped_pose" in said, "the figures are there all the same"
+    assert len(wrong) == 3 and all("cannot write" in line for line in wrong)
 
 
 def test_a_trackers_own_bag_is_judged(root, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 
 from aux_motion_core.adapters.base import Adapter, AdapterError
 
-__all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make", "read_frames"]
+__all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make", "own_frame", "read_frames"]
 
 #: Tracker -> class in the module of that name.
 NAMES: dict[str, str] = {
@@ -68,3 +68,10 @@ def read_frames(*args: Any, **options: Any) -> Any:
     from aux_motion_core.adapters.recorded import read_frames as read
 
     return read(*args, **options)
+
+
+def own_frame(*args: Any) -> str:
+    """Frame of a bag's people: `adapters.recorded.own_frame`, loaded when it is called."""
+    from aux_motion_core.adapters.recorded import own_frame as own
+
+    return own(*args)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rosbags.typesys import get_types_from_msg
 from aux_motion_core import adapters
 from aux_motion_core.adapters.base import Adapter
 from aux_motion_core.bags import BagError, BagReader, Topic
+from aux_motion_core.clock import LAST_STAMP_NS, StampClock, StampError
 from aux_motion_core.frames import FrameQueue, Frames
 from aux_motion_core.messages import MessageError
 from aux_motion_core.tf import TfBuffer
@@ -61,6 +63,23 @@ def choose(bag: BagReader, topic: str | None = None, tracker: str | None = None)
     return found, telling[found.msgtype]
 
 
+def own_frame(frames: Iterable[tuple[int, SkeletonFrame]]) -> str:
+    """The frame of a bag's people, to be the fixed one where none is given; reads on until somebody is there.
+
+    Args:
+        frames: as `read_frames` gives them, in the tracker's frame.
+
+    Returns:
+        Of the first frame with people, else the first one that is named; empty: none is, or there are no frames.
+    """
+    named = ""
+    for _, frame in frames:
+        if frame.frame_id and frame.person_ids:
+            return frame.frame_id
+        named = named or frame.frame_id
+    return named
+
+
 def read_frames(
     path: str | Path,
     topic: str | None = None,
@@ -72,6 +91,8 @@ def read_frames(
     on_bad: Callable[[ValueError], None] | None = None,
     on_damage: Callable[[str], None] | None = None,
     adapter: Adapter | None = None,
+    counters: Counter[str] | None = None,
+    clock: StampClock | None = None,
 ) -> Iterator[tuple[int, SkeletonFrame]]:
     """Frames of a bag, as the node would have had them.
 
@@ -88,6 +109,8 @@ def read_frames(
             does; None: such a message ends the reading with a `BagError`.
         on_damage: called once with one line where the bag is damaged; None: it is logged.
         adapter: to use instead of a new one, for its counters.
+        counters: gets at the end what the adapter left out or marked, and what waited for its transform.
+        clock: chooses each frame's stamp, before its transform is looked up; None: its own.
 
     Yields:
         (log_time_ns, frame): when the frame could be used, which is later than its message where it had to wait.
@@ -125,12 +148,15 @@ def read_frames(
             on_bad(error)
 
         def out(log_time_ns: int, found: list[SkeletonFrame]) -> Iterator[tuple[int, SkeletonFrame]]:
-            if queue is None:
-                yield from ((log_time_ns, frame) for frame in found)
-                return
             for frame in found:
-                queue.push(0, frame, log_time_ns, log_time_ns)
-            for ready in queue.drain(log_time_ns, timeout_ns):
+                frame = frame if clock is None else clock.take(frame, log_time_ns)
+                if not 0 <= frame.stamp_ns <= LAST_STAMP_NS:
+                    bad(StampError(frame.stamp_ns), f"topic {chosen.name}")
+                elif queue is None:
+                    yield log_time_ns, frame
+                else:
+                    queue.push(0, frame, log_time_ns, log_time_ns)
+            for ready in queue.drain(log_time_ns, timeout_ns) if queue is not None else ():
                 if ready.frame is None:
                     bad(ready.error, f"topic {chosen.name}")
                 else:
@@ -157,5 +183,10 @@ def read_frames(
             yield from out(log_time_ns, found)
         if queue is not None and len(queue):
             yield from out(log_time_ns + timeout_ns, [])
+        if counters is not None:
+            for told in (adapter, queue, tf):
+                counters.update(told.counters if told is not None else {})
+        if not count and bag.damage:
+            raise BagError(f"no message of {chosen} can be read: {bag.damage}")
         if not count:
             raise BagError(f"bag {path} has no message on {chosen.name}: record it while the tracker runs")

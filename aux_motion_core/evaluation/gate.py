@@ -42,6 +42,18 @@ FAMILIES: dict[str, str] = {
     "log_minus_stamp_ms": ".p50, .p95, .p99, .least: delay between a stamp and the recording of its message",
     "counter": ".NAME: what the predictor repaired or dropped",
 }
+#: What can be counted: what did not occur is 0.
+COUNTERS = (
+    "duplicate_body_flagged", "duplicate_body_merged", "duplicate_person_id", "id_relinked", "id_reused",
+    "left_right_swap_believed", "left_right_swap_undone", "non_finite_or_absurd_joints", "non_finite_output",
+    "non_finite_scale", "not_z_up", "out_of_distribution", "outlier_believed", "outlier_masked", "people_displaced",
+    "people_over_limit", "person_only_guessed", "person_without_joints", "relink_ambiguous", "stamp_in_the_future",
+    "stamp_merged", "stamp_reordered", "stamp_reset", "stamp_too_old", "tf_queue_full", "tf_timeout", "tf_unusable",
+    "tf_waited", "azure_kinect_nobody", "azure_kinect_unknown_joint", "hiros_skeleton_without_markers",
+    "hiros_unknown_joint", "ros4hri_body_without_tf", "yolo_empty_array", "yolo_joint_without_depth",
+    "yolo_person_without_3d_keypoints", "yolo_person_without_id", "zed_body_off", "zed_body_without_id",
+    "zed_coasting", "zed_object_without_skeleton",
+)  # fmt: skip
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _NUMBER = r"\d*\.?\d+"
 _CONDITION = re.compile(
@@ -161,7 +173,7 @@ def metrics(summary: dict[str, Any]) -> dict[str, float]:
     for name in ("processing_ms", "log_minus_stamp_ms"):
         for part, value in (given[name] or {}).items():
             _put(values, f"{name}.{part}", value)
-    for name, value in given["counters"].items():
+    for name, value in {**dict.fromkeys(COUNTERS, 0), **given["counters"]}.items():
         _put(values, f"counter.{name}", value)
     return values
 

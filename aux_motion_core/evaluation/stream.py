@@ -37,7 +37,7 @@ class Stream:
         self.states: Counter[str] = Counter()
         self.people: set[str] = set()
         self.more_people = False
-        self.span_ns = 0
+        self.span_ns = self.log_span_ns = 0
         self.same_stamp = 0
         self.jumps: list[tuple[float, float]] = []  # (seconds from the start, by how much), forward positive
         self.jump_count = 0
@@ -87,6 +87,7 @@ class Stream:
                     self.gaps.append((round((self.span_ns - passed_ns) / _NS, 3), round(passed_ns / _NS, 3)))
                     if len(self.gaps) > 2 * _MOST_GAPS:
                         self._longest()
+            self.log_span_ns += max(log_ns, 0)
         self._last_log_ns = log_time_ns
         delay_ns = log_time_ns - frame.stamp_ns
         same_clock = abs(delay_ns) <= _OTHER_CLOCK_NS
@@ -129,8 +130,8 @@ class Stream:
         self._flush()
         other._flush()
         for name in (
-            "frames", "empty_frames", "predictions", "person_frames", "other_clock", "span_ns", "same_stamp",
-            "jump_count", "gap_count",
+            "frames", "empty_frames", "predictions", "person_frames", "other_clock", "span_ns", "log_span_ns",
+            "same_stamp", "jump_count", "gap_count",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("rejected", "counters", "states"):
@@ -172,6 +173,7 @@ class Stream:
                 "jumps": self.jump_count,
                 "jumped": [{"at_s": a, "by_s": b} for a, b in self.jumps],
                 "of_another_clock_than_log": self.other_clock,
+                "log_span_s": round(self.log_span_ns / _NS, 3),
             },
             "log_minus_stamp_ms": None
             if not self._delay.count

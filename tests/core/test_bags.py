@@ -227,6 +227,18 @@ def test_a_truncated_database_is_named(database):
     assert "bag.db3" in one_line(file) and "bag" in one_line(folder)
 
 
+def test_rows_of_a_database_that_are_no_messages_are_left_out_and_counted(database):
+    _, file, frames = database
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE messages SET timestamp = 'soon' WHERE id = 7")
+        db.execute("UPDATE messages SET data = 5 WHERE id = 70")
+    db.close()
+    told = []
+    found = [frame.stamp_ns for _, frame in bags.read_skeletons(file, on_damage=told.append)]
+    assert found == [f.stamp_ns for k, f in enumerate(frames, 1) if k not in (7, 70)]
+    assert len(told) == 1 and "2 rows are no messages" in told[0]
+
+
 @pytest.mark.parametrize("share", [0.4, 0.7, 0.99])
 def test_of_a_truncated_database_the_whole_rows_are_read(database, share):
     folder, file, frames = database
@@ -441,7 +453,7 @@ def test_paths_that_are_no_bags_are_named(tmp_path):
     assert "no such bag" in one_line(tmp_path / "nowhere.mcap")
     (tmp_path / "notes.txt").write_text("hello")
     assert "no rosbag2 bag" in one_line(tmp_path / "notes.txt")
-    assert "cannot open" in one_line(tmp_path)  # a folder without metadata
+    assert "no bag in folder" in one_line(tmp_path)  # a folder without metadata
     with pytest.raises(bags.BagError, match="ends in .mcap"):
         bags.BagWriter(tmp_path / "out.bag")
 

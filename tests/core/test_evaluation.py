@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -369,3 +371,15 @@ def test_conditions_hold_or_not_and_every_family_is_documented():
     assert line.startswith("mpjpe_mm@0.4s>100 (mpjpe_mm@0.4s is 379")
     assert {n.split("@")[0].split(".")[0] for n in values} <= set(gate.FAMILIES)
     assert values["ratio.constant_velocity@0.4s"] > 100 and values["joint_mm.head@0.2s"] < 200
+
+
+def test_counters_that_did_not_occur_are_0_in_conditions():
+    values = gate.metrics(summary(straight()))
+    assert gate.check([gate.parse("counter.id_relinked>0")], values) == []
+    with pytest.raises(gate.GateError, match="no value is called counter.id_relinkd; there are counter.id_relinked"):
+        gate.check([gate.parse("counter.id_relinkd>0")], values)
+    core = Path(gate.__file__).parents[1]
+    files = [core / f"{name}.py" for name in ("predictor", "continuity", "frames", "tf")]
+    text = "".join(f.read_text() for f in (*files, *(core / "adapters").glob("*.py")))
+    names = set(re.findall(r'(?:counters\[|_count\()"(\w+)"', text)) - {"frames"}
+    assert len(names) > 30 and names <= set(gate.COUNTERS)

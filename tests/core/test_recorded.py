@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from aux_motion_core import adapters
 from aux_motion_core.adapters import AdapterError
 from aux_motion_core.backends import make_backend
 from aux_motion_core.bags import BagError, typestore
+from aux_motion_core.clock import StampClock
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.frames import Frames
 from aux_motion_core.predictor import Predictor
@@ -163,3 +165,50 @@ def test_counters_are_there_after_reading(tmp_path) -> None:
     bag = write(tmp_path / "bag", [("/b", MARKERS, NS + k, make.azure_kinect({})) for k in range(3)])
     assert list(adapters.read_frames(bag, adapter=adapter)) == []
     assert adapter.counters["azure_kinect_nobody"] == 3
+
+
+def test_counters_hold_what_adapter_and_transforms_counted(tmp_path) -> None:
+    items = [("/zed", ZED, NS + k * NS // 15, make.zed({5: make.person("zed38")}, NS + k * NS // 15)) for k in range(9)]
+    counters: Counter[str] = Counter()
+    told: list[ValueError] = []
+    bag = write(tmp_path / "bag", [*items, ("/tf", TF, NS, make.transforms([("map", "robot", (0.0, 0.0, 0.0), NS)]))])
+    list(adapters.read_frames(bag, frames=Frames("map"), on_bad=told.append, counters=counters))
+    assert counters["zed_coasting"] == 8 and counters["tf_timeout"] == len(told) == 9
+
+
+def test_messages_that_cannot_be_decoded_are_named_as_such(tmp_path) -> None:
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        connection = bag.add_connection("/zed", ZED, typestore=typestore())
+        bag.write(connection, NS, b"\0\1\0\0no message")
+    with pytest.raises(BagError, match="no message of /zed .* can be read: .*1 messages cannot be decoded"):
+        list(adapters.read_frames(tmp_path / "bag"))
+
+
+def test_a_bags_own_frame_is_that_of_its_people(tmp_path) -> None:
+    nobody, there = np.empty((0, 3)), make.person("coco17")
+    said = [("", nobody), ("cam", nobody), ("", there), ("map", there), ("other", there)]
+    items = [("/p", POSES, NS + k, make.poses(p, NS + k, frame)) for k, (frame, p) in enumerate(said)]
+    options = {"tracker": "pose_array", "joints": ("coco17",)}
+    assert adapters.own_frame(adapters.read_frames(write(tmp_path / "five", items), **options)) == "map"
+    assert adapters.own_frame(adapters.read_frames(write(tmp_path / "two", items[:2]), **options)) == "cam"
+    assert adapters.own_frame(adapters.read_frames(write(tmp_path / "one", items[:1]), **options)) == ""
+
+
+def test_time_of_receipt_is_chosen_before_the_transform_is_looked_up(tmp_path) -> None:
+    items = [("/tf", TF, NS + k * NS // 30, make.transforms([("map", "cam", (0.0, 0.0, 1.0), NS + k * NS // 30)]))
+             for k in range(30)]  # fmt: skip
+    items += [("/p", POSES, NS + k * NS // 30 + 1, make.poses(make.person("coco17"), 0, "cam")) for k in range(5, 25)]
+    options = {"tracker": "pose_array", "joints": ("coco17",), "on_bad": lambda error: None}
+    bag = write(tmp_path / "bag", items)
+    assert not list(adapters.read_frames(bag, frames=Frames("map"), **options)), "no transform at 0 s"
+    frames = list(adapters.read_frames(bag, frames=Frames("map"), clock=StampClock("receive"), **options))
+    assert [f.stamp_ns for _, f in frames] == [NS + k * NS // 30 + 1 for k in range(5, 25)]
+
+
+@pytest.mark.parametrize("sec", [-5, 2**31 - 10])
+def test_stamps_that_are_no_time_are_refused_as_the_node_does(tmp_path, sec: int) -> None:
+    items = [("/p", POSES, NS + k, make.poses(make.person("coco17"), (sec if k else 1) * NS)) for k in range(3)]
+    told: list[ValueError] = []
+    bag = write(tmp_path / "bag", items)
+    frames = list(adapters.read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
+    assert len(frames) == 1 and len(told) == 2 and f"stamp {sec} s: expected seconds since 1970" in str(told[0])

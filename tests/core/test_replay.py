@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from aux_motion_core import bags, baselines, synthetic
 from aux_motion_core.config import PredictorConfig
@@ -129,3 +130,14 @@ def test_the_sample_is_replayed_whole_and_the_same_each_time(root, tmp_path):
     assert run().verdict == report.verdict
     for _, batch in bags.read_predictions(tmp_path / "p.mcap"):
         assert all(np.isfinite(p.mean).all() for p in batch.people)
+
+
+def test_a_bag_with_nothing_of_anybody_is_named(tmp_path):
+    import tracker_messages as make
+
+    store, kind = bags.typestore(), "yolo_msgs/msg/DetectionArray"
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/detections", kind, typestore=store)
+        writer.write(connection, make.NS, store.serialize_cdr(make.yolo([]), kind))
+    with pytest.raises(bags.BagError, match="nobody is in any message"):
+        predict_bag(tmp_path / "bag", predictors("damped_pose"))
