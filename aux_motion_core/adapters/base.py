@@ -189,11 +189,11 @@ class Numbers:
         Returns:
             One id per person, each once.
         """
-        self._known = {i: k for i, k in self._known.items() if 0 <= stamp_ns - k[0] <= self._within_ns}
+        self._known = {i: k for i, k in self._known.items() if abs(stamp_ns - k[0]) <= self._within_ns}
         ids: list[str | None] = [None] * len(positions)
         if self._known and len(positions):
             names = list(self._known)
-            age_s = np.array([stamp_ns - self._known[i][0] for i in names]) * 1e-9
+            age_s = np.abs([stamp_ns - self._known[i][0] for i in names]) * 1e-9  # messages may overtake each other
             places = np.stack([self._known[i][1] for i in names])
             distance = np.linalg.norm(positions[:, None] - places, axis=-1)
             there = np.isfinite(distance)
@@ -215,5 +215,6 @@ class Numbers:
             place = positions[i]
             if person_id in self._known:  # a joint that is hidden now keeps its place
                 place = np.where(np.isfinite(place), place, self._known[person_id][1])
-            self._known[person_id] = (stamp_ns, place)
+            if stamp_ns >= self._known.get(person_id, (stamp_ns,))[0]:
+                self._known[person_id] = (stamp_ns, place)
         return ids

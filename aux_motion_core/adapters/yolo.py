@@ -22,8 +22,10 @@ from aux_motion_core.types import SkeletonFrame
 _JOINTS = 17
 #: So many empty arrays in a row are worth a line.
 _EMPTY = 30
-#: Two key points in one place are depth holes that TF shifted: metres.
+#: Two key points in one place are depth holes that TF shifted, or seen in one pixel: metres.
 _SAME_M = 1e-6
+#: Farther from all other joints of the body than any two neighbours are, that place is no joint: metres.
+_OFF_BODY_M = 0.7
 #: Nearer to the camera's origin is no joint but a hole: metres. TF may have been another at the time.
 _ORIGIN_M = 0.05
 
@@ -68,7 +70,7 @@ class Yolo(Adapter):
         if not groups:
             self.counters["yolo_empty_array"] += 1
             return []
-        if "" in groups:
+        if "" in groups and not self.frame_id:
             raise MessageError(
                 "keypoints3d.frame_id is empty: expected the frame of the key points, the target_frame of yolo_ros"
             )
@@ -93,7 +95,7 @@ class Yolo(Adapter):
         positions[person, joint], score[person, joint] = rows[:, 1:4], rows[:, 4]
         # all-zero scores: a fork that does not fill them in
         score[~(score > 0.0).any(1)] = 1.0
-        hole = self._holes(positions, frame_id.lstrip("/"), camera)
+        hole = self._holes(positions, self.frame_id or frame_id.lstrip("/"), camera)
         if hole.any():
             self.counters["yolo_joint_without_depth"] += int(hole.sum())
             positions[hole] = np.nan
@@ -110,7 +112,8 @@ class Yolo(Adapter):
         """(people, 17) bool: joints on the camera's origin.
 
         That is 0, 0, 0 in the camera's own frame. In another one it is where TF has the camera, or where two or more
-        joints are in exactly one place, which is remembered: a fixed camera's later holes are there too.
+        joints are in exactly one place away from their body, which is remembered: a fixed camera's later holes are
+        there too. Two joints that are seen in one pixel are in one place as well, but on the body.
         """
         hole = ~positions.any(-1)
         flat = positions.reshape(-1, 3)
@@ -122,7 +125,7 @@ class Yolo(Adapter):
             double[order[1:][same]] = double[order[:-1][same]] = True
         double = double.reshape(hole.shape)
         if double.any():
-            self._origins[frame_id] = positions[double][0]
+            double = self._off_body(positions, double, hole, frame_id)
         known = [self._origins[frame_id]] if frame_id in self._origins else []
         if self.tf is not None and camera and camera != frame_id:
             try:
@@ -134,6 +137,23 @@ class Yolo(Adapter):
             with np.errstate(invalid="ignore"):
                 hole |= np.linalg.norm(positions - origin, axis=-1) < _ORIGIN_M
         return hole | double
+
+    def _off_body(self, positions: np.ndarray, double: np.ndarray, hole: np.ndarray, frame_id: str) -> np.ndarray:
+        """(people, 17) bool: the joints of `double` that are on no body; their place is remembered."""
+        off = np.zeros_like(double)
+        sure = np.zeros_like(double)
+        for person in np.flatnonzero(double.any(1)):
+            others = positions[person, ~double[person] & ~hole[person]]
+            gap = np.linalg.norm(positions[person][:, None] - others, axis=-1)
+            nearest = np.nanmin(gap, axis=1, initial=np.inf)
+            off[person] = double[person] & (nearest > _OFF_BODY_M)
+            sure[person] = off[person] & np.isfinite(nearest)
+        seen = positions[double & ~off]  # one pixel of two people, who stand behind each other
+        for place in positions[sure]:
+            if not (np.abs(seen - place) < _SAME_M).all(-1).any():
+                self._origins[frame_id] = place
+                break
+        return off
 
     def trouble(self) -> str:
         """Says that empty arrays may be a TF failure of yolo_ros."""

@@ -332,6 +332,27 @@ def test_yolo_joints_on_the_cameras_origin_are_missing_also_where_tf_moved_it() 
     assert "right_wrist" not in names(only(with_tf.frames(make.yolo([("1", there)]))))
 
 
+def test_yolo_joints_in_one_pixel_are_joints_and_no_holes() -> None:
+    adapter = adapters.make("yolo")
+    there = make.person("coco17") + (2.0, 0.0, 0.0)
+    there[10] = there[12]  # the right wrist before the right hip
+    assert {"right_wrist", "right_hip"} <= names(only(adapter.frames(make.yolo([("1", there)]))))
+    behind = make.person("coco17") + (3.5, 0.0, 0.0)
+    behind[9] = there[9]  # one pixel of two people
+    frame = only(adapter.frames(make.yolo([("1", there), ("2", behind)])))
+    assert "left_wrist" in names(frame)
+    assert adapter.counters["yolo_joint_without_depth"] == 1, "the wrist that is far from its body"
+    for at in (there[12], there[9]):  # nothing was learnt: other joints may be there
+        later = make.person("coco17") + (2.0, 0.0, 0.0)
+        later[10] = at
+        assert "right_wrist" in names(only(adapter.frames(make.yolo([("1", later)]))))
+
+
+def test_yolo_frame_of_the_key_points_may_be_given_where_it_is_not_named() -> None:
+    message = make.yolo([("1", make.person("coco17"))], frame="")
+    assert only(adapters.make("yolo", frame_id="base_link").frames(message)).frame_id == "base_link"
+
+
 def test_yolo_empty_array_is_not_nobody() -> None:
     adapter = adapters.make("yolo")
     assert adapter.trouble() == ""
@@ -505,6 +526,13 @@ def test_people_without_ids_keep_their_number_when_their_order_changes() -> None
     assert first.person_ids == ("0", "1", "2") and second.person_ids == ("2", "0")
     third = only(adapter.frames(make.poses(np.concatenate([people[1] + 9.0]), NS + 2 * NS // 25)))
     assert third.person_ids == ("3",), "somebody new is nobody who was there"
+
+
+def test_people_without_ids_keep_their_number_when_messages_overtake_each_other() -> None:
+    adapter = adapters.make("pose_array", joints=("coco17",))
+    people = np.concatenate([make.person("coco17"), make.person("coco17") + 3.0])
+    for ns in (NS, NS + NS // 15, NS + NS // 30, NS + NS // 10):
+        assert only(adapter.frames(make.poses(people, ns))).person_ids == ("0", "1")
 
 
 def test_numbers_take_no_id_that_is_in_use() -> None:
