@@ -189,7 +189,10 @@ class Recording:
         if channel is None:
             topic, msgtype = key
             if msgtype not in self._schemas:
-                text = message_definition(msgtype)
+                try:
+                    text = message_definition(msgtype)
+                except Exception:  # one that the parser does not take: its bytes are recorded all the same
+                    text = ""
                 encoding = "ros2msg" if text else ""
                 self._schemas[msgtype] = self._writer.register_schema(msgtype, encoding, text.encode())
             offered = self._qos_profiles.get(key)

@@ -9,6 +9,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from aux_motion_core import bags, synthetic
+from aux_motion_core import recording as recording_module
 from aux_motion_core.messages import frame_fields
 from aux_motion_core.recording import RESERVE_BYTES, Recording
 
@@ -100,3 +101,17 @@ def test_files_that_cannot_be_made_are_named(tmp_path):
             Recording(path)
         assert "\n" not in str(caught.value)
     assert (tmp_path / "there.mcap").read_bytes() == b"x"
+
+
+def test_a_type_whose_definition_cannot_be_read_does_not_end_the_recording(tmp_path, monkeypatch):
+    def definition(msgtype):
+        raise SyntaxError("not understood")
+
+    monkeypatch.setattr(recording_module, "message_definition", definition)
+    with Recording(tmp_path / "a.mcap") as recording:
+        recording.put("/odd", "odd_msgs/msg/Odd", b"\0\1\0\0", 1)
+        monkeypatch.undo()
+        for stamp_ns, raw in raw_messages(10):
+            recording.put("/s", bags.SKELETONS, raw, stamp_ns)
+    assert recording.error is None and recording.counts == {"/odd": 1, "/s": 10}
+    assert len(list(bags.read_skeletons(tmp_path / "a.mcap"))) == 10
