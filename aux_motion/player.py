@@ -33,6 +33,8 @@ _LEAD_NS = 20_000_000
 _SLICE_S = 0.1  # how long a signal waits
 _DEPTH = 100
 _NS = 1_000_000_000
+#: Stamps that advance so much more or less than the log do not set the pace.
+_JUMP_NS = _NS
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class Item:
         topic: of the bag.
         at_ns: when it arrived, on the clock of its stamps.
         raw: CDR bytes.
+        passed_ns: so long after the first message.
     """
 
     topic: Topic
     at_ns: int
     raw: bytes
+    passed_ns: int = 0
 
 
 class Timeline:
@@ -70,11 +74,18 @@ class Timeline:
 
     def __iter__(self) -> Iterator[Item]:
         topics = {t.key: t for t in (self.main, *self._others)}
+        passed_ns = 0
+        before: tuple[int, int] | None = None
         for message in self._bag.messages(list(topics.values()), self._start_ns, raw=True):
             topic = topics[message.topic, message.msgtype]
             stamp_ns = self.stamps[topic.key].stamp_ns(message.message)
             at_ns = arrival_ns(message.log_time_ns, stamp_ns) if stamp_ns else message.log_time_ns
-            yield Item(topic, at_ns, message.message)
+            if before is not None:
+                by_ns, by_log_ns = at_ns - before[0], message.log_time_ns - before[1]
+                # a clock that was set, stamps of another clock than the topic before, no stamp at all
+                passed_ns += by_ns if abs(by_ns - by_log_ns) < _JUMP_NS else max(by_log_ns, 0)
+            before = at_ns, message.log_time_ns
+            yield Item(topic, at_ns, message.message, passed_ns)
 
     def latched(self, topics: list[Topic]) -> list[Item]:
         """All messages of topics that are said once (static transforms)."""
@@ -183,8 +194,9 @@ def _later(stamp_ns: int, by_ns: int) -> int:
     return stamp_ns + by_ns
 
 
-def _present(stamp_ns: int, begin_ns: int, first_ns: int, rate: float) -> int:
-    return begin_ns + round((stamp_ns - first_ns) / rate)
+def _present(stamp_ns: int, now_ns: int, at_ns: int, rate: float) -> int:
+    """As long before now as it was before the message arrived."""
+    return now_ns + round((stamp_ns - at_ns) / rate)
 
 
 def play(
@@ -251,29 +263,29 @@ def play(
                     _refuse_company(node, "/clock")
                 passed_ns = 0  # of the bag's time, by earlier rounds
                 while True:
-                    begin_ns, first_ns, last_ns = time.time_ns() + _LEAD_NS, None, 0
+                    begin_ns, first_ns, length_ns = time.time_ns() + _LEAD_NS, None, 0
                     for item in timeline:
                         if item.topic in static:
                             continue
                         if first_ns is None:
-                            first_ns = item.at_ns
+                            first_ns = item.at_ns - item.passed_ns
                             clock.begin(begin_ns, first_ns + passed_ns, rate)
-
-                            if keep:
-                                move = partial(_later, by_ns=passed_ns)
-                            else:
-                                move = partial(_present, begin_ns=begin_ns, first_ns=first_ns, rate=rate)
+                        now_ns = begin_ns + round(item.passed_ns / rate)
+                        if keep:
+                            move = partial(_later, by_ns=passed_ns)
+                        else:
+                            move = partial(_present, now_ns=now_ns, at_ns=item.at_ns, rate=rate)
                         raw = timeline.stamps[item.topic.key].moved(item.raw, move)
-                        _sleep_until(begin_ns + round((item.at_ns - first_ns) / rate))
-                        clock.tick(item.at_ns + passed_ns)
+                        _sleep_until(now_ns)
+                        clock.tick(first_ns + item.passed_ns + passed_ns)
                         publishers[item.topic.key].publish(raw)
                         count += item.topic == main
-                        last_ns = max(last_ns, item.at_ns)
+                        length_ns = max(length_ns, item.passed_ns)
                     if first_ns is None:
                         raise BagError(f"bag {bag} has no message on {main.name}: record it while the tracker runs")
                     if not loop or not rclpy.ok():
                         break
-                    passed_ns += last_ns - first_ns + round(_LEAD_NS * rate)
+                    passed_ns += length_ns + round(_LEAD_NS * rate)
             time.sleep(0.2)  # the last message leaves before the publisher does
         except (KeyboardInterrupt, ExternalShutdownException):
             pass

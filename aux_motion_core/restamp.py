@@ -11,6 +11,7 @@ from aux_motion_core.messages import ns_to_stamp, stamp_to_ns
 
 _HEADER = "std_msgs/msg/Header"
 _NS = 1_000_000_000
+_FIRST_S, _LAST_S = -(2**31), 2**31 - 1  # of builtin_interfaces/Time
 _STAMP_END = 12  # four bytes of encapsulation, the seconds, the nanoseconds
 
 
@@ -60,7 +61,8 @@ class Restamper:
 
         Args:
             raw: CDR bytes.
-            move: from the recorded stamp to the new one, nanoseconds. A stamp of zero, which means none, stays.
+            move: from the recorded stamp to the new one, nanoseconds. A stamp of zero, which means none, stays; so
+                does one that would not fit into a message then.
         """
         if not self.stamped or len(raw) < _STAMP_END:
             return raw
@@ -70,6 +72,8 @@ class Restamper:
                 return raw
             moved = bytearray(raw)
             sec, nanosec = divmod(move(stamp_ns), _NS)
+            if not _FIRST_S <= sec <= _LAST_S:
+                return raw
             struct.pack_into(self._order(raw) + "iI", moved, 4, sec, nanosec)
             return bytes(moved)
         message = self._decoded(raw)
@@ -78,7 +82,7 @@ class Restamper:
         time = self._store.types["builtin_interfaces/msg/Time"]
         for header in _walk(message):
             stamp_ns = stamp_to_ns(header.stamp)
-            if stamp_ns:
+            if stamp_ns and _FIRST_S <= move(stamp_ns) // _NS <= _LAST_S:
                 header.stamp = time(**ns_to_stamp(move(stamp_ns)))
         return bytes(self._store.serialize_cdr(message, self._msgtype))
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,16 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from aux_motion import live
 from aux_motion_core import bags, synthetic
-from aux_motion_core.messages import frame_from_message
+from aux_motion_core.bags import BagReader
+from aux_motion_core.messages import frame_fields, frame_from_message
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
 
 from aux_motion_msgs.msg import SkeletonArray  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+
+from aux_motion.player import Timeline  # noqa: E402
 
 
 @pytest.fixture
@@ -160,3 +164,36 @@ def test_it_does_not_speak_beside_a_tracker(bag, ros_domain_id):
             player.play(bag)
     finally:
         probe.close()
+
+
+@pytest.mark.parametrize("jump_ns", [3600 * 10**9, -3600 * 10**9])
+def test_a_clock_that_was_set_neither_stops_nor_hurries_it(tmp_path, jump_ns):
+    path = tmp_path / "set.mcap"
+    with bags.BagWriter(path) as writer:
+        for k, frame in enumerate(synthetic.frames(1, 1.0)):
+            moved = frame if k < 15 else replace(frame, stamp_ns=frame.stamp_ns + jump_ns)
+            writer.write("/skeletons", moved, frame.stamp_ns)
+    started = time.monotonic()
+    frames = played(path, tmp_path / "player.log")
+    assert len(frames) == 30 and time.monotonic() - started > 0.9
+    steps = np.diff([f.stamp_ns for f in frames]) * 1e-9
+    np.testing.assert_allclose(steps, 1 / 30, atol=1e-3)
+
+
+def test_messages_that_are_none_and_stamps_that_fit_nowhere_go_out_at_the_pace_of_the_log(tmp_path):
+    store, frames = bags.typestore(), synthetic.frames(1, 0.5)
+    messages = [bags.build_message(bags.SKELETONS, frame_fields(f)) for f in frames]
+    raws = [bytes(store.serialize_cdr(message, bags.SKELETONS)) for message in messages]
+    raws[0] = b"\0\1\0\0" + b"\x7f" * 12  # a time in 2037
+    raws[4] = b""
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/skeletons", bags.SKELETONS, typestore=store)
+        for frame, raw in zip(frames, raws, strict=True):
+            writer.write(connection, frame.stamp_ns, raw)
+    with BagReader(tmp_path / "bag") as reader:
+        timeline = Timeline(reader, reader.select(bags.SKELETONS), [])
+        items = list(timeline)
+        passed = [frame.stamp_ns - frames[0].stamp_ns for frame in frames]
+        assert [i.passed_ns for i in items] == passed
+        stamps = timeline.stamps[items[0].topic.key]
+        assert stamps.moved(raws[0], lambda ns: ns + 10**18) == raws[0]
