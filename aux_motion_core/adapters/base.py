@@ -195,7 +195,8 @@ class Numbers:
             names = list(self._known)
             age_s = np.abs([stamp_ns - self._known[i][0] for i in names]) * 1e-9  # messages may overtake each other
             places = np.stack([self._known[i][1] for i in names])
-            distance = np.linalg.norm(positions[:, None] - places, axis=-1)
+            with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+                distance = np.linalg.norm(positions[:, None] - places, axis=-1)
             there = np.isfinite(distance)
             common = there.sum(-1)
             mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)

@@ -134,7 +134,7 @@ class Yolo(Adapter):
             except TfError:
                 pass  # it is said where the positions are transformed
         for origin in known:
-            with np.errstate(invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 hole |= np.linalg.norm(positions - origin, axis=-1) < _ORIGIN_M
         return hole | double
 
@@ -144,7 +144,8 @@ class Yolo(Adapter):
         sure = np.zeros_like(double)
         for person in np.flatnonzero(double.any(1)):
             others = positions[person, ~double[person] & ~hole[person]]
-            gap = np.linalg.norm(positions[person][:, None] - others, axis=-1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                gap = np.linalg.norm(positions[person][:, None] - others, axis=-1)
             nearest = np.nanmin(gap, axis=1, initial=np.inf)
             off[person] = double[person] & (nearest > _OFF_BODY_M)
             sure[person] = off[person] & np.isfinite(nearest)

@@ -535,6 +535,17 @@ def test_people_without_ids_keep_their_number_when_messages_overtake_each_other(
         assert only(adapter.frames(make.poses(people, ns))).person_ids == ("0", "1")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_absurd_places_are_no_warnings(value: float) -> None:
+    there = make.person("coco17") + (2.0, 0.0, 0.0)
+    there[3], there[9] = value, there[10]
+    poses, yolo = adapters.make("pose_array", joints=("coco17",)), adapters.make("yolo")
+    for ns in (NS, NS + NS // 30):
+        only(poses.frames(make.poses(there, ns)))
+        only(yolo.frames(make.yolo([("", there)], ns)))
+
+
 def test_numbers_take_no_id_that_is_in_use() -> None:
     numbers = Numbers()
     there = np.zeros((2, 4, 3)) + np.arange(2)[:, None, None] * 5.0
