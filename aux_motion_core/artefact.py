@@ -65,6 +65,22 @@ class Artefact(BaseModel):
         """Path of the ONNX file."""
         return self.folder / "model.onnx"
 
+    def check_file(self) -> None:
+        """See that the ONNX file is there and still the one that model.json was written for.
+
+        Raises:
+            ArtefactError: it is not.
+        """
+        try:
+            digest = hashlib.sha256(self.onnx_file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ArtefactError(f"{self.onnx_file} cannot be read ({error}): copy the artefact again") from None
+        if digest != self.onnx_sha256:
+            raise ArtefactError(
+                f"{self.onnx_file}: expected sha256 {self.onnx_sha256[:12]}... (model.json), the file has "
+                f"{digest[:12]}...: the two files do not belong together; export or copy the artefact again"
+            )
+
 
 def load(folder: str | Path, calibrated: bool = True) -> Artefact:
     """Read and check an artefact.
@@ -123,13 +139,8 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
             raise ArtefactError(
                 f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again"
             )
-    digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
-    if digest != artefact.onnx_sha256:
-        raise ArtefactError(
-            f"{onnx}: expected sha256 {artefact.onnx_sha256[:12]}... (model.json), the file has {digest[:12]}...: the "
-            "two files do not belong together; export or copy the artefact again"
-        )
-    table = artefact.calibration
+    artefact.check_file()
+    table, digest = artefact.calibration, artefact.onnx_sha256
     if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):
         raise ArtefactError(
             f"{card}: the calibration is of another model (sha256 {table.onnx_sha256[:12]}..., {table.steps} steps; "

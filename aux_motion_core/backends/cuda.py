@@ -102,5 +102,6 @@ class Gpu:
     def close(self) -> None:
         """Release the primary context."""
         if self._context is not None:
-            self._context.detach()
-            self._context = None
+            context, self._context = self._context, None
+            with suppress(self._driver.Error):  # a lost GPU refuses this too
+                context.detach()

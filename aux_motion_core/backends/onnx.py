@@ -24,7 +24,8 @@ class OnnxBackend:
         threads: how many; no more than people have work.
 
     Raises:
-        ArtefactError: onnxruntime cannot load the file, or its tensors are not the ones that model.json names.
+        ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
+            the system gives too few threads.
     """
 
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
@@ -47,6 +48,7 @@ class OnnxBackend:
         if self._session is not None:
             return
         artefact = self._artefact
+        artefact.check_file()  # it may have changed since `close`
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -68,9 +70,9 @@ class OnnxBackend:
                 raise ArtefactError(
                     f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
                 )
-        self._session = session
         if self._threads > 1:
             self._others = _started(self._threads - 1)
+        self._session = session
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""
@@ -99,7 +101,12 @@ class OnnxBackend:
 def _started(threads: int) -> ThreadPoolExecutor:
     """A pool whose threads are there: they get the node's CPUs and priority when it is configured."""
     pool, all_there = ThreadPoolExecutor(threads, "inference"), threading.Barrier(threads + 1)
-    for _ in range(threads):
-        pool.submit(all_there.wait)
+    try:
+        for _ in range(threads):
+            pool.submit(all_there.wait)
+    except RuntimeError as error:
+        all_there.abort()  # else those that are there wait for ever
+        pool.shutdown()
+        raise ArtefactError(f"threads {threads + 1}: the system gives fewer ({error}): ask for fewer") from None
     all_there.wait()
     return pool

@@ -19,8 +19,8 @@ class OpenVinoBackend(OnnxBackend):
         threads: of the inference.
 
     Raises:
-        ArtefactError: OpenVINO is not installed, cannot load the file, or its tensors are not the ones that model.json
-            names.
+        ArtefactError: OpenVINO is not installed, cannot load the file, or it or its tensors are not the ones that
+            model.json names.
     """
 
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
@@ -41,6 +41,7 @@ class OpenVinoBackend(OnnxBackend):
                 f"backend openvino: OpenVINO is not installed ({error}): pip install 'aux_motion[openvino]', or use "
                 "the backend onnx"
             ) from None
+        self._artefact.check_file()  # it may have changed since `close`
         file = self._artefact.onnx_file
         config = {
             "PERFORMANCE_HINT": "LATENCY",

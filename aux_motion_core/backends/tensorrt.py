@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,7 +104,8 @@ class Execution:
         config = self._engine.create_runtime_config()
         self._cache = config.create_runtime_cache()
         if self._cache_file is not None and self._cache_file.is_file():
-            self._cache.deserialize(self._cache_file.read_bytes())  # of another GPU or version: refused, made again
+            with suppress(OSError):  # what is not there is compiled again
+                self._cache.deserialize(self._cache_file.read_bytes())  # of another GPU or version: refused, made again
         config.set_runtime_cache(self._cache)
         config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
         return self._engine.create_execution_context(config)
@@ -303,13 +305,13 @@ class TensorrtBackend:
             self._execution, about = self._start()
             self.about = {**about, "load_s": f"{time.perf_counter() - start:.2f}"}
             self.fell_back = False
-        except (GpuError, engines.EngineError) as error:
+        except Exception as error:  # TensorRT, the driver and what they load raise what they like
             if self._strict:
                 self._cpu.close()
-                raise engines.EngineError(str(error)) from None
+                raise engines.EngineError(_line(error)) from None
             self.about = dict(self._cpu.about)
             self.fell_back = self._asked != "auto"  # auto did not ask for a GPU
-            self.about["fallback" if self.fell_back else "why"] = str(error)
+            self.about["fallback" if self.fell_back else "why"] = _line(error)
         self._opened = True
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
@@ -327,11 +329,11 @@ class TensorrtBackend:
                 self.about["fallback"] = (
                     f"the GPU did not answer within {1e3 * self._deadline_s:.0f} ms: see nvidia-smi"
                 )
-            except GpuError as error:
+            except Exception as error:  # whatever it is: the CPU answers from now on
                 self.counters["gpu_lost"] += 1
-                self.about["fallback"] = f"{error}; then clean up and configure the node"
-                self._execution.close()
-                self._execution = None
+                self.about["fallback"] = f"{_line(error)}; then clean up and configure the node"
+                lost, self._execution = self._execution, None
+                lost.close()
             self.fell_back = True
         if self.fell_back:
             self.counters["answered_by_cpu"] += 1
@@ -353,6 +355,12 @@ class TensorrtBackend:
             self._execution = None
         self._cpu.close()
         self._opened = False
+
+
+def _line(error: Exception) -> str:
+    """What is wrong in one line, with its kind where the package did not write it."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, (GpuError, engines.EngineError)) else f"{type(error).__name__}: {said}"
 
 
 def _auto_precision(flavour: str, sm: str) -> str:
@@ -430,8 +438,8 @@ def make(
         for flavour in engines.FLAVOURS:
             try:
                 return of_flavour(flavour)
-            except (GpuError, engines.EngineError, OSError) as error:
-                reasons.append(str(error))
+            except Exception as error:  # see `TensorrtBackend.open`
+                reasons.append(_line(error))
         raise GpuError("; ".join(dict.fromkeys(reasons)))
 
     return TensorrtBackend(name, artefact, OnnxBackend(artefact, threads), start, deadline_s, strict)

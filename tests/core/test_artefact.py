@@ -7,6 +7,7 @@ import shutil
 import threading
 
 import numpy as np
+import onnx
 import pytest
 from core_helpers import MODEL
 
@@ -116,6 +117,49 @@ def test_threads_share_the_people_and_change_nothing(folder, people):
         assert not any(t.name.startswith("inference") for t in threading.enumerate())
         shared.open()
     shared.close()
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_any_number_of_people_is_shared(threads):
+    loaded = artefact.load(MODEL)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, 0.3, (17, 10, 20, 3)).astype(np.float32)
+    mask = rng.random((17, 10, 20)) < 0.8
+    values[~mask] = 0.0
+    alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads)
+    for people in range(18):
+        for a, b in zip(alone.infer(values[:people], mask[:people]), shared.infer(values[:people], mask[:people])):
+            assert a.shape == b.shape and a.dtype == b.dtype and len(a) == people
+            np.testing.assert_allclose(a, b, atol=1e-5)
+    shared.close()
+
+
+def test_where_the_system_gives_too_few_threads_none_is_left(monkeypatch):
+    loaded, begin, begun = artefact.load(MODEL), threading.Thread.start, []
+
+    def start(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ArtefactError, match="threads 6: the system gives fewer .*: ask for fewer"):
+        OnnxBackend(loaded, threads=6)
+    assert len(begun) == 2 and not any(thread.is_alive() for thread in begun)
+
+
+def test_a_file_that_changed_while_the_backend_was_closed_is_refused(folder):
+    backend = OnnxBackend(artefact.load(folder))
+    backend.close()
+    other = onnx.load(folder / "model.onnx")
+    other.producer_name = "another"
+    onnx.save(other, folder / "model.onnx")
+    with pytest.raises(ArtefactError, match="expected sha256 .* export or copy"):
+        backend.open()
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ArtefactError, match="cannot be read .*: copy the artefact again"):
+        backend.open()
 
 
 def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):

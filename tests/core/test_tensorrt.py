@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,6 +244,52 @@ def test_what_breaks_while_loading_gives_everything_back(machine, start, breaks)
     assert backend.fell_back and backend.about["fallback"] and machine.holds_nothing()
 
 
+@pytest.mark.parametrize("name", ["tensorrt_rtx", "auto"])
+def test_an_error_of_any_kind_at_the_start_leaves_the_cpu(machine, start, name):
+    def broken(log):
+        raise RuntimeError("symbol not\nfound")
+
+    machine.trt.Runtime = broken
+    backend = start(name)
+    said = backend.about["fallback" if name == "tensorrt_rtx" else "why"]
+    assert "RuntimeError: symbol not found" in said and machine.holds_nothing()
+    assert np.isfinite(backend.infer(*windows(1))[0]).all()
+    with pytest.raises(compile.EngineError, match="RuntimeError: symbol not found"):
+        start(name, strict=True)
+
+
+def test_an_error_of_any_kind_while_running_costs_one_frame(machine, start):
+    backend = start()
+    values, mask = windows(2)
+    expected = machine.model.infer(values, mask)[0]
+
+    def broken(handle):
+        raise RuntimeError("unknown exception")
+
+    backend._execution._context.execute_async_v3 = broken
+    for _ in range(2):
+        assert np.array_equal(backend.infer(values, mask)[0], expected) and backend.fell_back
+    assert backend.counters["gpu_lost"] == 1 and "RuntimeError: unknown exception; then" in backend.about["fallback"]
+    assert machine.holds_nothing()
+
+
+def test_a_runtime_cache_that_cannot_be_read_is_made_again(machine, start, tmp_path, monkeypatch):
+    machine.engine(tmp_path / "engine")
+    file = tmp_path / "engine" / tensorrt.RUNTIME_CACHE
+    file.write_bytes(b"old")
+    read = Path.read_bytes
+
+    def refused(path):
+        if path == file:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        assert not start().fell_back
+    assert file.read_bytes() == machine.saved
+
+
 def test_a_machine_without_pycuda_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
@@ -282,6 +329,31 @@ def test_a_machine_without_driver_or_gpu_says_so_and_the_cpu_predicts(tmp_path, 
     assert backend.fell_back and "\n" not in backend.about["fallback"]
     assert np.isfinite(backend.infer(*windows(1))[0]).all()
     backend.close()
+    for name in ("pycuda", "pycuda.driver"):
+        sys.modules.pop(name, None)
+
+
+def test_a_lost_gpu_is_closed_although_the_driver_refuses(tmp_path, monkeypatch):
+    package = tmp_path / "pycuda"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "driver.py").write_text(
+        "class Error(Exception): pass\n"
+        "class Primary:\n"
+        "    def detach(self): raise Error('cuDevicePrimaryCtxRelease failed: unspecified launch failure')\n"
+        "class Device:\n"
+        "    def __init__(self, index): pass\n"
+        "    def retain_primary_context(self): return Primary()\n"
+        "    def name(self): return 'stand-in'\n"
+        "    def compute_capability(self): return 8, 9\n"
+        "def init(): pass\n"
+    )
+    for name in ("pycuda", "pycuda.driver"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    gpu = cuda.Gpu()
+    gpu.close()
+    gpu.close()
     for name in ("pycuda", "pycuda.driver"):
         sys.modules.pop(name, None)
 
