@@ -120,7 +120,7 @@ setup(
     entry_points={
         "console_scripts": [
             "aux-motion = aux_motion.cli:main",
-            "aux_motion_predictor = aux_motion.node:main",
+            "aux_motion_predictor = aux_motion.predictor:main",
             "aux_motion_ssm = aux_motion.ssm:node_main",
         ],
     },

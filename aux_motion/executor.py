@@ -26,6 +26,7 @@ class InputExecutor(SingleThreadedExecutor):
     """
 
     def __init__(self, node: Any, inputs: Callable[[], Iterable[Any]], context: Any = None) -> None:
+        self._sigint_gc = None  # rclpy's __del__ asks for it, also where its __init__ failed
         super().__init__(context=context)
         self.add_node(node)
         self._of, self._inputs = node, inputs

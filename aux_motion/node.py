@@ -80,6 +80,7 @@ class PredictorNode(LifecycleNode):
         self._predictor: Predictor | None = None
         self._sources: Sources | None = None
         self._outputs: Outputs | None = None
+        self._made: list[Any] = []  # publishers of configure
         self._active = False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heartbeat: Any = None
@@ -104,7 +105,7 @@ class PredictorNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model, warm it up, make publishers and the subscription."""
-        self._diagnostics.failure, backend, trace = "", None, None
+        self._diagnostics.failure, backend = "", None
         try:
             parameters = node_parameters.validate(node_parameters.read(self))
             folder = parameters.model_dir or str(node_parameters.default_model_dir())
@@ -117,18 +118,20 @@ class PredictorNode(LifecycleNode):
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()
-            trace = Trace(parameters.trace_file) if parameters.trace_file else None
+            self._trace = Trace(parameters.trace_file) if parameters.trace_file else None
             self._outputs = Outputs(self, parameters, self._background)
-            sources = Sources(self, parameters, self._on_message, self._on_waited)
+            self._sources = sources = Sources(self, parameters, self._on_message, self._on_waited)
+            self._predictions = self._publisher(PredictionArray, "predictions", output_qos(parameters.heartbeat_hz))
+            self._markers = self._publisher(MarkerArray, "markers", 1)
+            self._self_check = self._publisher(SelfCheck, "self_check", 1)
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
             if backend is not None:
                 backend.close()
+            self._release()
             return self._refuse(error)
         self.parameters = parameters
-        self._sources = sources
         self._diagnostics.clock = sources.all[0].clock
         self._predictor = predictor
-        self._trace = trace
         self._diagnostics.about = {
             "model": backend.name,
             "model_version": backend.version,
@@ -137,11 +140,6 @@ class PredictorNode(LifecycleNode):
             "input_topic": sources.topics,
         }
         self._diagnostics.backend = backend
-        self._predictions = self.create_lifecycle_publisher(
-            PredictionArray, "predictions", output_qos(parameters.heartbeat_hz)
-        )
-        self._markers = self.create_lifecycle_publisher(MarkerArray, "markers", 1)
-        self._self_check = self.create_lifecycle_publisher(SelfCheck, "self_check", 1)
         self._heartbeat = self.create_timer(
             1.0 / parameters.heartbeat_hz, self._on_heartbeat, clock=self._steady
         )
@@ -156,6 +154,10 @@ class PredictorNode(LifecycleNode):
         if predictor.uncalibrated_because:
             self.get_logger().warning(predictor.uncalibrated_because)
         return super().on_configure(state)
+
+    def _publisher(self, kind: Any, topic: str, qos: Any) -> Any:
+        self._made.append(self.create_lifecycle_publisher(kind, topic, qos))
+        return self._made[-1]
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to take input in and to predict, with no memory of people from before."""
@@ -204,6 +206,10 @@ class PredictorNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give back everything; nothing is published after this."""
+        if self._active:
+            self._active = False
+            self._background.drop()
+            self._outputs.clear(self._predictor.fixed_frame, self._now_ns())
         self._release()
         self._diagnostics.lifecycle = "finalized"
         return super().on_shutdown(state)
@@ -257,10 +263,11 @@ class PredictorNode(LifecycleNode):
         if self._sources is not None:
             self._sources.close()
             self._sources = None
-            self.destroy_lifecycle_publisher(self._predictions)
-            self.destroy_lifecycle_publisher(self._markers)
-            self.destroy_lifecycle_publisher(self._self_check)
+        if self._outputs is not None:
             self._outputs.close()
+            self._outputs = None
+        while self._made:
+            self.destroy_lifecycle_publisher(self._made.pop())
         if self._predictor is not None:
             self._predictor.backend.close()
         self._predictor = self._diagnostics.backend = self._diagnostics.fit = None
@@ -523,6 +530,8 @@ class PredictorNode(LifecycleNode):
         trace = self._trace
         if trace is not None:
             self._background.submit("trace", trace.flush)
+            if trace.trouble:
+                self._diagnostics.realtime["trace_file"] = f"{trace.file} ended early: {trace.trouble}"
         if self._predictor is not None:
             self._sources.check()
             self._diagnostics.counters = Counter(self._predictor.counters) + self._sources.counters()
@@ -561,7 +570,7 @@ def spin(
 
     def run(node: PredictorNode) -> int | None:
         if node.get_parameter("autostart").value:
-            if not node.start() and needs_start:
+            if not node.start() and needs_start and rclpy.ok():  # else a signal came
                 return 1
         else:
             node.get_logger().info("unconfigured: waits for a lifecycle manager (or set the parameter autostart)")

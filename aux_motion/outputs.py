@@ -395,7 +395,14 @@ class Outputs:
             _messages("sensor_msgs", "publish_swept_volume")
         moveit = _messages("moveit_msgs", "publish_collision_objects") if p.publish_collision_objects else None
         people = _messages("people_msgs", "publish_people") if p.publish_people else None
+        try:
+            self._open(moveit, people)
+        except BaseException:
+            self.close()
+            raise
 
+    def _open(self, moveit: Any, people: Any) -> None:
+        p = self._parameters
         if p.publish_occupancy:
             from aux_motion_msgs.msg import OccupancyArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -176,6 +176,13 @@ class NodeParameters(OutputParameters, PredictorConfig):
         description="Most MarkerArrays a second; none are made when nobody subscribes.",
     )
 
+    @field_validator("fixed_frame")
+    @classmethod
+    def _frame_has_a_name(cls, value: str) -> str:
+        if not value.strip("/ "):
+            raise ValueError("expected the name of a frame")
+        return value
+
     @field_validator("cpu_affinity")
     @classmethod
     def _cpus_are_numbers(cls, value: str) -> str:
@@ -247,7 +254,8 @@ def validate(values: dict[str, Any]) -> NodeParameters:
             elif not name:
                 parts.append(f"parameters: {problem['msg'].removeprefix('Value error, ')}")
             else:
-                parts.append(f"parameter {name}: {problem['msg']}, came {problem['input']!r}")
+                said = problem["msg"].removeprefix("Value error, ")
+                parts.append(f"parameter {name}: {said}, came {problem['input']!r}")
         raise ParameterError("; ".join(parts)) from None
 
 
@@ -304,8 +312,12 @@ def declare(node: Node, model: type[BaseModel] = NodeParameters) -> None:
         try:
             node.declare_parameter(name, default, descriptor)
         except InvalidParameterTypeException as error:
-            hint = " (a whole number is written 1.0)" if kind in (float, list) else ""
-            hint = " (a number as text is written '\"1\"')" if kind is str else hint
+            hint = {
+                float: " (a whole number is written 1.0)",
+                str: " (a number as text is written '\"1\"')",
+                list: " (a list of whole numbers is written [1.0, 2.0])",
+            }.get(kind, "")
+            hint = " (a list of one is written [a])" if get_args(info.annotation) == (str,) else hint
             raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{hint}") from None
         except InvalidParameterValueException as error:
             span = f"from {low} to {high}" if low is not None or high is not None else "another value"

@@ -170,24 +170,30 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno or 0).lower()
 
 
+def _of_each(threads: list[int], do: Callable[[int], Any]) -> list[Any]:
+    found = []
+    for thread in threads:
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            found.append(do(thread))
+    return found
+
+
 def _pin(affinity: str, threads: list[int]) -> str:
     wanted = cpus(affinity)
     there = os.sched_getaffinity(0)
     _AFFINITY.append(there)
     try:
-        for thread in threads:
-            os.sched_setaffinity(thread, wanted)
+        _of_each(threads, lambda thread: os.sched_setaffinity(thread, wanted))
     except OSError as error:
         return f"refused: {_reason(error)} (asked for {affinity}, the machine has {os.cpu_count()} CPUs)"
-    got = set.intersection(*(os.sched_getaffinity(t) for t in threads)) if threads else there
+    got = set.intersection(wanted, *_of_each(threads, os.sched_getaffinity))
     text = ",".join(map(str, sorted(got)))
     return f"got {text}" if got == wanted else f"got {text} of {affinity}: the others are not there"
 
 
 def _prefer(priority: int, threads: list[int]) -> str:
     try:
-        for thread in threads:
-            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
+        _of_each(threads, lambda thread: os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority)))
     except OSError as error:
         return (
             f"refused: {_reason(error)}: allow it (rtprio {priority} in /etc/security/limits.conf, docker "

@@ -172,6 +172,15 @@ class Sources:
         self.all: list[Source] = []
         names = [str(i) for i in range(len(planned))]
         self._fusion = Fusion(names, parameters.merge_inputs) if len(planned) > 1 else None
+        self._timer = node.create_timer(_POLL_S, on_waited, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        try:
+            self._open(planned)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, planned: list[tuple[str, Adapter, Any]]) -> None:
+        node, parameters = self._node, self._parameters
         for index, (topic, adapter, kind) in enumerate(planned):
             source = Source(
                 index,
@@ -183,7 +192,6 @@ class Sources:
             )
             self._subscribe(source)
             self.all.append(source)
-        self._timer = node.create_timer(_POLL_S, on_waited, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if any(self._polled):
             self._listen()
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.signals import uninstall_signal_handlers
 
@@ -35,22 +36,22 @@ def until_signal(
     Args:
         name: begins the line that says what is wrong.
         arguments: command line with ROS arguments; None: the process' own.
-        make: gives the node; a ValueError says why there is none.
+        make: gives the node; a ValueError or rclpy's ParameterException says why there is none.
         run: spins the node (by `spin`); may return an exit status before a signal comes.
 
     Returns:
         Exit status: 0 after a signal, 1 when the node could not be made, else what `run` returned.
     """
-    try:
-        rclpy.init(args=arguments)
-    except Exception as error:  # wrong ROS arguments or parameter file
-        print(f"{name}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 1
     node = None
     try:
         try:
+            rclpy.init(args=arguments)
+        except Exception as error:  # wrong ROS arguments or parameter file
+            print(f"{name}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+            return 1
+        try:
             node = make()
-        except ValueError as error:
+        except (ValueError, ParameterException) as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1
         return run(node) or 0

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ class Trace:
     Args:
         file: written anew; its folder must exist.
 
+    Attributes:
+        trouble: why the file ends early, in one line; empty: it does not.
+
     Raises:
         ValueError: it cannot be written.
     """
@@ -33,18 +37,22 @@ class Trace:
         try:
             self._out = self.file.open("w", encoding="utf-8")
         except OSError as error:
-            raise ValueError(
-                f"trace_file {str(file)!r} cannot be written ({os.strerror(error.errno or 0).lower()}): "
-                "name a file in a folder that is there and writable"
-            ) from None
+            raise self._refusal(os.strerror(error.errno or 0).lower()) from None
         self._events: list[tuple[str, float, float, int, dict[str, Any] | None]] = []
         self._lock = threading.Lock()
         self._names: set[int] = set()
         self.events = self.dropped = 0
+        self.trouble = ""
         # perf_counter is what stages are measured with; the file counts from the system clock's epoch
         self._epoch_us = time.time_ns() / 1e3 - time.perf_counter() * 1e6
         self._write("[\n")
         self._write(self._meta("process_name", "aux_motion_predictor", 0) + "\n")
+        if self.trouble:
+            raise self._refusal(self.trouble)
+
+    def _refusal(self, why: str) -> ValueError:
+        line = f"trace_file {str(self.file)!r} cannot be written ({why}): "
+        return ValueError(line + "name a file in a folder that is there and writable")
 
     def add(self, name: str, start_s: float, end_s: float, **args: Any) -> None:
         """An event; times on `time.perf_counter`."""
@@ -85,7 +93,6 @@ class Trace:
             self.events += len(events)
             if lines:
                 self._write("\n".join(lines) + "\n")
-                self._out.flush()
 
     def _meta(self, kind: str, name: str, thread: int) -> str:
         event = {"name": kind, "ph": "M", "pid": os.getpid(), "tid": thread, "args": {"name": name}}
@@ -96,14 +103,20 @@ class Trace:
             return
         try:
             self._out.write(text)
-        except OSError:  # the disk is full: predictions go on, the trace ends
-            self._out = None
+            self._out.flush()
+        except OSError as error:  # the disk is full: predictions go on, the trace ends
+            self.trouble = os.strerror(error.errno or 0).lower()
+            self._end()
+
+    def _end(self) -> None:
+        out, self._out = self._out, None
+        if out is not None:
+            with suppress(OSError):  # what could not be written is tried once more
+                out.close()
 
     def close(self) -> None:
         """Write the rest and the closing bracket."""
         self.flush()
         with self._lock:
             self._write("]\n")
-            if self._out is not None:
-                self._out.close()
-            self._out = None
+            self._end()

@@ -89,7 +89,7 @@ def test_starts_the_installed_executable(launch_file: Path, root: Path) -> None:
     node = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Node")
     values = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
     assert values["package"] == "aux_motion"
-    assert f"{values['executable']} = aux_motion.node:main" in (root / "setup.py").read_text()
+    assert f"{values['executable']} = aux_motion.predictor:main" in (root / "setup.py").read_text()
 
 
 @needs_launch

@@ -343,6 +343,57 @@ def test_a_parameter_out_of_range_ends_the_start_in_one_line(start):
     assert "threads" in node.output() and "Traceback" not in node.output()
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"use_sim_time": 5}, "expecting type 'BOOL': use_sim_time"),
+        ({"start_type_description_service": 5}, "expecting type 'BOOL': start_type_description_service"),
+        ({"tracker_joints": "coco17"}, "(a list of one is written [a])"),
+        ({"static_transform": "[1, 2, 3, 0, 0, 0, 1]"}, "(a list of whole numbers is written [1.0, 2.0])"),
+        ({"stale_after_s": 1}, "(a whole number is written 1.0)"),
+    ],
+)
+def test_a_parameter_of_another_type_ends_the_start_in_one_line(start, given, said):
+    node = start(fixed_frame="world", **given)
+    assert node.wait() == 1
+    assert node.output().count("\n") == 1 and said in node.output(), node.output()
+
+
+def test_a_configure_that_fails_leaves_nothing(start, probe):
+    topics = "[first, 'not a topic']"
+    node = start(fixed_frame="world", backend="damped_pose", publish_occupancy=True, input_topics=topics)
+    for _ in range(2):
+        assert not probe.transition("configure")
+    heard, told = probe.node.count_subscribers, probe.node.count_publishers
+    probe.until(lambda: not heard("first") and not told("occupancy"), "nothing of the failed configure")
+    assert probe.set_parameter("input_topics", ["first", "second"]).successful
+    assert probe.transition("configure") and probe.transition("activate")
+    probe.until(lambda: heard("first") == 1 and told("occupancy") == 1, "one of each")
+    assert probe.transition("shutdown")
+    probe.until(lambda: not heard("first") and not told("occupancy") and not told("predictions"), "nothing")
+    assert node.stop() == 0 and "Traceback" not in node.output(), node.output()
+
+
+LEAVES = """
+import rclpy
+from aux_motion.node import PredictorNode
+
+rclpy.init(args=[])
+node = PredictorNode({"fixed_frame": "world", "backend": "zero_velocity"})
+node.trigger_configure(), node.trigger_activate()
+outputs, said = node._outputs, []
+outputs.clear = lambda frame_id, stamp_ns: said.append(f"cleared {frame_id}")
+outputs.close = lambda: said.append("closed")
+node.trigger_shutdown()
+print(said)
+"""
+
+
+def test_a_shutdown_while_active_takes_people_out_of_the_planning_scene(start):
+    node = start(command=[sys.executable, "-c", LEAVES])
+    assert node.wait() == 0 and "['cleared world', 'closed']" in node.output(), node.output()
+
+
 def test_wrong_ros_arguments_end_the_start_in_one_line(start, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text("/**:\n  ros__parameters: [1, 2\n")
@@ -391,6 +442,49 @@ def test_signals_end_it_with_status_0(start, probe, how):
     probe.until(lambda: probe.predictions, "a heartbeat")
     assert node.stop(how) == 0, node.output()
     assert "Traceback" not in node.output()
+
+
+STARTS = """
+import os, signal, sys, time
+from aux_motion import node
+
+real = node.output_qos
+
+def half_way(heartbeat_hz):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(1.0)
+    return real(heartbeat_hz)
+
+node.output_qos = half_way
+values = {"fixed_frame": "world", "backend": "zero_velocity", "autostart": True}
+sys.exit(node.spin([], values, needs_start=True))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_half_way_through_configure_ends_it_with_status_0(start, how):
+    node = start(command=[sys.executable, "-c", STARTS, str(int(how))])
+    assert node.wait() == 0, node.output()
+    assert "Traceback" not in node.output() and "AttributeError" not in node.output(), node.output()
+
+
+IMPORTS = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "aux_motion.node":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from aux_motion import predictor
+predictor.main()
+"""
+
+
+def test_an_interrupt_while_the_executable_is_loaded_says_nothing(start):
+    node = start(command=[sys.executable, "-c", IMPORTS])
+    assert node.wait() == 130 and node.output() == ""
 
 
 SPINS = """

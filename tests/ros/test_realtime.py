@@ -162,6 +162,16 @@ def test_what_the_kernel_refuses_is_said_with_the_remedy(monkeypatch):
     assert said["lock_memory"].startswith("refused: at most 64 KiB") and "memlock unlimited" in said["lock_memory"]
 
 
+def test_a_thread_that_ends_meanwhile_is_no_refusal(monkeypatch):
+    gone, there = 2**22 - 7, sorted(os.sched_getaffinity(0))
+    monkeypatch.setattr(realtime, "_threads", lambda without: [gone, threading.get_native_id()])
+    monkeypatch.setattr(os, "sched_setscheduler", lambda thread, *rest: os.sched_getscheduler(thread))
+    said = realtime.apply(str(there[0]), 5, False)
+    assert said == {"cpu_affinity": f"got {there[0]}", "realtime_priority": "got SCHED_FIFO 5"}
+    realtime.release()
+    assert sorted(os.sched_getaffinity(0)) == there
+
+
 def test_the_diagnostics_say_what_the_kernel_gave_and_the_kernel_agrees(run):
     cpu = max(os.sched_getaffinity(0))
     node, probe = run(
@@ -226,6 +236,21 @@ def test_a_trace_can_be_read_without_its_end_and_stops_when_it_is_full(tmp_path,
     kept.close()
     kept.close()
     assert len(json.loads((tmp_path / "t.json").read_text())) == 5
+
+
+def test_a_full_disk_ends_the_trace_and_nothing_else(tmp_path):
+    with pytest.raises(ValueError, match="cannot be written .no space left on device.: name a file"):
+        trace.Trace("/dev/full")
+    kept = trace.Trace(tmp_path / "t.json")
+    kept._out.close()
+    kept._out = open("/dev/full", "w")
+    kept.add("backend", 0.0, 0.5)
+    kept.flush()
+    assert kept.trouble == "no space left on device"
+    kept.add("backend", 0.5, 1.0)
+    kept.flush()
+    kept.close()
+    kept.close()
 
 
 def test_a_trace_that_cannot_be_written_fails_configure_in_one_line(run, tmp_path):
