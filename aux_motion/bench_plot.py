@@ -12,20 +12,34 @@ _COLOURS = ("#264653", "#7f8fa6", "#2a9d8f", "#e9c46a", "#8d6cab", "#e76f51")
 _ECHO = "#b9bec9"
 
 
+def check(file: Path) -> None:
+    """See that `draw` can write a picture of that name, before anything is measured.
+
+    Raises:
+        ValueError: matplotlib is not installed, or makes no such pictures.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ValueError("--picture needs matplotlib: pip install 'aux_motion[plots]'") from None
+    kinds = Figure().canvas.get_supported_filetypes()
+    if file.suffix.lower().lstrip(".") not in kinds:
+        raise ValueError(f"--picture {file}: expected a name that ends in .png, .svg or .pdf")
+
+
 def draw(records: list[dict[str, Any]], file: Path) -> None:
     """Stages by number of people, and end-to-end latency by rate beside the node that only answers.
 
     Args:
         records: of `bench.run`.
-        file: PNG or SVG.
+        file: see `check`.
 
     Raises:
-        ValueError: matplotlib is not installed.
+        ValueError: see `check`.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise ValueError("--picture needs matplotlib: pip install 'aux_motion[plots]'") from None
+    check(file)
+    import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

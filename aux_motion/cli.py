@@ -278,19 +278,25 @@ def bench(
 
     numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
     hertz = _numbers(rates, "--rates", 1000)
-    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
-    typer.echo(implementation.table(report["records"]))
+    if dds_seconds > 0.0 and dds_seconds * min(hertz) < 4.0:
+        raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
+    _check_written(json_out)
     if picture is not None:
         from aux_motion import bench_plot
 
+        bench_plot.check(picture)
+        _check_written(picture)
+    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
+    typer.echo(implementation.table(report["records"]))
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+    if picture is not None:
         bench_plot.draw(report["records"], picture)
         typer.echo(f"written: {picture}")
-    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
 
 
 @app.command()
 def soak(
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the run.")] = 10.0,
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run.")] = 10.0,
     people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
     rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
     model: Model = None,
@@ -301,11 +307,28 @@ def soak(
     """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
     from aux_motion import soak as implementation
 
+    _check_written(json_out)
     report = implementation.run(minutes, people, rate, model, backend, threads)
     typer.echo(implementation.text(report))
     _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
     if not all(verdict["passed"] for verdict in report["verdicts"]):
         raise typer.Exit(1)
+
+
+def _check_written(file: Path | None) -> None:
+    """Raise before minutes of work where what comes of them could not be written."""
+    if file is None:
+        return
+    there = file.exists()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab"):
+            pass
+        if not there:
+            file.unlink()
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise ValueError(f"{file} cannot be written ({why}): name a file in a folder that is writable") from None
 
 
 def _write_json(file: Path | None, content: dict) -> None:

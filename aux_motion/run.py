@@ -64,9 +64,9 @@ def run(
         "backend": backend,
         "threads": threads,
         "tracker": tracker,
-        "tracker_joints": _texts(joints),
+        "tracker_joints": _texts(joints, "--joints"),
         "input_topic": input_topic if "," not in (input_topic or "") else None,
-        "input_topics": _texts(input_topic) if "," in (input_topic or "") else None,
+        "input_topics": _texts(input_topic, "--input-topic") if "," in (input_topic or "") else None,
         "static_transform_frame": static_frame,
         "static_transform": None if static_transform is None else _numbers(static_transform),
         "trace_file": None if trace is None else str(trace.absolute()),
@@ -94,8 +94,13 @@ def run(
     raise typer.Exit(spin(arguments, values, needs_start=autostart))
 
 
-def _texts(text: str | None) -> list[str] | None:
-    return [part.strip() for part in text.split(",") if part.strip()] if text else None
+def _texts(text: str | None, option: str) -> list[str] | None:
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise typer.BadParameter(f"{text!r}: expected names with commas", param_hint=option)
+    return parts
 
 
 def _numbers(text: str) -> list[float]:

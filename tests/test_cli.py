@@ -94,6 +94,12 @@ def test_wrong_options_are_refused(root, bag):
     assert done.returncode == 2 and "Traceback" not in done.stderr and "--thread" in done.stderr
 
 
+def test_lists_without_names_are_refused(root):
+    for option in ("--input-topic", "--joints"):
+        done = aux_motion(root, "run", "--fixed-frame", "map", option, ",")
+        assert done.returncode == 2 and f"{option}: ',': expected names" in done.stderr, done.stderr
+
+
 def test_a_misspelled_parameter_is_refused(root):
     done = aux_motion(root, "run", "--fixed-frame", "map", "-p", "covrage_level:=0.9")
     assert done.returncode == 2 and "covrage_level" in done.stderr and "Traceback" not in done.stderr

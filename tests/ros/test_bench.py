@@ -89,6 +89,24 @@ def test_numbers_that_are_none_are_refused_in_one_line(root, option, value):
     assert done.returncode == 2 and option in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("bench", "--json", "/proc/none/b.json"), "/proc/none/b.json cannot be written"),
+        (("bench", "--json", "/"), "/ cannot be written (is a directory)"),
+        (("bench", "--picture", "b.nope"), "--picture b.nope: expected a name that ends in .png"),
+        (("bench", "--rates", "30,1", "--dds-seconds", "0.5"), "--dds-seconds 0.5: expected at least 4 for 1 Hz"),
+        (("soak", "--json", "/proc/none/b.json"), "/proc/none/b.json cannot be written"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_anything_is_measured(root, arguments, said):
+    done = run(root, *arguments)
+    if "--picture" in arguments and not _matplotlib():
+        said = "--picture needs matplotlib"
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not done.stdout and not (root / "b.nope").exists()
+
+
 def test_a_soak_ends_with_verdicts_and_its_exit_status_is_theirs(root, tmp_path):
     out = tmp_path / "soak.json"
     arguments = ["--minutes", "0.1", "--people", "3", "--rate", "30", "--backend", "damped_pose", "--json", out]
