@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -187,7 +188,12 @@ def evaluate_bag(job: Job) -> Result:
         "clock": end.clock,
     }
     if job.faults:
-        summary["faults"] = _sweep(job)
+        try:
+            summary["faults"] = _sweep(job)
+        except Exception as error:  # the recording as it is was judged all the same
+            if os.environ.get("AUX_MOTION_TRACEBACK"):
+                raise
+            summary["problems"].append(f"faults could not be judged on bag {job.bag}: {_line(error)}")
     if not sum(summary["samples"].values()):
         summary["problems"].append(_why_nothing(job, summary))
     if job.annotated and not not_written:
@@ -428,15 +434,21 @@ def text(summary: dict[str, Any]) -> str:
 # Several bags
 
 
+def _line(error: Exception) -> str:
+    """What an error says, in one line; only those of this package say it without their name."""
+    if isinstance(error, BrokenProcessPool):
+        return "a process was killed: out of memory? Use fewer --workers"
+    said = (str(error).strip().splitlines() or ["no further message"])[0]
+    return said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+
+
 def _guarded(job: Job) -> tuple[Result | None, str]:
     try:
         return evaluate_bag(job), ""
-    except ValueError as error:
-        return None, str(error).strip().splitlines()[0]
     except Exception as error:
-        if os.environ.get("AUX_MOTION_TRACEBACK"):
+        if os.environ.get("AUX_MOTION_TRACEBACK") and not isinstance(error, ValueError):
             raise
-        return None, f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no further message'])[0]}"
+        return None, _line(error)
 
 
 def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None, str]]:
@@ -453,9 +465,12 @@ def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None,
     silent = [replace(j, progress=False, workers=1) for j in jobs]
     context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        done = tqdm(pool.map(_guarded, silent), total=len(jobs), unit=" bags", disable=not jobs[0].progress or None)
-        for job, (result, line) in zip(jobs, done, strict=True):
-            yield job, result, line
+        futures = [pool.submit(_guarded, j) for j in silent]
+        for job, future in zip(jobs, tqdm(futures, unit=" bags", disable=not jobs[0].progress or None), strict=True):
+            try:
+                yield job, *future.result()
+            except BrokenProcessPool as error:
+                yield job, None, f"bag {job.bag}: {_line(error)}"
 
 
 def overall(results: list[tuple[Job, Result]], failed: dict[str, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Everything is a generator; memory does not grow with the length of the bag.
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import sqlite3
@@ -381,8 +382,8 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
     """
     if not path.exists():
         raise BagError(f"no such bag: {path}; give a bag folder, a .mcap or a .db3 file")
-    if path.is_file():
-        if Path(_storage_name(path)).suffix not in _STORAGES:
+    if not path.is_dir():
+        if not path.is_file() or Path(_storage_name(path)).suffix not in _STORAGES:
             raise BagError(f"{path} is no rosbag2 bag: expected a bag folder, a .mcap or a .db3 file")
         return [path], []
     found: dict[str, Path] = {}
@@ -443,7 +444,9 @@ class RawBag:
             try:
                 storage = _open_storage(self._ready(file))
             except OSError as error:
-                raise BagError(f"cannot open bag {file}: {error.strerror or error}") from None
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+                where = f" in {tempfile.gettempdir()} (unpacked there): free some, or set TMPDIR" if full else ""
+                raise BagError(f"cannot open bag {file}: {error.strerror or error}{where}") from None
             except BagError as error:
                 self._notes.append(f"{file.name}: {error}" if len(files) > 1 else str(error))
                 continue

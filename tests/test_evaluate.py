@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import resource
 import shutil
 import signal
@@ -232,6 +233,29 @@ def test_faults_give_curves_from_nothing_to_all_of_it(walk, tmp_path):
     assert found["curves"]["all"][0] == found["curves"]["noise_mm"][0]
     with pytest.raises(ValueError, match="nonsense"):
         run(walk, tmp_path, faults="nonsense=1")
+
+
+def test_faults_that_cannot_be_judged_leave_the_rest(walk, tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(evaluate, "_sweep_point", fails)
+    code, said, wrong = run(walk, tmp_path / "out", faults="drop=0.5")
+    assert code == 2 and "damped_pose" in said
+    assert len(wrong) == 1 and "faults could not be judged" in wrong[0] and "MemoryError: no more" in wrong[0]
+    assert summary(tmp_path / "out")["samples"]["0.4"] > 50
+
+
+def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
+    slow = write(tmp_path / "slow.mcap", frames(60.0))
+    jobs = [Job(bag=b, out=tmp_path / b.stem, progress=False, values={"backend": "damped_pose"}) for b in (walk, slow)]
+    done = evaluate.run(jobs, 2)
+    _, result, _ = next(done)
+    assert result.summary["samples"]["0.4"] > 50
+    for child in multiprocessing.active_children():
+        child.kill()
+    _, result, line = next(done)
+    assert result is None and "slow.mcap" in line and "out of memory? Use fewer --workers" in line
 
 
 def test_without_matplotlib_the_report_says_what_is_missing(walk, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Bags: what is written is read, in every container; damaged and unfitting bags are named in one line."""
 
+import errno
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from aux_motion_core import bags, synthetic
+from aux_motion_core import bag_files, bags, synthetic
 from aux_motion_core.messages import frame_fields, prediction_fields
 from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.types import PredictionBatch
@@ -331,6 +332,20 @@ def test_a_cut_off_compressed_file_is_read_as_far_as_it_goes(database):
     same(got, frames[: len(got)], 0)
 
 
+def test_no_room_to_unpack_is_named(database, monkeypatch):
+    _, file, _ = database
+    packed = file.with_name(file.name + ".zstd")
+    packed.write_bytes(zstandard.compress(file.read_bytes()))
+    file.unlink()
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bag_files.RawBag, "_decompressed", full)
+    line = one_line(packed)
+    assert "No space left on device" in line and "set TMPDIR" in line
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_the_damage_it_gives_messages_or_one_line(database, chunked, tmp_path, seed):
     rng = np.random.default_rng(seed)
@@ -453,6 +468,7 @@ def test_paths_that_are_no_bags_are_named(tmp_path):
     assert "no such bag" in one_line(tmp_path / "nowhere.mcap")
     (tmp_path / "notes.txt").write_text("hello")
     assert "no rosbag2 bag" in one_line(tmp_path / "notes.txt")
+    assert "no rosbag2 bag" in one_line("/dev/null")
     assert "no bag in folder" in one_line(tmp_path)  # a folder without metadata
     with pytest.raises(bags.BagError, match="ends in .mcap"):
         bags.BagWriter(tmp_path / "out.bag")
