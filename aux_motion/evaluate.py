@@ -533,6 +533,9 @@ def main(
         Job(bag=bag, out=folder, workers=workers, **job)
         for bag, folder in zip(found, _folders(found, out), strict=True)
     ]
+    for one in jobs:
+        if one.bag.resolve() in (one.out.resolve(), (one.out / ANNOTATED).resolve()):
+            raise EvaluateError(f"the results would be written over bag {one.bag}: choose another --out")
     done: list[tuple[Job, Result]] = []
     failed: dict[str, str] = {}
     for one, result, line in run(jobs, workers):

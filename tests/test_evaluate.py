@@ -391,6 +391,19 @@ def test_where_nothing_can_be_written_is_said_first(walk, tmp_path):
     assert len(wrong) == 3 and all("cannot write" in line for line in wrong)
 
 
+def test_results_are_not_written_over_the_recording(walk, tmp_path):
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    for name in ("bag_0.mcap", evaluate.ANNOTATED):
+        shutil.copy(walk, folder / name)
+    with pytest.raises(ValueError, match="would be written over bag .*annotated.mcap: choose another --out"):
+        run(folder / evaluate.ANNOTATED, folder)
+    (folder / evaluate.ANNOTATED).unlink()
+    with pytest.raises(ValueError, match="would be written over bag .*bag: choose another --out"):
+        run(folder, folder)
+    assert [p.name for p in folder.iterdir()] == ["bag_0.mcap"]
+
+
 def test_a_trackers_own_bag_is_judged(root, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(root / "tests" / "core")
     import tracker_messages as make
