@@ -145,7 +145,12 @@ class _Watch:
             if message.person_ids:
                 self.sent_ns[self.sent] = stamp_ns
                 self.sent += 1
-            self._publisher.publish(message)
+            try:
+                self._publisher.publish(message)
+            except Exception:  # a signal shut the context down
+                if self._node.context.ok():
+                    raise
+                return
 
     def _on_prediction(self, raw: bytes) -> None:
         now_ns = time.time_ns()
@@ -207,6 +212,8 @@ def run(
                     next_at = begin
                     while (now := time.monotonic()) < begin + seconds:
                         node.check()
+                        if not rclpy.ok():
+                            raise live.LiveError("ended by a signal")
                         if now >= next_at:
                             memory.append((now - begin, resident_bytes(node.popen.pid)))
                             next_at += 1.0

@@ -451,6 +451,10 @@ def compile_model(
     artefact = artefacts.load(model_dir)
     precisions.check(precision)
     source = Path(data) if data is not None else sample_bag()
+    if source is None and precision != "fp32":
+        raise EngineError(
+            f"{precision} is compared with fp32 on a recording, and the sample is not here: give one, --data BAG"
+        )
     gpu = open_gpu()
     try:
         windows = None

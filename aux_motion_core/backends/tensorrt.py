@@ -414,7 +414,9 @@ def make(
                 try:
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
                 except engines.EngineError:
-                    engines.build(artefact, folder, gpu.sm, precision, max_people, flavour=flavour, gpu=gpu, trt=trt)
+                    bag = engines.sample_bag() if precision != "fp32" else None
+                    windows = None if bag is None else engines.bag_windows(bag, artefact)
+                    engines.build(artefact, folder, gpu.sm, precision, max_people, windows, flavour, gpu, trt)
                     built += f"built now into {folder}"
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
         except BaseException:

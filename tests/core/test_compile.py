@@ -172,6 +172,13 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys, arguments, said):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_lower_precision_that_cannot_be_compared_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(compile, "sample_bag", lambda: None)
+    with pytest.raises(compile.EngineError, match="fp16 is compared with fp32 on a recording.*--data BAG"):
+        list(compile.compile_model(MODEL, tmp_path, "sm89", "fp16"))
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_present_gpu_as_target_needs_one(tmp_path):
     gpu = compile.open_gpu()
     if gpu is not None:

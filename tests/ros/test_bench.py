@@ -1,8 +1,11 @@
 """The benchmark and the soak run, and their records have the promised keys and verdicts."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -118,6 +121,39 @@ def test_a_soak_ends_with_verdicts_and_its_exit_status_is_theirs(root, tmp_path)
     assert done.returncode == (0 if all(verdicts.values()) else 1)
     assert report["last_diagnostics"]["prediction"]["backend"] and report["resident_mib"][0] > 10.0
     assert all(("pass" if passed else "FAIL") + f"  {name}" in done.stdout for name, passed in verdicts.items())
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 2)])
+def test_a_soak_that_gets_a_signal_ends_and_so_does_its_node(root, how, code):
+    arguments = ["soak", "--minutes", "2", "--people", "1", "--backend", "zero_velocity"]
+    command = [sys.executable, "-m", "aux_motion.cli", *arguments]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 30.0
+        while not (nodes := _children(process.pid)):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.1)
+        time.sleep(4.0)  # it plays
+        process.send_signal(how)
+        out, error = process.communicate(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code and "Traceback" not in error and not out, error
+    assert code == 130 or "aux-motion: error: ended by a signal" in error, error
+    assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text(errors="replace").rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(file.parent.name))
+    return found
 
 
 def test_the_crowd_enters_leaves_and_exchanges_ids():

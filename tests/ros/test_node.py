@@ -469,12 +469,17 @@ def test_a_signal_half_way_through_configure_ends_it_with_status_0(start, how):
 
 
 IMPORTS = """
-import sys
+import os, signal, sys, time
+
+class Inside:
+    def __set_name__(self, owner, name):  # Python makes a RuntimeError of what is raised here
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.0)
 
 class Interrupted:
     def find_spec(self, name, path=None, target=None):
         if name == "aux_motion.node":
-            raise KeyboardInterrupt
+            type("Made", (), {"inside": Inside()})
 
 sys.meta_path.insert(0, Interrupted())
 from aux_motion import predictor
