@@ -141,6 +141,8 @@ class Predictor:
         self._reach_steps = backend.dt_s * np.arange(1, backend.future_steps + 1)
         #: Whether `predict` keeps what went into the backend, and what it kept last; None: nothing was due.
         self.keep_inferred, self.inferred = False, None
+        #: Of the last frame: id -> id under which that person went until then.
+        self.moves: dict[str, str] = {}
         self.self_check: SelfCheck | None = None
         #: Calibrated radii at `coverage_level`, or None; and why there are none, in one line.
         self.bounds: Bounds | None = None
@@ -282,6 +284,7 @@ class Predictor:
                 f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first"
             )
         self.settle()
+        self.moves = {}
         self.counters["frames"] += 1
         if not frame.person_ids:
             return
@@ -316,6 +319,7 @@ class Predictor:
         )
         for name, n in taken.counters.items():
             self._count(name, n)
+        self.moves = taken.moves
         if taken.moves:
             moved = {new: self._people.pop(old) for new, old in taken.moves.items() if old in self._people}
             for person in moved.values():

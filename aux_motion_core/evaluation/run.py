@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -129,9 +129,14 @@ class _Names:
     def __getitem__(self, name: str) -> int:
         found = self.index.get(name)
         if found is None:
-            found = self.index[name] = len(self.index)
+            found = self.index[name] = len(self.names)
             self.names[found] = name
         return found
+
+    def move(self, moves: dict[str, str]) -> None:
+        """Who went by the second name goes by the first from now on; a name that nobody has then is free."""
+        moved = {new: self.index.pop(old) for new, old in moves.items() if old in self.index}
+        self.index.update(moved)
 
 
 class _Block:
@@ -154,6 +159,7 @@ class Taken:
         batch: what came out.
         inferred: what went into the backend; None: nothing new.
         took_s: how long that took.
+        moves: id -> id under which that person went until this frame.
     """
 
     log_time_ns: int
@@ -162,6 +168,7 @@ class Taken:
     batch: PredictionBatch
     inferred: Inferred | None
     took_s: float
+    moves: dict[str, str] = field(default_factory=dict)
 
 
 def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
@@ -193,7 +200,7 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
         start = perf_counter()
         predictor.add(frame)
         batch = predictor.predict(now_ns)
-        yield Taken(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start)
+        yield Taken(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start, predictor.moves)
 
 
 def evaluate(frames: Frames, predictor: Predictor, **options: Any) -> Evaluation:
@@ -267,6 +274,7 @@ class _Trial:
         self._court = Court(self._evaluation.horizons_s, grid.dt_s, config.max_gap_s, from_arrival)
         self._latency_ns = int(config.stamp_latency_s * _NS)
         self._people, self._labels = _Names(), _Names()
+        self._moves: list[dict[str, str]] = []  # since the last step
         self._truth: Iterator[tuple[int, SkeletonFrame]] | None = iter(truth) if truth is not None else None
         self._next_truth = next(self._truth, None) if self._truth is not None else None
         self._true_id = whose or (lambda person_id: person_id)
@@ -277,6 +285,10 @@ class _Trial:
         stream = self._evaluation.stream
         stream.update(item.log_time_ns, item.frame, item.batch, item.took_s, seen_joints(item.frame))
         at_s = stream.span_ns / _NS
+        if item.moves:
+            self._moves.append(item.moves)
+            if self._truth is None:  # else the ids of what is judged by are another matter
+                self._people.move(item.moves)
         self._evaluation.timeline.states(at_s, item.batch)
         self._observe(item.log_time_ns, item.frame)
         self._keep(item.batch, item.inferred, at_s)
@@ -334,7 +346,8 @@ class _Trial:
         if inferred is not None:
             state = {p.person_id: p.state for p in batch.people}
             judged = np.array([state.get(i) in _JUDGED for i in inferred.ids])
-            block.steps.append(Step(batch.stamp_ns, inferred, judged, frozenset(state)))
+            block.steps.append(Step(batch.stamp_ns, inferred, judged, frozenset(state), tuple(self._moves)))
+            self._moves.clear()
             block.place += [rows.get(i, -1) for i in inferred.ids]
         if len(block.rows) >= _BLOCK or len(block.steps) >= 2 * _BLOCK:
             self._flush()
@@ -406,7 +419,7 @@ class _Trial:
         )
 
     def _give(self, outcomes: list[Outcomes]) -> None:
-        labels = list(self._labels.index)
+        labels = list(self._labels.names.values())
         for one in outcomes:
             self._evaluation.update(one, self._people.names, labels)
             if self._outcome_listener:

@@ -49,12 +49,14 @@ class Step:
         inferred: what went into the backend.
         judged: (N,) bool, whose prediction is one (TRACKING or DEGRADED).
         known: ids of all people who are known.
+        moves: since the step before, in order: id -> id under which that person went until then.
     """
 
     now_ns: int
     inferred: Inferred
     judged: np.ndarray
     known: frozenset[str]
+    moves: tuple[dict[str, str], ...] = ()
 
 
 def denormalised(positions: np.ndarray, heading: Heading) -> np.ndarray:
@@ -136,6 +138,9 @@ class Sources:
         for step in steps:
             inferred, rows = step.inferred, slice(start, start + len(step.inferred.ids))
             start = rows.stop
+            for moves in step.moves:
+                moved = {new: self._people.pop(old) for new, old in moves.items() if old in self._people}
+                self._people.update(moved)
             people = [self._people.setdefault(i, _Person()) for i in inferred.ids]
             new = [n for n, p in enumerate(people) if inferred.stamps_ns[n] != p.newest_ns]
             for stamp_ns in np.unique(inferred.stamps_ns[new]):

@@ -383,3 +383,21 @@ def test_counters_that_did_not_occur_are_0_in_conditions():
     text = "".join(f.read_text() for f in (*files, *(core / "adapters").glob("*.py")))
     names = set(re.findall(r'(?:counters\[|_count\()"(\w+)"', text)) - {"frames"}
     assert len(names) > 30 and names <= set(gate.COUNTERS)
+
+
+@pytest.mark.parametrize("mix", [False, True])
+def test_bodies_are_judged_and_not_the_ids_that_their_tracker_switches(mix):
+    frames = synthetic.frames(2, 8.0)
+
+    def judged(ids):
+        renamed = [(f.stamp_ns, replace(f, person_ids=ids(k, f.person_ids))) for k, f in enumerate(frames)]
+        config = PredictorConfig(mix=mix)
+        return evaluate(renamed, Predictor(baselines.make("damped_pose"), config, "map")).summary()
+
+    kept = judged(lambda k, ids: ids)
+    exchanged = judged(lambda k, ids: ids[::-1] if k // 60 % 2 else ids)
+    anew = judged(lambda k, ids: tuple(f"{i} {k // 60}" for i in ids))
+    for found in (exchanged, anew):
+        assert found["input"]["counters"]["id_relinked"] == 6
+        assert found["errors_mm"] == kept["errors_mm"] and found["unseen"] == kept["unseen"]
+        assert found["jitter_mm"] == kept["jitter_mm"]
