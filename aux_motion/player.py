@@ -20,7 +20,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from aux_motion.record import message_class
+from aux_motion.record import check_topic, message_class
 from aux_motion_core import bags
 from aux_motion_core.adapters.recorded import TF_TYPE, choose
 from aux_motion_core.bags import BagError, BagReader, Topic
@@ -242,6 +242,7 @@ def play(
         main, transforms, static = _topics(reader, topic, tracker, tf)
         timeline = Timeline(reader, main, transforms + static, start_s)
         to = to or ("skeletons" if main.msgtype == bags.SKELETONS else main.name)
+        check_topic(to, "give another with --to")
         rclpy.init(args=[])
         node = rclpy.create_node("aux_motion_player")
         try:

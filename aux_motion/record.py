@@ -18,11 +18,14 @@ from typing import Any
 import rclpy
 import yaml
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_topic_name import validate_topic_name
 
 from aux_motion_core.adapters import NAMES, adapter_class
 from aux_motion_core.recording import Recording
@@ -48,6 +51,16 @@ def message_class(msgtype: str) -> Any | None:
         return getattr(importlib.import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError):
         return None
+
+
+def check_topic(name: str, remedy: str) -> None:
+    """Raise `ValueError`, one line, for what is no name of a ROS topic; `remedy`: what to do."""
+    try:
+        validate_topic_name(name)
+        validate_full_topic_name("/" + name.lstrip("/~"))  # only this one sees //
+    except NameValidationException as error:
+        reason = str(error).split("\n")[0].rstrip(":").partition("name: ")[2]
+        raise ValueError(f"{name!r} is no name of a topic ({reason}): {remedy}") from None
 
 
 def wanted_types() -> set[str]:
@@ -186,8 +199,10 @@ def record(
 
     Raises:
         BagError: the file cannot be made.
-        ValueError: nothing was heard, or the disk took nothing more; what was recorded is kept.
+        ValueError: no name of a topic, nothing was heard, or the disk took nothing more; what was recorded is kept.
     """
+    for topic in topics:
+        check_topic(topic, "give names such as /skeletons")
     path = default_file() if out is None else Path(out)
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     begin = time.monotonic()

@@ -131,6 +131,7 @@ def test_a_part_is_played_in_a_loop_by_the_clock_of_the_bag(bag, tmp_path):
         (["--topic", "words"], "no topic 'words'"),
         (["--tracker", "zed"], "zed_msgs"),
         (["--tracker", "sonar"], "unknown tracker 'sonar'"),
+        (["--to", "two//slashes"], "'two//slashes' is no name of a topic (topic name must not contain repeated '/')"),
     ],
 )
 def test_what_cannot_be_played_is_named(bag, arguments, says, capsys):

@@ -123,3 +123,12 @@ def test_nothing_to_record_is_said_and_leaves_no_file(probe, tmp_path):
     assert process.wait() == 2
     assert "nothing recorded" in process.output() and "no_such_topic" in process.output()
     assert not (tmp_path / "none.mcap").exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "/two//slashes", "7up"])
+def test_what_is_no_topic_is_named_before_a_file_is_made(tmp_path, name):
+    from aux_motion import record
+
+    with pytest.raises(ValueError, match="is no name of a topic .*: give names such as /skeletons"):
+        record.record(tmp_path / "none.mcap", [name])
+    assert not list(tmp_path.iterdir())
