@@ -138,6 +138,9 @@ class Client:
 
     def close(self) -> None:
         """Give back node and thread."""
+        from rclpy.signals import uninstall_signal_handlers
+
+        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         self._stop = True
         self._thread.join(timeout=2.0)
         self._executor.shutdown(timeout_sec=1.0)

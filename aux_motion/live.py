@@ -183,8 +183,12 @@ class Recorder:
         return self
 
     def __exit__(self, *exc: Any) -> None:
+        from rclpy.signals import uninstall_signal_handlers
+
+        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         self._rclpy.try_shutdown()
         self._thread.join(timeout=2.0)
+        self._executor.shutdown(timeout_sec=1.0)
 
 
 def wait(condition: Callable[[], bool], processes: list[Process], timeout_s: float, what: str) -> None:

@@ -171,6 +171,9 @@ class _Watch:
 
     def close(self) -> None:
         """End the threads."""
+        from rclpy.signals import uninstall_signal_handlers
+
+        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=2.0)

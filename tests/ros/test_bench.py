@@ -144,6 +144,37 @@ def test_a_soak_that_gets_a_signal_ends_and_so_does_its_node(root, how, code):
     assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
 
 
+ENDS = {
+    "bench": "rclpy.init(args=[])\nfrom aux_motion.bench_dds import Client\nClient().close()",
+    "soak": "rclpy.init(args=[])\nfrom aux_motion.soak import _Watch\n_Watch(1, 30.0, 1.0).close()",
+    "demo": "from aux_motion.live import Recorder\nwith Recorder():\n    pass",
+}
+ENDING = """
+import rclpy
+from aux_motion import live
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import get_current_signal_handlers_options as installed
+
+live.private_domain()
+shutdown = SingleThreadedExecutor.shutdown
+
+def told(self, *arguments, **named):
+    print("ends with", installed().name, flush=True)
+    return shutdown(self, *arguments, **named)
+
+SingleThreadedExecutor.shutdown = told
+"""
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_executors_outlive_rclpys_signal_thread(root, what):
+    """See the test of the same in test_node."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING + ENDS[what]], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stdout == "ends with NO\n", done.stdout + done.stderr
+
+
 def _children(pid: int) -> list[int]:
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
