@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,8 +92,8 @@ def prepare(
         raise ValueError(f"{data}: two files would be {twice[0]!r}: rename one")
     shards = plan(name, sources)
     out.mkdir(parents=True, exist_ok=True)
-    if (out / "manifest.json").is_file() and load_manifest(out)["dataset"] != name:
-        raise ValueError(f"{out}: holds {load_manifest(out)['dataset']}, not {name}: name another folder with --out")
+    if (out / "manifest.json").is_file() and (held := load_manifest(out).get("dataset")) != name:
+        raise ValueError(f"{out}: holds {held}, not {name}: name another folder with --out")
     (out / "manifest.json").unlink(missing_ok=True)  # from here on it is unfinished
     for left in out.glob(".part-*"):  # of a run that was killed
         shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -109,12 +110,20 @@ def prepare(
             for future in as_completed(running):
                 future.result()
                 bar.update(running[future])
+        except BrokenProcessPool:
+            raise OSError(
+                f"{out}: a worker was killed, perhaps for want of memory; what is done is kept: run it again, with "
+                "fewer --workers"
+            ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     entries, actions, seconds, licences = [], Counter(), 0.0, set()
     for folder in shards:
-        content = json.loads((out / folder / "shard.json").read_text())
+        try:
+            content = json.loads((out / folder / "shard.json").read_text())
+        except ValueError as e:
+            raise ValueError(f"{out / folder}: damaged ({e}): delete it and run training.prepare again") from None
         clips = content["clips"]
         entries.append(
             {

@@ -18,6 +18,7 @@ from aux_motion_core.types import SkeletonFrame
 from training.data import load_clips
 from training.data.amass import load_body_model, smpl_kinematics
 from training.data.bvh import load_bvh, plain_name
+from training.data.cmu import load_skeleton
 from training.data.h36m import ACTIONS, SUBJECTS, load_h36m_positions
 from training.data.registry import DATASETS, dataset
 from training.data.sources import Options
@@ -160,6 +161,30 @@ def test_h36m_names_file_and_line(tmp_path, data_dir, cell, says):
         load_h36m_positions(path, data_dir / "skeletons.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{}", "expected skeletons.json with h36m32"),
+        (b"[]", "expected skeletons.json with h36m32"),
+        (b"", "expected skeletons.json with h36m32"),
+        (b"\xff\xfe", "expected text, got byte 0xff at 0"),
+        (b'{"h36m32": {"joints": ["a"], "parents": [-1], "offsets": []}}', "a parent and an offset of 3 for each of 1"),
+    ],
+)
+def test_skeletons_that_are_damaged_are_named(tmp_path, content, says):
+    (tmp_path / "skeletons.json").write_bytes(content)
+    for load in (load_h36m_positions, lambda _, path: load_skeleton(path, "h36m32")):
+        with pytest.raises(ValueError, match=rf"skeletons\.json: .*{says}"):
+            load(tmp_path / "walking_1.txt", tmp_path / "skeletons.json")
+
+
+def test_a_binary_file_is_named(tmp_path, data_dir):
+    path = tmp_path / "walking_1.txt"
+    path.write_bytes(b"1,2\n\x80\x81")
+    with pytest.raises(ValueError, match=r"walking_1\.txt: expected text, got byte 0x80 at 4"):
+        load_h36m_positions(path, data_dir / "skeletons.json")
+
+
 # 3DPW
 
 
@@ -233,6 +258,13 @@ def test_3dpw_bad_files(tmp_path):
         load_3dpw_positions(write_3dpw(tmp_path, sequence(jointPositions=[np.zeros((20, 66))]), "b"))
     with pytest.raises(ValueError, match=r"c\.pkl: expected jointPositions.*keys: \['poses'\]"):
         load_3dpw_positions(write_3dpw(tmp_path, {"poses": 1}, "c"))
+    for people in ([np.zeros((0, 72))], [[[1.0, 2.0], [3.0]]], ["x"]):
+        path = tmp_path / "e.pkl"
+        path.write_bytes(pickle.dumps({"jointPositions": people}, protocol=4))
+        with pytest.raises(ValueError, match=r"e\.pkl, person 0: expected jointPositions of \(frames, 72\)"):
+            load_3dpw_positions(path)
+    with pytest.raises(ValueError, match=r"e\.pkl: expected jointPositions.*keys: \['1', 'a'\]"):
+        load_3dpw_positions(write_3dpw(tmp_path, {1: 2, "a": 3}, "e"))
     cut = write_3dpw(tmp_path, sequence(), "d")
     cut.write_bytes(cut.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"d\.pkl: cannot be read"):
@@ -317,6 +349,68 @@ def test_amass_without_a_body_model_says_what_to_download(tmp_path):
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(ValueError, match=r"other\.npz: expected a body model as npz.*J_regressor"):
         load_all("amass", tmp_path, body_model=tmp_path / "other.npz")
+
+
+#: what becomes of a file whose download broke off, and of what is no npz at all
+NPZ_DAMAGE = [
+    lambda b: b"", lambda b: b[:4], lambda b: b[: len(b) // 2], lambda b: b[:-30], lambda b: b"hello",
+    lambda b: b[:300] + b"U" * 600 + b[900:], lambda b: b"\x93NUMPY" + b[6:],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", NPZ_DAMAGE)
+def test_npz_files_that_are_damaged_are_named(tmp_path, damage):
+    rng = np.random.default_rng(0)
+    model = write_body_model(tmp_path / "model.npz")
+    path = write_amass(tmp_path / "amass" / "a_poses.npz", poses=rng.normal(size=(40, 156)))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"a_poses\.npz: cannot be read as npz"):
+        load_all("amass", path.parent, body_model=model)
+    write_amass(path)
+    model.write_bytes(damage(model.read_bytes()))
+    with pytest.raises(ValueError, match=r"model\.npz: .*cannot be read as npz.*smplh\.tar\.xz"):
+        load_all("amass", path.parent, body_model=model)
+    own = tmp_path / "own" / "x.npz"
+    own.parent.mkdir()
+    np.savez(own, positions=rng.normal(size=(30, 20, 3)), stamps_s=np.linspace(0, 1, 30))
+    own.write_bytes(damage(own.read_bytes()))
+    with pytest.raises(ValueError, match=r"x\.npz: cannot be read as npz"):
+        load_all("folder", own.parent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"frames": 0}, "expected frames at 1 to 1000 Hz"),
+        ({"betas": np.array(1.0)}, r"betas \(shapes,\)"),
+        ({"betas": np.zeros((1, 16))}, r"betas \(shapes,\)"),
+        ({"mocap_framerate": np.array(np.nan)}, "at nan Hz"),
+        ({"mocap_framerate": np.array(0.0)}, "at 0 Hz"),
+        ({"mocap_framerate": np.full(3, 120.0)}, "expected poses, trans, betas and mocap_framerate"),
+        ({"poses": np.array([None])}, "expected poses, trans, betas and mocap_framerate"),
+    ],
+)
+def test_amass_arrays_that_do_not_fit_are_named(tmp_path, changes, says):
+    path = write_amass(tmp_path / "d" / "a_poses.npz", **changes)
+    with pytest.raises(ValueError, match=rf"a_poses\.npz: .*{says}"):
+        load_all("amass", path.parent, body_model=write_body_model(tmp_path / "model.npz"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"shapedirs": np.zeros(2)}, "expected v_template"),
+        ({"kintree_table": np.zeros(7)}, "kintree_table"),
+        ({"kintree_table": np.stack([np.full(52, 51), np.arange(52)])}, "parents before their children"),
+        ({"J_regressor": np.zeros(52)}, "expected 52 joints"),
+    ],
+)
+def test_body_models_that_do_not_fit_are_named(tmp_path, changes, says):
+    with np.load(write_body_model(tmp_path / "model.npz")) as f:
+        content = {**f, **changes}
+    np.savez(tmp_path / "model.npz", **content)
+    with pytest.raises(ValueError, match=rf"model\.npz: .*{says}"):
+        load_body_model(tmp_path / "model.npz")
 
 
 def test_amass_bad_files(tmp_path):
@@ -413,6 +507,8 @@ def test_bvh_names(name, plain):
         ("Frame Time", "Frame", "expected a BVH file with CHANNELS and Frame Time"),
         ("LeftUpLeg", "Tail", "no joint named like left_hip; it has: Hips, Spine, "),
         ("OFFSET", "OFSET", "expected a BVH file"),
+        ("Frame Time: 0.033333", "Frame Time: inf", "expected a Frame Time for 1 to 1000 Hz, got one for 0 Hz"),
+        ("Frame Time: 0.033333", "Frame Time: 1e-12", "expected a Frame Time for 1 to 1000 Hz"),
         ("CHANNELS 3 Z", "CHANNELS 6 Xposition Yposition Zposition Z", "columns, got"),
     ],
 )
@@ -534,7 +630,11 @@ def test_own_npz_of_another_tracker(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"stamps_s": None}, "stamps_s is missing; keys: .'positions'"),
+        ({"stamps_s": None}, "stamps_s is missing or holds Python objects; keys: .'positions'"),
+        ({"positions": np.zeros((0, 20, 3)), "stamps_s": np.zeros(0)}, "shorter than 0.4 s"),
+        ({"positions": np.full((30, 20, 3), "x")}, "expected numbers in positions"),
+        ({"stamps_s": np.full(30, "x")}, "expected numbers in stamps_s"),
+        ({"positions": np.full((30, 20, 3), np.nan)}, "no joint is ever seen"),
         ({"positions": np.zeros((9, 20, 2))}, r"expected positions \(frames, joints, 3\)"),
         ({"positions": np.zeros((30, 17, 3))}, "17: name the joint list in `joints`"),
         ({"joints": "coco18"}, "unknown joint list 'coco18'"),

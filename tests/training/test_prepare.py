@@ -155,6 +155,49 @@ def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path, monkeypatch):
     assert len(load_prepared(out)) == 3
 
 
+def test_a_disk_that_takes_a_part_only_is_said(tmp_path, monkeypatch):
+    """numpy tells it by the bytes alone."""
+
+    def full(path, array):
+        raise OSError("1323900 requested and 786400 written")
+
+    monkeypatch.setattr(np, "save", full)
+    code, said = run("--dataset", "folder", "--data", recordings(tmp_path / "in", 2), "--out", tmp_path / "out")
+    assert code == 1 and "\n" not in said
+    assert f"{tmp_path / 'out'}/shard-" in said and "786400 written, so the disk is full: make room" in said
+
+
+def killed(name, sources, folder, convert=module.convert):
+    if sources[0].name == "walk_02":
+        os.kill(os.getpid(), signal.SIGKILL)
+    convert(name, sources, folder)
+
+
+def test_a_worker_that_is_killed_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_BYTES", 1)
+    folder, out = recordings(tmp_path / "in", 3), tmp_path / "out"
+    monkeypatch.setattr(module, "convert", killed)
+    code, said = run("--dataset", "folder", "--data", folder, "--out", out, "--workers", 1)
+    assert code == 1 and "\n" not in said and "a worker was killed" in said and "fewer --workers" in said
+    monkeypatch.undo()
+    prepare("folder", folder, out, Options(), progress=False)
+    assert len(load_prepared(out)) == 3
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 1}'])
+def test_a_damaged_manifest_or_shard_is_named(tmp_path, text):
+    folder, out = recordings(tmp_path / "in", 2), tmp_path / "out"
+    prepare("folder", folder, out, Options(), progress=False)
+    (out / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match=r"manifest\.json: cannot be read .*delete it and run training.prepare again"):
+        load_prepared(out)
+    (out / "manifest.json").unlink()
+    (shard,) = out.glob("shard-*")
+    (shard / "shard.json").write_text("")
+    code, said = run("--dataset", "folder", "--data", folder, "--out", out)
+    assert code == 1 and f"{shard.name}: damaged" in said and "\n" not in said
+
+
 def test_bad_files_end_in_one_line(tmp_path):
     folder, out = recordings(tmp_path / "in", 2), tmp_path / "out"
     code, said = run("--dataset", "foldr", "--data", folder, "--out", out)

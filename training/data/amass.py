@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data.clip import Clip, make_clip
+from training.data.files import read_npz
 from training.data.rotation import from_rotation_vectors
-from training.data.sources import Options, Source, existing, some
+from training.data.sources import RATES_HZ, Options, Source, existing, some
 from training.data.threedpw import HANDS, smpl_order
 
 SOURCE = "AMASS (Mahmood et al., ICCV 2019), amass.is.tue.mpg.de"
@@ -40,16 +41,21 @@ def load_body_model(path: Path) -> BodyModel:
         ValueError: not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as f:
-            regressor, template, shapes, tree = (
-                np.asarray(f[k]) for k in ("J_regressor", "v_template", "shapedirs", "kintree_table")
-            )
+        f = read_npz(path)
+        regressor, template, shapes, tree = (f[k] for k in ("J_regressor", "v_template", "shapedirs", "kintree_table"))
     except (OSError, KeyError, ValueError) as e:
         raise ValueError(f"{path}: expected a body model as npz with plain arrays ({e}); {DOWNLOAD}") from None
-    joints = len(regressor)
-    if joints not in HANDS or regressor.shape[1] != len(template):
+    joints, vertices = (*regressor.shape, 0, 0)[:2]
+    if joints not in HANDS or regressor.ndim != 2:
         raise ValueError(f"{path}: expected 52 joints (SMPL-H) or 55 (SMPL-X), got {regressor.shape}; {DOWNLOAD}")
+    if (template.shape, shapes.shape[:-1], tree.shape) != ((vertices, 3), (vertices, 3), (2, joints)):
+        raise ValueError(
+            f"{path}: expected v_template {(vertices, 3)}, shapedirs {(vertices, 3)} and a number of shapes, and "
+            f"kintree_table {(2, joints)}, got {template.shape}, {shapes.shape} and {tree.shape}; {DOWNLOAD}"
+        )
     parents = tuple(int(p) if 0 <= int(p) < joints else -1 for p in tree[0].astype(np.int64).astype(np.int32))
+    if any(p >= k for k, p in enumerate(parents)):
+        raise ValueError(f"{path}: expected a kintree_table with parents before their children; {DOWNLOAD}")
     return BodyModel(regressor @ template, np.einsum("jv,vcb->jcb", regressor, shapes), parents)
 
 
@@ -95,10 +101,10 @@ def find(folder: Path, options: Options) -> list[Source]:
     )
 
 
-def _gender(file: np.lib.npyio.NpzFile) -> str:
+def _gender(arrays: dict[str, np.ndarray]) -> str:
     """male, female or neutral; some releases hold bytes, some nothing that is read without pickle."""
     try:
-        return str(file["gender"].astype(str))
+        return str(arrays["gender"].astype(str))
     except (KeyError, ValueError):
         return "neutral"
 
@@ -106,17 +112,22 @@ def _gender(file: np.lib.npyio.NpzFile) -> str:
 def load(source: Source) -> list[Clip]:
     """One motion as a clip; AMASS has z up."""
     path = source.path
+    arrays = read_npz(path)
     try:
-        with np.load(path, allow_pickle=False) as f:
-            rate = float(f["mocap_framerate"] if "mocap_framerate" in f.files else f["mocap_frame_rate"])
-            poses, trans, betas = (np.asarray(f[k], np.float64) for k in ("poses", "trans", "betas"))
-            gender = _gender(f)
-    except (OSError, KeyError, ValueError) as e:
+        rate = float(arrays["mocap_framerate" if "mocap_framerate" in arrays else "mocap_frame_rate"])
+        poses, trans, betas = (arrays[k].astype(np.float64) for k in ("poses", "trans", "betas"))
+    except (KeyError, TypeError, ValueError) as e:
         raise ValueError(f"{path}: expected poses, trans, betas and mocap_framerate of AMASS ({e})") from None
+    if not len(np.atleast_1d(poses)) or betas.ndim != 1 or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        raise ValueError(
+            f"{path}: expected frames at {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz and betas (shapes,), got "
+            f"poses {poses.shape} at {rate:g} Hz and betas {betas.shape}"
+        )
+    gender = re.escape(_gender(arrays))
     named = [m for m in source.needs if re.search(rf"(^|[^a-z]){gender}", "/".join(m.parts[-2:]).lower())]
     model = load_body_model(named[0] if named else source.needs[0])
     joints = len(model.rest)
-    if poses.ndim != 2 or poses.shape[1] != 3 * joints or trans.shape != (len(poses), 3) or rate <= 0:
+    if poses.ndim != 2 or poses.shape[1] != 3 * joints or trans.shape != (len(poses), 3):
         raise ValueError(
             f"{path}: expected poses (frames, {3 * joints}), as the body model has {joints} joints, and trans "
             f"(frames, 3); got {poses.shape} and {trans.shape}: name the body model of this release"

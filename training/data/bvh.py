@@ -10,7 +10,7 @@ import numpy as np
 from aux_motion_core.skeleton import INDEX, N_JOINTS
 from training.data.clip import Clip, make_clip
 from training.data.cmu import UNIT_M, load_table
-from training.data.sources import Options, Source, body_length, existing, some
+from training.data.sources import RATES_HZ, Options, Source, body_length, existing, some
 
 SOURCE = "BVH files of the user"
 LICENCE = "as of the user's files"
@@ -100,6 +100,10 @@ def load_bvh(path: Path) -> tuple[np.ndarray, float]:
         motion = pybvh.read_bvh_file(path, warn_on_world_up_disagreement=False)
     except Exception as e:  # whatever a malformed file makes of the reader
         raise ValueError(f"{path}: expected a BVH file ({e})") from None
+    if not RATES_HZ[0] <= motion.fps <= RATES_HZ[1]:
+        raise ValueError(
+            f"{path}: expected a Frame Time for {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz, got one for {motion.fps:g} Hz"
+        )
     nodes = motion.node_positions()
     index = {plain_name(n): motion.node_index[n] for n in reversed(motion.joint_names)}
     index.update({f"{plain_name(n)}>": tip for n, tip in motion.joint_tips.items() if tip is not None})

@@ -12,6 +12,7 @@ import numpy as np
 
 from aux_motion_core.skeleton import JOINTS
 from training.data.clip import Clip, make_clip, z_up
+from training.data.files import read_text
 from training.data.rotation import from_rotation_vectors, from_xyz_degrees, to_rotation_vectors
 
 RATE_HZ = 120.0
@@ -83,10 +84,21 @@ class TextSkeleton:
 
 
 @lru_cache(maxsize=4)
-def load_skeleton(path: Path) -> TextSkeleton:
-    """Read `cmu38` of skeletons.json."""
-    s = json.loads(Path(path).read_text())["cmu38"]
-    return TextSkeleton(tuple(s["joints"]), tuple(s["parents"]), np.array(s["offsets"], dtype=np.float64))
+def load_skeleton(path: Path, key: str = "cmu38") -> TextSkeleton:
+    """Read one skeleton of skeletons.json; its offsets are in the file's own unit.
+
+    Raises:
+        ValueError: damaged, or no such skeleton in it; names the file.
+    """
+    text = read_text(path)
+    try:
+        s = json.loads(text)[key]
+        found = TextSkeleton(tuple(s["joints"]), tuple(s["parents"]), np.array(s["offsets"], dtype=np.float64))
+    except (KeyError, TypeError, ValueError) as e:
+        raise ValueError(f"{path}: expected skeletons.json with {key} ({e!r}): get it again") from None
+    if not len(found.joints) == len(found.parents) == len(found.offsets) or found.offsets.shape[1:] != (3,):
+        raise ValueError(f"{path}: {key}: expected a parent and an offset of 3 for each of {len(found.joints)} joints")
+    return found
 
 
 def with_lost_bones(skeleton: TextSkeleton) -> TextSkeleton:
@@ -101,7 +113,7 @@ def load_table(path: Path, columns: int, delimiter: str | None = ",", header: in
     Raises:
         ValueError: a line has another number of columns, no number, or NaN or Inf; names file and line.
     """
-    lines = Path(path).read_text().splitlines()
+    lines = read_text(path).splitlines()
     if delimiter:
         lines = [
             line.strip().removesuffix(delimiter) for line in lines
@@ -200,7 +212,7 @@ class AsfBone:
 
 def load_asf(path: Path) -> dict[str, AsfBone]:
     """Bones of an ASF skeleton, parents before children, the root (no offset) first."""
-    text = re.sub(r"#.*", "", Path(path).read_text())
+    text = re.sub(r"#.*", "", read_text(path))
     sections = {}
     for part in re.split(r"^:", text, flags=re.MULTILINE)[1:]:
         title, _, body = part.partition("\n")
@@ -210,7 +222,11 @@ def load_asf(path: Path) -> dict[str, AsfBone]:
         raise ValueError(f"{path}: expected an ASF skeleton, section :{missing[0]} is missing")
     units = dict(line.split()[:2] for line in sections["units"][1].splitlines() if line.split()[1:])
     root = {w[0]: w[1:] for w in map(str.split, sections["root"][1].splitlines()) if w}
-    if units.get("angle") != "deg" or abs(float(units.get("length", 0)) - 0.45) > 1e-9:
+    try:
+        length = float(units.get("length", "nan"))
+    except ValueError:
+        length = np.nan
+    if units.get("angle") != "deg" or not abs(length - 0.45) < 1e-9:
         raise ValueError(f"{path}: expected length 0.45 and angle deg, got {units}")
     if root.get("order") != "TX TY TZ RX RY RZ".split() or root.get("axis") != ["XYZ"]:
         raise ValueError(f"{path}: expected root order TX TY TZ RX RY RZ and axis XYZ, got {root}")
@@ -240,7 +256,7 @@ def load_asf(path: Path) -> dict[str, AsfBone]:
 
 def load_amc(path: Path, bones: dict[str, AsfBone]) -> dict[str, np.ndarray]:
     """Channels of an AMC file: bone -> (frames, channels) in degrees, root first its translation."""
-    lines = Path(path).read_text().splitlines()
+    lines = read_text(path).splitlines()
     at = next((i for i, line in enumerate(lines) if line.strip() == "1"), None)
     if at is None or ":DEGREES" not in (line.strip() for line in lines[:at]):
         raise ValueError(f"{path}: expected :DEGREES and then frame 1 of an AMC file")

@@ -11,6 +11,7 @@ from aux_motion_core.bags import read_skeletons
 from aux_motion_core.mappings import map_joints
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
 from training.data.clip import Clip, make_clip
+from training.data.files import read_npz
 from training.data.sources import Options, Source, check_body, existing, some
 
 SOURCE = "own recordings"
@@ -106,14 +107,16 @@ def load_npz(path: Path, name: str) -> list[Clip]:
     Raises:
         ValueError: a key is missing, shapes do not fit, stamps do not ascend, not metres, or not z up.
     """
-    try:
-        with np.load(path, allow_pickle=False) as f:
-            content = {k: f[k] for k in f.files}
-    except (OSError, ValueError) as e:
-        raise ValueError(f"{path}: cannot be read as npz of plain arrays ({e})") from None
+    content = read_npz(path)
     lacking = [k for k in ("positions", "stamps_s") if k not in content]
     if lacking:
-        raise ValueError(f"{path}: expected positions and stamps_s, {lacking[0]} is missing; keys: {sorted(content)}")
+        raise ValueError(
+            f"{path}: expected positions and stamps_s, {lacking[0]} is missing or holds Python objects; keys: "
+            f"{sorted(content)}"
+        )
+    for key in ("positions", "stamps_s"):
+        if content[key].dtype.kind not in "fiu":
+            raise ValueError(f"{path}: expected numbers in {key}, got {content[key].dtype}")
     positions, stamps = content["positions"].astype(np.float64), content["stamps_s"].astype(np.float64)
     text = {k: str(content[k]) for k in ("joints", "action", "group", "licence", "source") if k in content}
     if positions.ndim != 3 or positions.shape[-1] != 3 or stamps.shape != positions.shape[:1]:
@@ -121,10 +124,14 @@ def load_npz(path: Path, name: str) -> list[Clip]:
             f"{path}: expected positions (frames, joints, 3) and stamps_s (frames,), got {positions.shape} and "
             f"{stamps.shape}"
         )
+    if len(positions) < 2:
+        raise ValueError(f"{path}: shorter than {MIN_CLIP_S} s; record longer")
     if "mask" in content:
         if content["mask"].shape != positions.shape[:2]:
             raise ValueError(f"{path}: expected mask {positions.shape[:2]}, got {content['mask'].shape}")
         positions[~content["mask"].astype(bool)] = np.nan
+    if not np.isfinite(positions).all(-1).any():
+        raise ValueError(f"{path}: no joint is ever seen: all positions are NaN or masked")
     bad = ~np.isfinite(stamps) | np.concatenate([[False], ~(np.diff(stamps) > 0)])
     if bad.any():
         raise ValueError(f"{path}, frame {int(bad.argmax())}: expected finite, ascending stamps_s")

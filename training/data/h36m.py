@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from aux_motion_core.skeleton import JOINTS
+from training.data import cmu
 from training.data.clip import Clip, make_clip
 from training.data.cmu import TextSkeleton, load_table, text_kinematics
 from training.data.sources import Options, Source, complete, existing, skeletons_file, some
@@ -45,14 +44,9 @@ JOINT_MAP: dict[str, str] = {
 }
 
 
-@lru_cache(maxsize=4)
 def load_skeleton(path: Path) -> TextSkeleton:
     """Read `h36m32` of skeletons.json; offsets (32, 3) in mm."""
-    try:
-        s = json.loads(Path(path).read_text())["h36m32"]
-        return TextSkeleton(tuple(s["joints"]), tuple(s["parents"]), np.array(s["offsets"], dtype=np.float64))
-    except (KeyError, ValueError) as e:
-        raise ValueError(f"{path}: expected skeletons.json with h36m32 ({e!r})") from None
+    return cmu.load_skeleton(path, "h36m32")
 
 
 def load_h36m_positions(path: Path, skeletons_json: Path, keep_root: bool = True) -> np.ndarray:

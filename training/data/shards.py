@@ -74,6 +74,10 @@ def write_shard(folder: Path, clips: list[Clip], sources: dict[str, dict[str, st
         (part / "shard.json").write_text(json.dumps(content, indent=1))
         os.chmod(part, 0o755)
         os.rename(part, folder)
+    except OSError as e:
+        shutil.rmtree(part, ignore_errors=True)
+        reason = e.strerror or f"{e}, so the disk is full"  # numpy tells it by the bytes that it got rid of
+        raise OSError(f"{folder}: cannot be written: {reason}: make room; what is done is kept") from None
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -95,6 +99,8 @@ def load_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
         version = manifest["schema_version"]
+        if version == SCHEMA_VERSION:
+            _ = [(s["folder"], s["frames"], s["files"]) for s in manifest["shards"]]  # all there
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{path}: cannot be read ({e!r}): delete it and run training.prepare again") from None
     if version != SCHEMA_VERSION:
@@ -130,6 +136,6 @@ def load_prepared(folder: str | os.PathLike, verify: bool = False) -> list[Clip]
                 part = slice(c["first"], c["first"] + c["frames"])
                 fields = {k: c[k] for k in _FIELDS}
                 clips.append(Clip(**fields, stamps_s=stamps[part], positions=positions[part], mask=mask[part]))
-        except (OSError, ValueError, KeyError, EOFError) as e:
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as e:
             raise ValueError(f"{place}: damaged ({e}): delete it and run training.prepare again") from None
     return clips

@@ -13,6 +13,8 @@ from training.data.clip import Clip
 
 #: Upper arm, thigh, shin and back of an adult together lie in here, metres (children, and other definitions too).
 _BODY_M = (0.8, 2.4)
+#: Rates that recordings of people have; another one is a damaged header.
+RATES_HZ = (1.0, 1000.0)
 _LENGTHS = (
     ("left_shoulder", "left_elbow"),
     ("left_hip", "left_knee"),

@@ -83,11 +83,12 @@ def load_3dpw_positions(path: Path) -> list[np.ndarray]:
     content = read_arrays(path)
     people = content.get("jointPositions")
     if not isinstance(people, list) or not people:
-        raise ValueError(f"{path}: expected jointPositions, a list with an array a person; keys: {sorted(content)}")
+        keys = sorted(map(str, content))
+        raise ValueError(f"{path}: expected jointPositions, a list with an array a person; keys: {keys}")
     out = []
     for k, p in enumerate(people):
-        p = np.asarray(p)
-        if p.ndim != 2 or p.shape[1] != 72 or p.dtype.kind != "f":
+        p = p if isinstance(p, np.ndarray) else np.empty(0)
+        if p.ndim != 2 or p.shape[1] != 72 or p.dtype.kind != "f" or not len(p):
             raise ValueError(f"{path}, person {k}: expected jointPositions of (frames, 72) numbers, got {p.shape}")
         bad = ~np.isfinite(p).all(1)
         if bad.any():
