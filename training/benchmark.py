@@ -18,6 +18,7 @@ import numpy as np
 import typer
 
 from training.benchmark_data import HISTORY, PROTOCOLS, Protocol, Sequence, load_sequences, windows
+from training.data.files import try_to_write
 
 #: (windows, HISTORY, predicted, 3) mm -> (windows, future, predicted, 3) mm
 Predictor = Callable[[np.ndarray], np.ndarray]
@@ -158,11 +159,11 @@ def main(
 ) -> None:
     """Judge a predictor by the papers' protocol."""
     try:
+        try_to_write(json_out.parent)
         predict, about = make_predictor(predictor, dataset, data)
         result = {"dataset": dataset, "predictor": predictor, "time": time_note(dataset), **about}
         result.update(evaluate(load_sequences(dataset, data, "test"), PROTOCOLS[dataset], predict))
         text = table(result)
-        json_out.parent.mkdir(parents=True, exist_ok=True)
         json_out.write_text(json.dumps(result, indent=1) + "\n")
         json_out.with_suffix(".md").write_text(text)
     except (OSError, ValueError) as e:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from training.benchmark import Predictor, evaluate
 from training.benchmark_data import HISTORY, PROTOCOLS, Protocol, Sequence, load_sequences, windows
+from training.data.files import try_to_write
 from training.model import AuxMotionModel, ModelConfig, cosine_basis
 from training.train import read_config, save_atomically, write_atomically
 
@@ -331,6 +332,7 @@ def train(config: BenchmarkConfig, data: Path, out: Path, refit: bool, minutes: 
     Returns:
         What `benchmark.json` says of the training.
     """
+    try_to_write(out)
     protocol = PROTOCOLS[config.dataset]
     if (config.mirror or config.average_mirrored) and config.dataset != "cmu":
         raise ValueError("mirror, average_mirrored: only the sides of the CMU skeleton are known; set them to false")

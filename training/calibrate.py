@@ -48,6 +48,7 @@ from aux_motion_core.skeleton import JOINTS
 from training.bag_clips import bag_clips, find_bags, joints_seen
 from training.corrupt import tracker_noise
 from training.data import load_split
+from training.data.files import try_to_write
 from training.scores import BODIES, CALIBRATED_ON, CONDITIONS, MISSING, NOISES, Scores, collect
 
 LEVELS = (0.9, 0.95, 0.99)
@@ -575,6 +576,10 @@ def main(
 ) -> None:
     """Calibrate an artefact's radii and judge them on people who are not in the table."""
     try:
+        if json_path:
+            try_to_write(json_path.parent)
+        if out:
+            try_to_write(out.parent)
         if bags:
             table, report = calibrate_on_bags(model, bags, tracker, topic, fixed_frame, tuple(static_transform or ()))
         else:
@@ -583,7 +588,6 @@ def main(
             shutil.copytree(model, out, dirs_exist_ok=True)
         write(out or model, table)
         if json_path:
-            json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(as_text(report) + "\n")
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.calibrate: {e}") from None

@@ -29,6 +29,7 @@ from aux_motion_core.normalise import denormalise, normalise
 from aux_motion_core.separation_bound import FILE, SeparationBound
 from training.calibrate import _quantiles, networks
 from training.data import load_split
+from training.data.files import try_to_write
 from training.scores import CONDITIONS, corrupt, predictable
 from training.windows import cut
 
@@ -241,25 +242,29 @@ def main(
     json_out: Annotated[Path | None, typer.Option("--json", help="Report of coverage.")] = None,
 ) -> None:
     """Calibrate the separation bound of an artefact and judge it on a person who is not in the table."""
-    loaded = artefact.load(model)
-    backend = OnnxBackend(loaded)
-    backend.open()
-    clips, infer_of, kind = networks(model, data, loaded.dt_s, backend)
-    shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
-    table = fit(collect(clips, infer_of, *shape), kind, loaded.onnx_sha256)
-    (model / FILE).write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    report = {
-        "command": f"python -m training.calibrate_separation --model {model} --data {data}",
-        "model": f"{loaded.name} {loaded.version}",
-        "table": json.loads(table.model_dump_json()),
-    }
-    typical = np.array(table.typical_scale_m)
-    report["new_subject"] = judge(
-        collect(load_split(data, "new_subject"), lambda clip: backend.infer, *shape, typical_m=typical), table
-    )
-    if json_out is not None:
-        json_out.parent.mkdir(parents=True, exist_ok=True)
-        json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    try:
+        if json_out is not None:
+            try_to_write(json_out.parent)
+        loaded = artefact.load(model)
+        backend = OnnxBackend(loaded)
+        backend.open()
+        clips, infer_of, kind = networks(model, data, loaded.dt_s, backend)
+        shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
+        table = fit(collect(clips, infer_of, *shape), kind, loaded.onnx_sha256)
+        (model / FILE).write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        report = {
+            "command": f"python -m training.calibrate_separation --model {model} --data {data}",
+            "model": f"{loaded.name} {loaded.version}",
+            "table": json.loads(table.model_dump_json()),
+        }
+        typical = np.array(table.typical_scale_m)
+        report["new_subject"] = judge(
+            collect(load_split(data, "new_subject"), lambda clip: backend.infer, *shape, typical_m=typical), table
+        )
+        if json_out is not None:
+            json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except (OSError, ValueError) as e:
+        raise SystemExit(f"training.calibrate_separation: {e}") from None
     typer.echo(f"written: {model / FILE} ({table.kind}, {table.windows} windows of {table.clips} clips)")
     for level, found in report["new_subject"]["coverage"].items():
         for until, v in found["until_s"].items():

@@ -27,6 +27,7 @@ from aux_motion_core.ood import Unfamiliar
 from aux_motion_core.skeleton import INDEX, MIRROR
 from training.calibrate import judge
 from training.data import load_split
+from training.data.files import try_to_write
 from training.scores import BODIES, CONDITIONS, MISSING, NOISES, collect
 from training.windows import cut
 
@@ -294,9 +295,10 @@ def main(
 ) -> None:
     """Judge a calibrated artefact's bounds on what it never saw."""
     try:
+        for path in (p for p in (json_path, image) if p):
+            try_to_write(path.parent)
         report = evidence(model, data)
         if json_path:
-            json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(as_text(report) + "\n")
         if image:
             picture(report, image)

@@ -24,8 +24,9 @@ from aux_motion_core.backends.onnx import OnnxBackend
 from aux_motion_core.normalise import normalise
 from aux_motion_core.skeleton import JOINTS, PARENTS
 from training.data import load_split
+from training.data.files import try_to_write
 from training.model import AuxMotionModel
-from training.train import TrainConfig, torch_infer
+from training.train import TrainConfig, fitting, load_checkpoint, torch_infer
 from training.windows import cut
 
 #: Largest difference between ONNX and torch that an artefact may have, metres.
@@ -33,11 +34,15 @@ PARITY_M = 1e-4
 
 
 def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
-    """The averaged weights of a checkpoint; its config; its validation history."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    """The averaged weights of a checkpoint; its config; its validation history.
+
+    Raises:
+        SystemExit: it is no checkpoint, or of another version.
+    """
+    state = load_checkpoint(checkpoint, None, torch.device("cpu"))
     config = TrainConfig.model_validate(state["config"])
     model = AuxMotionModel(config.model)
-    model.load_state_dict(state["average"])
+    fitting(model, state["average"], checkpoint)
     run = {"steps_before": 0, "minutes_before": 0.0}
     run |= {k: state[k] for k in ("step", "history", "minutes", "device", *run) if k in state}
     return model.eval(), config, run
@@ -186,6 +191,7 @@ def main(
 ) -> None:
     """Export a checkpoint to an artefact that the node loads."""
     try:
+        try_to_write(out.parent)
         worst = export(checkpoint, out, load_split(data, "validation"), version, load_split(data, "train"))
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.export: {e}") from None

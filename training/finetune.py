@@ -30,6 +30,7 @@ from aux_motion_core.resample import resample
 from aux_motion_core.skeleton import MIRROR
 from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised
 from training.data import Clip, load_split
+from training.data.files import try_to_write
 from training.data.registry import dataset
 from training.data.sources import Options
 from training.export import export
@@ -391,6 +392,8 @@ def finetune(
         raise ValueError(f"{out}: is the model that is trained further: name another --out, to compare them")
     c = old.config
     own = dataset("folder")
+    if not bags.is_dir():
+        raise FileNotFoundError(f"{bags}: no such folder; name the one with bags or npz files with --bags")
     clips = [clip for s in own.find(bags, Options(topic=topic)) for clip in own.load(s)]
     parts = split(clips, c)
     held_out, choose = windows_of(parts["held_out"], c), windows_of(parts["choose"], c)
@@ -406,6 +409,7 @@ def finetune(
     if data is not None:
         other = WindowSampler(load_split(data, "train"), c.history_steps, c.future_steps, c.dt_s, SamplerConfig())
         validation = windows_of(load_split(data, "validation"), c)
+    try_to_write(out if out.exists() else out.parent)
     started = time.monotonic()
     new = tune(old, source, other, tuning)
     share, scores = choose_mix(old, new, choose)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from aux_motion_core import baselines
 from training.data import load_split
+from training.data.files import try_to_write
 from training.windows import cut, mean_error, predict
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
@@ -54,7 +55,11 @@ def main(
 ) -> None:
     """Fit all decays and write them."""
     b = baselines.make("zero_velocity")
-    cuts = [cut(c, b.history_steps, b.future_steps, b.dt_s, 0.5) for c in load_split(data, "train")]
+    try:
+        try_to_write(out.parent)
+        cuts = [cut(c, b.history_steps, b.future_steps, b.dt_s, 0.5) for c in load_split(data, "train")]
+    except (OSError, ValueError) as e:
+        raise SystemExit(f"training.fit_baselines: {e}") from None
     windows = [w for w in cuts if w is not None]
     result = {name: fit(name, windows) for name in tqdm(GRIDS)}
     for name in baselines.BASELINES:

@@ -28,6 +28,7 @@ from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import SkeletonFrame
 from training.data import load_split
+from training.data.files import try_to_write
 from training.data.splits import load_clips
 
 RATE_HZ, GAP_S = 30.0, 0.3
@@ -237,8 +238,8 @@ def main(
     gestures: Annotated[int, typer.Option(help="Kinect clips of each person", min=1)] = 15,
 ) -> None:
     """Judge the mix beside the model and the baselines."""
-    json_path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        try_to_write(json_path.parent)
         for report in measure(model, data, gestures):
             json_path.write_text(json.dumps(report, indent=1) + "\n")
     except (OSError, ValueError) as e:

@@ -26,7 +26,7 @@ from aux_motion_core.normalise import into_frame, normalise
 from training.data import load_split
 from training.export import load_model
 from training.model import AuxMotionModel
-from training.train import save_atomically
+from training.train import load_checkpoint, save_atomically
 from training.windows import cut
 
 SHRINK = tuple(np.arange(0.0, 1.01, 0.1).round(2).tolist())
@@ -94,7 +94,7 @@ def main(
     try:
         train, validation = load_split(data, "train"), load_split(data, "validation")
         best, gain = fit([case for path in left_out for case in cases(path, train, validation)])
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        state = load_checkpoint(checkpoint, None, torch.device("cpu"))
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.shrink: {e}") from None
     state["config"]["model"].update(zip(("still_shrink", "still_speed_mps", "still_local"), best))

@@ -36,6 +36,7 @@ from aux_motion_core.normalise import into_frame, normalise
 from training.corrupt import interpolate, random_joint_frames, tracker_noise
 from training.data import Clip, load_split
 from training.data.archives import unpack
+from training.data.files import try_to_write
 from training.data.kinect import load_laban_csv
 from training.export import load_model, write_onnx
 from training.finetune import as_checkpoint
@@ -43,7 +44,15 @@ from training.model import AuxMotionModel, Blend
 from training.out_of_fold import FOLDS, fold_of, save_fold
 from training.sampler import WindowSampler
 from training.sizes import latencies
-from training.train import TrainConfig, Validator, distance, make_batch, save_atomically, torch_infer
+from training.train import (
+    TrainConfig,
+    Validator,
+    distance,
+    load_checkpoint,
+    make_batch,
+    save_atomically,
+    torch_infer,
+)
 from training.windows import Windows, cut, mean_error, predict
 
 WINDOWS = 5000
@@ -281,7 +290,10 @@ def main(
     """Fit the blend on the folds' predictions, and judge it."""
     try:
         torch.set_num_threads(1)
-        state = as_checkpoint(start_from) if start_from.is_dir() else torch.load(start_from, weights_only=True)
+        for path in (out, json_path or out):
+            try_to_write(path.parent)
+        begin = as_checkpoint if start_from.is_dir() else lambda p: load_checkpoint(p, None, torch.device("cpu"))
+        state = begin(start_from)
         if not shrink:
             state["config"]["model"]["still_shrink"] = 0.0
         sizes = TrainConfig.model_validate(state["config"]).model
@@ -321,7 +333,6 @@ def main(
         state["config"]["model"]["blend"] = width
         scores_mm = Validator(judged["validation"], TrainConfig.model_validate(state["config"]))(torch_infer(whole))
         state["history"] = [*state["history"], {"step": state["step"], **scores_mm}]
-        out.parent.mkdir(parents=True, exist_ok=True)
         save_atomically(state, out)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.stacking: {e}") from None
@@ -342,7 +353,6 @@ def main(
     report["latency_ms"] = latency_ms(whole)
     print(text(report))
     if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"written: {out}, {folds}")
 

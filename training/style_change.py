@@ -26,6 +26,7 @@ from aux_motion_core.resample import resample
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame
 from training.data import load_split
+from training.data.files import try_to_write
 
 _NS = 1_000_000_000
 #: Longer than a prediction, shorter than a person is remembered.
@@ -199,9 +200,10 @@ def main(
 ) -> None:
     """Measure how coverage comes back after changes of motion style."""
     try:
+        if json_path:
+            try_to_write(json_path.parent)
         report = measure(model, data, tuple(tiers or TIERS), changes, level, narrow=narrow)
         if json_path:
-            json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(as_text(report) + "\n")
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.style_change: {e}") from None

@@ -7,15 +7,16 @@ step's batch, and all see the folder of checkpoints. Killed runs go on from the 
 from __future__ import annotations
 
 import copy
+import io
 import json
 import math
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Annotated, BinaryIO, Literal, TypeVar
 
 import numpy as np
@@ -35,6 +36,8 @@ from training.sampler import SamplerConfig, WindowSampler
 from training.windows import cut, mean_error, predict
 
 CHECKPOINT_VERSION = 1
+#: What a checkpoint must hold to begin from its weights, and what else to go on from it.
+_BEGIN, _RESUME = ("config", "average", "step"), ("model", "optimiser", "history", "minutes")
 Settings = TypeVar("Settings", bound=BaseModel)
 #: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.study`).
 Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
@@ -290,41 +293,105 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             f.flush()
             os.fsync(f.fileno())
         os.replace(part, path)
-    except (OSError, RuntimeError) as e:  # torch tells a full disk as a RuntimeError
+    except OSError as e:
         part.unlink(missing_ok=True)
-        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e).splitlines()[0]
         raise SystemExit(
-            f"{path}: cannot be written: {reason}; the one saved before is whole. Make room there and start again: "
-            "the run goes on from it"
+            f"{path}: cannot be written: {e.strerror or e}; the one saved before is whole. Make room there and start "
+            "again: the run goes on from it"
         ) from None
 
 
 def save_atomically(state: dict, path: Path) -> None:
     """A checkpoint by `write_atomically`."""
-    write_atomically(path, lambda f: torch.save(state, f))
+    whole = io.BytesIO()  # torch hides what the disk says
+    torch.save(state, whole)
+    write_atomically(path, lambda f: f.write(whole.getbuffer()))
+
+
+class Board:
+    """Scalars for tensorboard. Its own writer has a thread, whose traceback would be all that a full disk says."""
+
+    def __init__(self, folder: Path) -> None:
+        """A new file of events in `folder`; SystemExit: it cannot be written."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard.summary import scalar
+
+        self.path = folder / f"events.out.tfevents.{time.time_ns() // 10**9}.{socket.gethostname()}.{os.getpid()}"
+        self._event, self._scalar = Event, scalar
+        try:
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+        except OSError as e:
+            raise self._full(e) from None
+        self._records = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
+
+    def _full(self, e: OSError) -> SystemExit:
+        return SystemExit(
+            f"{self.path}: cannot be written: {e.strerror}; the checkpoint saved before is whole. Make room there and "
+            "start again: the run goes on from it"
+        )
+
+    def _write(self, **content: object) -> None:
+        try:
+            self._records.write(self._event(wall_time=time.time(), **content).SerializeToString())
+        except OSError as e:
+            raise self._full(e) from None
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """One number of one step; SystemExit: it cannot be written."""
+        self._write(step=step, summary=self._scalar(name, value))
+
+    def close(self) -> None:
+        """No more numbers."""
+        self._file.close()
 
 
 def load_checkpoint(path: Path, config: TrainConfig | None, device: torch.device) -> dict:
-    """The state that a run goes on from; None for `config` takes any settings.
+    """The state that a run goes on from; None for `config` takes any settings, to begin from its weights.
 
     Raises:
         SystemExit: it is no checkpoint, of another version, or of a run with other settings.
     """
-    again = "start again with --no-resume, or give another --out"
+    again = "start again with --no-resume, or give another --out" if config else "name another checkpoint"
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as e:
-        raise SystemExit(f"{path}: expected a checkpoint, got {type(e).__name__}; {again}") from None
+    except Exception as e:  # a damaged file raises whatever its bytes make of the reader
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else type(e).__name__
+        raise SystemExit(f"{path}: expected a checkpoint, got {reason}; {again}") from None
     version = state.get("version") if isinstance(state, dict) else None
     if version != CHECKPOINT_VERSION:
         raise SystemExit(f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, got {version}; {again}")
+    lacking = [k for k in (*_BEGIN, *(_RESUME if config else ())) if k not in state]
+    if lacking:
+        raise SystemExit(f"{path}: expected a whole checkpoint, {lacking[0]} is missing; {again}")
+    try:
+        settings = TrainConfig.model_validate(state["config"])
+    except ValidationError as e:
+        where = ".".join(map(str, e.errors()[0]["loc"])) or "all of them"
+        raise SystemExit(f"{path}: its settings are of another version ({where}); {again}") from None
     if config is None:
         return state
-    now, was = (c.model_dump(mode="json") for c in (config, TrainConfig.model_validate(state["config"])))
+    now, was = (c.model_dump(mode="json") for c in (config, settings))
     other = [k for k in now if k not in ("steps", "validate_every", "loaders") and now[k] != was[k]]
     if other:
         raise SystemExit(f"{path}: expected a run with the same settings, got other {', '.join(other)}; {again}")
     return state
+
+
+def fitting(part: torch.nn.Module | torch.optim.Optimizer, state: dict, path: Path) -> None:
+    """Load a part of a checkpoint into a model or an optimiser.
+
+    Raises:
+        SystemExit: it does not fit; names the checkpoint.
+    """
+    try:
+        part.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise SystemExit(
+            f"{path}: what it holds does not fit its settings ({reason.strip(' :')}); begin anew, or from another one"
+        ) from None
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -380,8 +447,6 @@ def train(
         SystemExit: a loss that is no number, a checkpoint that cannot be written or gone on from.
         ValueError: the settings do not fit the number of processes, or the clips are too short.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     rank, size, device = processes()
     chunks = config.chunks or size
     if chunks % size or config.batch // 3 < chunks:
@@ -408,7 +473,7 @@ def train(
         config.model.rest_pose = rest.tolist()
     model = AuxMotionModel(config.model).to(device)
     if before:
-        model.load_state_dict(before["average"])
+        fitting(model, before["average"], start_from)
     if model.blend is not None:
         model.blend.requires_grad_(False)  # is fitted on its own, by training.stacking
     average = copy.deepcopy(model)
@@ -423,9 +488,8 @@ def train(
     checkpoint, first, history, minutes = out / "checkpoint.pt", 0, [], 0.0
     if resume and checkpoint.exists():
         state = load_checkpoint(checkpoint, config, device)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        for key, part in (("model", model), ("average", average), ("optimiser", optimiser)):
+            fitting(part, state[key], checkpoint)
         first, history, minutes = state["step"], state["history"], state["minutes"]
     half = config.bf16 and (device.type == "cuda" or config.bf16_on_cpu)
     tasks = Tasks(model, config.arm, device.type if half else None, config.horizon_power)
@@ -433,7 +497,7 @@ def train(
         tasks.compile()
     if size > 1:
         tasks = torch.nn.parallel.DistributedDataParallel(tasks, find_unused_parameters=config.arm != "both")
-    writer = SummaryWriter(out) if rank == 0 else None
+    writer = Board(out) if rank == 0 else None
     started = time.monotonic()
 
     def save(step: int) -> None:

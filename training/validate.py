@@ -23,6 +23,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.resample import resample
 from training.corrupt import COCO17, LIMBS, random_joint_frames
 from training.data import load_split
+from training.data.files import try_to_write
 from training.windows import Windows, cut, mean_error, predict
 
 HORIZONS_S = (0.04, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -250,14 +251,15 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="default: beside the artefact")] = None,
 ) -> None:
     """Judge an artefact against all baselines on held-out people and motions."""
+    path = json_path or model / "validation.json"
     try:
+        if json_path:
+            try_to_write(path.parent)
         report = validate(model, data)
+        print(table(report))
+        path.write_text(json.dumps(report, indent=1) + "\n")
     except (artefact.ArtefactError, OSError, ValueError) as e:
         raise SystemExit(f"training.validate: {e}") from None
-    print(table(report))
-    path = json_path or model / "validation.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"written: {path}")
 
 

@@ -262,7 +262,7 @@ def test_models_that_cannot_be_trained_further(tmp_path, base, spoil, says):
 def test_recordings_that_cannot_be_used(tmp_path, base):
     bags = tmp_path / "bags"
     args = ("--model", base, "--bags", bags, "--out", tmp_path / "mine")
-    assert "no such folder" in run(*args)[1]
+    assert "no such folder; name the one with bags or npz files with --bags" in run(*args)[1]
     bags.mkdir()
     assert "holds nothing of the kind; expected bags" in run(*args)[1]
     t = np.arange(0.0, 3.0, 0.04)
@@ -273,3 +273,14 @@ def test_recordings_that_cannot_be_used(tmp_path, base):
     assert "a.npz: expected metres" in run(*args)[1]
     assert "name another --out" in run("--model", base, "--bags", bags, "--out", base)[1]
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_before_training(tmp_path, base, monkeypatch):
+    bags = tmp_path / "bags"
+    bags.mkdir()
+    t = np.arange(0.0, 12.0, 0.04)
+    np.savez(bags / "a.npz", positions=motion(t, 0), stamps_s=t)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(module, "tune", lambda *a: pytest.fail("trained first"))
+    code, said = run("--model", base, "--bags", bags, "--out", tmp_path / "file" / "mine")
+    assert code == 1 and "file: cannot be written to: File exists" in said and "\n" not in said

@@ -110,6 +110,72 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
     assert torch.load(path, weights_only=True)["step"] == 9
 
 
+def test_a_disk_without_room_for_the_log_ends_in_one_line(tmp_path, monkeypatch, capfd):
+    """tensorboard's own writer would print the traceback of its thread."""
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    before, longer = path.read_bytes(), config()
+    longer.steps = 9
+    full = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
+
+    def opened(path, *args, **kwargs):
+        return full if "tfevents" in str(path) else open(path, *args, **kwargs)
+
+    monkeypatch.setattr(train, "open", opened, raising=False)
+    with pytest.raises(SystemExit, match="tfevents.*: cannot be written: No space left.*saved before is whole") as e:
+        train.train(longer, CLIPS[:3], CLIPS[3:], tmp_path)
+    assert "\n" not in str(e.value) and "Traceback" not in capfd.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_tensorboard_reads_the_log(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    log = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    rows = json.loads((tmp_path / "metrics.json").read_text())
+    got = [(x.step, x.value) for x in log.Scalars("validation_mm/clean@0.4")]
+    assert got == [(r["step"], pytest.approx(r["clean@0.4"], rel=1e-6)) for r in rows]
+
+
+def test_a_checkpoint_with_changed_bytes_is_one_line(tmp_path):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        spoiled = bytearray(whole)
+        for i in rng.integers(0, 3000, 5):
+            spoiled[i] = rng.integers(256)
+        path.write_bytes(bytes(spoiled))
+        for c in (config(), None):
+            try:
+                train.load_checkpoint(path, c, torch.device("cpu"))
+            except SystemExit as e:
+                assert "\n" not in str(e) and str(path) in str(e)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"optimiser": None}, "optimiser is missing"),
+        ({"config": None}, "config is missing"),
+        ({"config": {"stepz": 3}}, r"settings are of another version \(stepz\)"),
+        ({"model": {}}, r"does not fit its settings \(Error.s. in loading state_dict"),
+        ({"optimiser": {}}, r"does not fit its settings \('param_groups'\)"),
+    ],
+)
+def test_a_checkpoint_that_lacks_parts_is_one_line(tmp_path, change, says):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    state = {**torch.load(path, weights_only=True), **change}
+    train.save_atomically({k: v for k, v in state.items() if v is not None}, path)
+    with pytest.raises(SystemExit, match=f"checkpoint.pt: .*{says}") as e:
+        train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
+    assert "\n" not in str(e.value)
+
+
+def test_an_export_of_something_else_is_one_line(tmp_path):
+    (tmp_path / "x.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(SystemExit, match="x.pt: expected a checkpoint, got .*name another"):
+        export.load_model(tmp_path / "x.pt")
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
 def test_a_checkpoint_that_cannot_be_read_is_said(tmp_path, content):
     path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)

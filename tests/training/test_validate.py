@@ -102,3 +102,11 @@ def test_a_class_that_is_worse_than_the_best_baseline_is_in_the_card(tmp_path):
     text = card.card(tmp_path)
     assert "calibrated at 0.9, 0.95 from 400 windows of 60 clips" in text and "UNCALIBRATED" not in text
     assert "t/bend at 0.4 s (-20.0 % against zero_velocity)" in text
+
+
+def test_a_place_that_cannot_be_written_is_said_first(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(validate, "validate", lambda *a: pytest.fail("judged first"))
+    with pytest.raises(SystemExit, match="training.validate: .*file: cannot be written to: File exists") as e:
+        validate.main(json_path=tmp_path / "file" / "v.json")
+    assert "\n" not in str(e.value)
