@@ -100,7 +100,6 @@ setup(
         "ros-build": ROS_BUILD,
         "video": ["opencv-python>=4.6,<6"],
         "tracker": ["mediapipe==0.10.14"],  # brings opencv-contrib-python: not together with `video`
-        "openvino": ["openvino>=2025.0,<2027"],
         "tensorrt-rtx": TENSORRT_RTX,
         "tensorrt": ["tensorrt>=10,<12", "onnx>=1.16,<2"],
         # Runs engines. PyCUDA is compiled against the CUDA toolkit; cuda-bindings is for CUDA graphs.

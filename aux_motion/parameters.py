@@ -84,9 +84,8 @@ class NodeParameters(OutputParameters, PredictorConfig):
     backend: str = Field(
         "onnx",
         min_length=1,
-        description="What predicts: onnx (the model on the CPU), openvino, tensorrt, tensorrt_rtx, auto "
-        "(TensorRT where it works, else onnx), or a baseline such as damped_pose or zero_velocity. "
-        "Applied at configure.",
+        description="What predicts: onnx (the model on the CPU), tensorrt, tensorrt_rtx, auto (TensorRT where it "
+        "works, else onnx), or a baseline such as damped_pose or zero_velocity. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     engine_dir: str = Field(

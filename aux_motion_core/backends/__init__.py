@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 #: Names of `make_backend` that run the model; the baselines come beside them.
-MODEL_BACKENDS = ("onnx", "openvino", "tensorrt", "tensorrt_rtx", "auto")
+MODEL_BACKENDS = ("onnx", "tensorrt", "tensorrt_rtx", "auto")
 
 #: What `Backend.infer` returns: future, recovered, and scale or None.
 Answer: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -61,7 +61,7 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
     """The backend of that name: one that runs the artefact in `model_dir`, or a baseline.
 
     `tensorrt` and `tensorrt_rtx` answer from the CPU where they cannot work, and say why in `about["fallback"]`.
-    `openvino` is on the CPU too. `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
+    `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
 
     Args:
         name: one of `MODEL_BACKENDS` or a baseline.
@@ -88,10 +88,6 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         from aux_motion_core.backends.onnx import OnnxBackend
 
         return OnnxBackend(loaded, threads)
-    if name == "openvino":
-        from aux_motion_core.backends.openvino import OpenVinoBackend
-
-        return OpenVinoBackend(loaded, threads)
     from aux_motion_core.backends import tensorrt
 
     return tensorrt.make(name, loaded, threads, **options)
