@@ -25,6 +25,10 @@ FUTURE_S = 0.05
 FROZEN_MESSAGES = 10
 #: A step of the tracker's clock against ours, seconds.
 JUMP_S = 0.5
+#: Farther ahead than the least delay allows is wrong, seconds; and so many messages must have told that delay.
+AHEAD_S, _TOLD = 0.15, 10
+#: So many in a row that are ahead: its clock was set.
+_BELIEVED = 3
 #: The least delay of each block is free of queues; so long are the blocks, and so many are kept (ten minutes).
 _BLOCK_NS, _BLOCKS = 5 * _NS, 120
 _MIN_BLOCKS = 6
@@ -57,7 +61,8 @@ class StampClock:
         if source not in ("header", "receive"):
             raise ValueError(f"stamp_source is {source!r}: expected header or receive")
         self.source = source
-        #: Frames by trouble: stamp_zero, stamp_future, stamp_other_clock, stamp_frozen, stamp_clock_jump, stamp_drift.
+        #: Frames by trouble: stamp_zero, stamp_future, stamp_other_clock, stamp_frozen, stamp_ahead, stamp_clock_jump,
+        #: stamp_drift.
         self.counters: Counter[str] = Counter()
         self.reset()
 
@@ -66,8 +71,10 @@ class StampClock:
         self._last_ns: int | None = None
         self._same = 0
         self._blocks: deque[tuple[float, float]] = deque(maxlen=_BLOCKS)  # (received, least delay) seconds
-        self._block: list[float] = []
+        self._block = 0  # messages of the present block
+        self._block_least = float("inf")
         self._block_end_ns: int | None = None
+        self._ahead = 0
         self._origin_ns = 0
         self._said: dict[str, tuple[int, str]] = {}
         self._newest_received_ns = 0
@@ -80,20 +87,27 @@ class StampClock:
         Args:
             frame: with the tracker's stamp.
             received_ns: when it was received, on the clock that predictions are made by.
-        """
-        if frame.person_ids:
-            self._watch(frame.stamp_ns, received_ns)
-        if self.source == "receive":
-            return dataclasses.replace(frame, stamp_ns=received_ns)
-        return frame
 
-    def _watch(self, stamp_ns: int, received_ns: int) -> None:
+        Returns:
+            With `source` "header" the frame as it is, but where single stamps run ahead of all others: such a frame
+            would stay the newest until the others have caught up with it, so it gets the stamp that the least delay
+            tells.
+        """
+        stamp_ns = frame.stamp_ns
+        if frame.person_ids:
+            stamp_ns = self._watch(stamp_ns, received_ns)
+        if self.source == "receive":
+            stamp_ns = received_ns
+        return frame if stamp_ns == frame.stamp_ns else dataclasses.replace(frame, stamp_ns=stamp_ns)
+
+    def _watch(self, stamp_ns: int, received_ns: int) -> int:
+        """Note what is wrong with a stamp; the stamp to use is returned."""
         if received_ns < self._newest_received_ns - _NS:  # our own clock went back (a bag plays again)
             self.reset()
         self._newest_received_ns = max(self._newest_received_ns, received_ns)
         if stamp_ns == 0:
             self._note("stamp_zero", "stamps are zero: the tracker does not stamp")
-            return
+            return stamp_ns
         delay_s = (received_ns - stamp_ns) * 1e-9
         self._same = self._same + 1 if stamp_ns == self._last_ns else 0
         self._last_ns = stamp_ns
@@ -111,13 +125,25 @@ class StampClock:
                 "stamp_future",
                 f"stamps are {-delay_s:.3f} s in the future: synchronise the tracker's clock with this one",
             )
+        least_s = self._least_s()
+        self._ahead = self._ahead + 1 if delay_s < least_s - AHEAD_S else 0
+        if 0 < self._ahead < _BELIEVED:
+            self._note("stamp_ahead", f"single stamps are {least_s - delay_s:.3f} s ahead of the others: not believed")
+            return received_ns - round(least_s * _NS)
         self._measure(delay_s, received_ns)
+        return stamp_ns
+
+    def _least_s(self) -> float:
+        """The least delay of the last seconds; -inf while too few messages tell it."""
+        if self._blocks:
+            return min(self._block_least, self._blocks[-1][1])
+        return self._block_least if self._block >= _TOLD else -float("inf")
 
     def _measure(self, delay_s: float, received_ns: int) -> None:
         if self._block_end_ns is None:
             self._origin_ns, self._block_end_ns = received_ns, received_ns + _BLOCK_NS
         if received_ns >= self._block_end_ns:
-            least = min(self._block)
+            least = self._block_least
             if self._blocks and abs(least - self._blocks[-1][1]) > JUMP_S:
                 step = least - self._blocks[-1][1]
                 self._note(
@@ -127,10 +153,11 @@ class StampClock:
                 self._blocks.clear()
                 self.drift_rate = None
             self._blocks.append(((self._block_end_ns - self._origin_ns) * 1e-9, least))
-            self._block = []
+            self._block, self._block_least = 0, float("inf")
             self._block_end_ns = received_ns + _BLOCK_NS
             self._fit()
-        self._block.append(delay_s)
+        self._block += 1
+        self._block_least = min(self._block_least, delay_s)
 
     def _fit(self) -> None:
         if len(self._blocks) < _MIN_BLOCKS:
@@ -160,6 +187,7 @@ class StampClock:
             "stamp_frozen",
             "stamp_other_clock",
             "stamp_clock_jump",
+            "stamp_ahead",
             "stamp_future",
             "stamp_drift",
         ):

