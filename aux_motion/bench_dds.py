@@ -98,9 +98,11 @@ class Client:
     def __init__(self) -> None:
         import rclpy
         from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
         from rclpy.serialization import deserialize_message
+
+        from aux_motion.spinning import in_thread
 
         self.sides = {"node": Side(), FLOOR: Side()}
         self._node = node = rclpy.create_node("aux_motion_bench")
@@ -126,14 +128,11 @@ class Client:
         executor.add_node(node)
 
         def spin() -> None:
-            try:
-                while not self._stop:
-                    executor.spin_once(timeout_sec=0.1)
-            except ExternalShutdownException:
-                return
+            while not self._stop:
+                executor.spin_once(timeout_sec=0.1)
 
         self._executor = executor
-        self._thread = threading.Thread(target=spin, name="client", daemon=True)
+        self._thread = threading.Thread(target=in_thread(spin), name="client", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

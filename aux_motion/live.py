@@ -148,8 +148,10 @@ class Recorder:
     def __init__(self) -> None:
         import rclpy
         from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+        from aux_motion.spinning import in_thread
 
         self.skeletons: list[tuple[int, bytes]] = []
         self.predictions: list[tuple[int, Any]] = []
@@ -164,13 +166,7 @@ class Recorder:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
 
-        def spin() -> None:
-            try:
-                self._executor.spin()
-            except ExternalShutdownException:
-                return
-
-        self._thread = threading.Thread(target=spin, name="recorder", daemon=True)
+        self._thread = threading.Thread(target=in_thread(self._executor.spin), name="recorder", daemon=True)
         self._thread.start()
 
     def _skeleton(self, raw: bytes) -> None:

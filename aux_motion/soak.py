@@ -98,9 +98,11 @@ class _Watch:
         import rclpy
         from aux_motion_msgs.msg import PredictionArray, SkeletonArray
         from diagnostic_msgs.msg import DiagnosticArray
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
         from rclpy.serialization import deserialize_message
+
+        from aux_motion.spinning import in_thread
 
         self._deserialise, self._type = deserialize_message, PredictionArray
         self._frames, self._rate_hz, self._people = crowd(people, rate_hz), rate_hz, people
@@ -122,13 +124,10 @@ class _Watch:
         self._stop = threading.Event()
 
         def spin() -> None:
-            try:
-                while not self._stop.is_set():
-                    self._executor.spin_once(timeout_sec=0.1)
-            except ExternalShutdownException:
-                return
+            while not self._stop.is_set():
+                self._executor.spin_once(timeout_sec=0.1)
 
-        self._threads = [threading.Thread(target=f, daemon=True) for f in (spin, self._publish)]
+        self._threads = [threading.Thread(target=in_thread(f), daemon=True) for f in (spin, self._publish)]
         for thread in self._threads:
             thread.start()
 

@@ -28,6 +28,21 @@ def spin(executor: Executor) -> None:
         uninstall_signal_handlers()
 
 
+def in_thread(work: Callable[[], Any]) -> Callable[[], None]:
+    """The work of a thread beside the main one: that a signal shuts the context down under it is its end, no error."""
+
+    def run() -> None:
+        try:
+            work()
+        except ExternalShutdownException:
+            return
+        except Exception:
+            if rclpy.ok():
+                raise
+
+    return run
+
+
 def until_signal(
     name: str, arguments: list[str] | None, make: Callable[[], Any], run: Callable[[Any], int | None]
 ) -> int:

@@ -126,7 +126,8 @@ class StampClock:
                 f"stamps are {-delay_s:.3f} s in the future: synchronise the tracker's clock with this one",
             )
         least_s = self._least_s()
-        self._ahead = self._ahead + 1 if delay_s < least_s - AHEAD_S else 0
+        ahead = -OTHER_CLOCK_S <= delay_s < least_s - AHEAD_S
+        self._ahead = self._ahead + 1 if ahead else 0
         if 0 < self._ahead < _BELIEVED:
             self._note("stamp_ahead", f"single stamps are {least_s - delay_s:.3f} s ahead of the others: not believed")
             return received_ns - round(least_s * _NS)

@@ -47,7 +47,7 @@ def test_latency_jitter_and_queues_are_no_trouble(seed, rate, least_s):
     assert abs(clock.drift_rate) < 2e-3
 
 
-@pytest.mark.parametrize("by_s", [0.2, 0.9, 3600.0])
+@pytest.mark.parametrize("by_s", [0.2, 0.9, 5.0])
 def test_single_stamps_ahead_of_the_others_are_not_believed(by_s):
     wrong = (100, 101, 250)
     stamps = [T0_S + k / 30.0 + by_s * (k in wrong) for k in range(300)]
