@@ -498,7 +498,7 @@ predictor.main()
 
 def test_an_interrupt_while_the_executable_is_loaded_says_nothing(start):
     node = start(command=[sys.executable, "-c", IMPORTS])
-    assert node.wait() == 130 and node.output() == ""
+    assert node.wait() == 130 and node.output() == "", node.output()
 
 
 SPINS = """
