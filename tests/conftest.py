@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.
 private_domain()
+# A shell's background job ignores SIGINT, and so would all processes that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
