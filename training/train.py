@@ -55,7 +55,10 @@ class TrainConfig(BaseModel):
     seed: int = 0
     steps: int = Field(10000, gt=0)
     batch: int = Field(126, gt=2, description="samples per step, a third for each task")
-    arm: Arm = Field("both", description="`both` is the model's own training; the others are arms of training.studies.auxiliary_tasks")
+    arm: Arm = Field(
+        "both",
+        description="`both` is the model's own training; the others are arms of training.studies.auxiliary_tasks",
+    )
     chunks: int | None = Field(
         None, gt=0, description="draws that a batch is made of; a multiple of the processes, by default their number"
     )
@@ -172,7 +175,7 @@ def losses(
         recovered, denoised = (x - filled + filled.detach() for x in (recovered, denoised))
     future = distance(out["future"], clean[:, h:])
     if horizon_power:
-        share = model.ahead ** -horizon_power
+        share = model.ahead**-horizon_power
         future = future * (share / share.mean())[:, None]
     future = future.mean((0, 2, 3))  # over layers, steps, joints
     loss = {"predict": future[part["clean"]].mean()}

@@ -339,9 +339,7 @@ class PeopleTracker:
             person.turn = turn
         else:
             share = 1.0 - np.exp(-gap_s / self.TURN_S)
-            person.turn = person.turn * Rotation.from_rotvec(
-                share * (person.turn.inv() * turn).as_rotvec()
-            )
+            person.turn = person.turn * Rotation.from_rotvec(share * (person.turn.inv() * turn).as_rotvec())
         distance = float(np.linalg.norm(pose.translation))
         if missed and gap_s > self.PAUSE_S:
             person.depth, person.settling = None, []
@@ -551,10 +549,7 @@ def track(
     def begin() -> PeopleTracker:
         level = estimate_level(camera, [d for _, d in warm_up], settings.person_height_m, up, height_m)
         pitch, roll = level.tilt_deg
-        say(
-            f"camera: pitch {pitch:.1f} deg down, roll {roll:.1f} deg, {level.height_m:.2f} m high "
-            f"({level.source})"
-        )
+        say(f"camera: pitch {pitch:.1f} deg down, roll {roll:.1f} deg, {level.height_m:.2f} m high ({level.source})")
         on_level(level)
         return PeopleTracker(camera, level, settings)
 

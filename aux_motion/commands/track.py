@@ -182,9 +182,7 @@ def track(
     camera_height_m: Annotated[
         float | None, typer.Option(help="Camera above the floor; estimated from feet otherwise.")
     ] = None,
-    frame_id: Annotated[
-        str, typer.Option(help="Frame of the output: z up, origin below the camera.")
-    ] = "camera_floor",
+    frame_id: Annotated[str, typer.Option(help="Frame of the output: z up, origin below the camera.")] = "camera_floor",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so much of the video.")] = None,
 ) -> None:
     """Track people in a video or camera with MediaPipe: skeletons on a topic, or in a bag with --out."""

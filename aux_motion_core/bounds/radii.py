@@ -184,9 +184,7 @@ def _factors(groups: list[Group], names: list[str], level: str) -> np.ndarray | 
     return np.array([[[np.inf if x is None else x for x in r] for r in of[n].factor[level]] for n in names])
 
 
-def reach_cap(
-    mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS
-) -> np.ndarray:
+def reach_cap(mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS) -> np.ndarray:
     """Radius around `mean` that holds all that a joint can reach from where it was last seen.
 
     The reach ball sits on the last observation, the radius on the mean: so the distance between the two is added.

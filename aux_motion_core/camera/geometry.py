@@ -113,9 +113,7 @@ class Camera:
                 f"intrinsics are for {self.width} x {self.height} pixels, the video has {width} x {height}: "
                 "expected the same shape; calibrate at the video's size"
             )
-        return Camera(
-            width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y, self.distortion, self.source
-        )
+        return Camera(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y, self.distortion, self.source)
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Undistorted picture coordinates (..., 2) at z = 1 of pixels (..., 2)."""
@@ -123,9 +121,7 @@ class Camera:
         if self.distortion:
             import cv2
 
-            flat = cv2.undistortPoints(
-                pixels.reshape(-1, 1, 2).copy(), self.matrix, np.array(self.distortion)
-            )
+            flat = cv2.undistortPoints(pixels.reshape(-1, 1, 2).copy(), self.matrix, np.array(self.distortion))
             return flat.reshape(pixels.shape)
         return (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
 
@@ -518,9 +514,7 @@ class DepthFilter:
         self._covariance = self._covariance - np.outer(gain, self._covariance[0])
 
 
-def ray_covariance(
-    points: np.ndarray, along_m: np.ndarray, across_m: np.ndarray, rotation: np.ndarray
-) -> np.ndarray:
+def ray_covariance(points: np.ndarray, along_m: np.ndarray, across_m: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """Covariance of points that are known across their viewing rays better than along them.
 
     Args:

@@ -141,9 +141,7 @@ def draw_moment(image: np.ndarray, scene: Scene, moment: Moment, drawn: int = 4)
         draw(image, scene, np.asarray(pose), _PRESENT, 3)
 
 
-def picture(
-    path: str | Path, video: str | Path, scene: Scene, moments: Sequence[Moment], columns: int = 2
-) -> int:
+def picture(path: str | Path, video: str | Path, scene: Scene, moments: Sequence[Moment], columns: int = 2) -> int:
     """A sheet of video pictures with skeletons.
 
     Args:

@@ -284,7 +284,9 @@ def main(
     windows: Annotated[int, typer.Option(help="drawn from each fold", min=252)] = WINDOWS,
     steps: Annotated[int, typer.Option(help="of fitting", min=1)] = STEPS,
     width: Annotated[int, typer.Option(help="of the blend", min=1)] = WIDTH,
-    shrink: Annotated[bool, typer.Option(help="blend what training.fitting.still_shrink leaves of the networks' predictions")] = True,
+    shrink: Annotated[
+        bool, typer.Option(help="blend what training.fitting.still_shrink leaves of the networks' predictions")
+    ] = True,
     json_path: Annotated[Path | None, typer.Option("--json", help="what it gains")] = None,
 ) -> None:
     """Fit the blend on the folds' predictions, and judge it."""

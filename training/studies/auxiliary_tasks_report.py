@@ -24,7 +24,10 @@ from training.studies.auxiliary_tasks import (
 )
 from training.train import write_atomically
 
-BEGIN, END = "<!-- tables: made by `python -m training.studies.auxiliary_tasks --report` -->", "<!-- end of the tables -->"
+BEGIN, END = (
+    "<!-- tables: made by `python -m training.studies.auxiliary_tasks --report` -->",
+    "<!-- end of the tables -->",
+)
 #: conditions of the main tables: column -> condition
 COLUMNS = {
     "clean": "clean",

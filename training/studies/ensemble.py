@@ -213,7 +213,12 @@ def measure(model: Path, data: Path, clips_of_kinect: int) -> Iterator[dict]:
         "command": "python -m training.studies.ensemble",
         "artefact": {"name": backends["model"].name, "version": backends["model"].version},
         "rate_hz": RATE_HZ,
-        "constants": {"rate": ensemble.RATE, "share": ensemble.SHARE, "loss_m": ensemble.LOSS_M, "prior_of_baselines": ensemble.PRIOR},
+        "constants": {
+            "rate": ensemble.RATE,
+            "share": ensemble.SHARE,
+            "loss_m": ensemble.LOSS_M,
+            "prior_of_baselines": ensemble.PRIOR,
+        },
     }
     for name, backend in backends.items():
         out[name] = {
