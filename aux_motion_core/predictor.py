@@ -15,8 +15,10 @@ from aux_motion_core.bounds.calibration import MOTION_CAPTURE
 from aux_motion_core.bounds.novelty import Unfamiliar
 from aux_motion_core.bounds.radii import Bounds, Known, equivalent_scale, known, reach_cap, reach_radius
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
+from aux_motion_core.history.continuity import Continuity
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M
 from aux_motion_core.history.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
+from aux_motion_core.history.outliers import Outliers, widened
 from aux_motion_core.history.track import Added, Track
 from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference import Backend, make_backend

@@ -24,7 +24,7 @@ from aux_motion_core.bounds.calibration import (
     joint_cells,
     key,
 )
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
 from aux_motion_core.history.normalise import last_observed
 from aux_motion_core.skeleton import N_JOINTS
 

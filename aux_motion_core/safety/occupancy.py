@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.separation_bound import SeparationBound, SeparationBoundError
-from aux_motion_core.history.continuity import LIMB_SPAN_M
+from aux_motion_core.history.limits import LIMB_SPAN_M
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE, SEGMENT_JOINTS, SEGMENTS, body, body_scale
 from aux_motion_core.skeleton import BONES, N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState

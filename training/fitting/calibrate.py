@@ -42,7 +42,7 @@ from aux_motion_core.bounds.calibration import (
 )
 from aux_motion_core.bounds.radii import Bounds, cells
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import JOINTS
