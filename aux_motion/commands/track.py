@@ -14,7 +14,8 @@ import typer
 
 from aux_motion.commands import camera_tracker
 from aux_motion.commands.camera_tracker import Settings, TrackerError, Video
-from aux_motion_core.camera.geometry import Camera, LevelFrame, load_intrinsics
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, load_intrinsics
 from aux_motion_core.types import SkeletonFrame
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
