@@ -39,7 +39,8 @@ def templates(model_dir: str, backend: str, people: list[int]) -> dict[int, byte
 
     from aux_motion.nodes.conversion import prediction_message
     from aux_motion_core.config import PredictorConfig
-    from aux_motion_core.predictor import Predictor, make_backend
+    from aux_motion_core.inference.factory import make_backend
+    from aux_motion_core.predictor import Predictor
 
     made = {}
     used = make_backend(backend, model_dir)

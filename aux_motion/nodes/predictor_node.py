@@ -32,7 +32,9 @@ from aux_motion.nodes.markers import marker_parts
 from aux_motion.nodes.parameters import NodeParameters, ParameterError
 from aux_motion.nodes.planner_outputs import Outputs
 from aux_motion.nodes.trace import Trace
-from aux_motion_core.inference import MODEL_BACKENDS, make_backend
+from aux_motion_core.inference.artefact import Artefact
+from aux_motion_core.inference.build import Windows
+from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.space.frames import Ready
 from aux_motion_core.types import PredictionBatch
@@ -59,6 +61,13 @@ def output_qos(heartbeat_hz: float) -> QoSProfile:
         liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
         liveliness_lease_duration=Duration(seconds=4 * period_s),
     )
+
+
+def _sample_windows(artefact: Artefact) -> Windows | None:
+    """Real windows for an engine that `auto` builds; bags are read for nothing else here."""
+    from aux_motion_core.evaluation.windows import sample_windows
+
+    return sample_windows(artefact)
 
 
 class PredictorNode(LifecycleNode):
@@ -115,6 +124,7 @@ class PredictorNode(LifecycleNode):
                 threads=parameters.threads,
                 engine_dir=parameters.engine_dir,
                 deadline_s=parameters.gpu_deadline_s,
+                windows=_sample_windows,
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()

@@ -8,7 +8,7 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading, denormalise_scale, find_heading
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import Reason, SkeletonFrame, TrackState
@@ -384,7 +384,7 @@ def test_a_long_stream_keeps_its_memory():
     p = make("zero_velocity")
     for k in range(3000):
         p.add(frame(k / 120))
-    track = p._people["a"].track
+    track = p.people.known["a"].track
     assert 160 <= len(track) <= 320
     assert np.all(np.diff(track.stamps_ns) > 0)
     assert only(p, 25.0).state is TrackState.TRACKING

@@ -24,7 +24,9 @@ from tqdm import tqdm
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.run import evaluate
-from aux_motion_core.inference import Backend, ensemble, make_backend
+from aux_motion_core.inference import ensemble
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import SkeletonFrame
 from training.data import load_split

@@ -21,7 +21,7 @@ from aux_motion_core.bounds import coverage
 from aux_motion_core.bounds.calibration import Calibration, as_text
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.resample import resample
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame

@@ -64,12 +64,14 @@ def _matplotlib() -> bool:
 
 def test_backends_are_timed_in_turn_and_compared_with_plain_torch(root):
     from aux_motion.benchmarks import bench
-    from aux_motion_core.inference import variants
+    from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+    from aux_motion_core.inference import artefact, variants
 
     model = root / "models" / "body20_25hz"
     others = {name: make for name, make in bench.torch_eager(str(model)).items() if name == "torch eager"}
+    loaded = artefact.load(model)
     some = {"onnx, io binding", "onnx, saved optimised graph", "onnx, int8 dynamic"}
-    records = variants.measure(model, [1, 2], 30, others=others, only=some)
+    records = variants.measure(loaded, bag_windows(sample_bag(), loaded, 128), [1, 2], 30, others=others, only=some)
     names = {r["backend"] for r in records}
     assert names - {"onnx, int8 dynamic"} == {"onnx", *others, *some} - {"onnx, int8 dynamic"}
     assert {r["people"] for r in records} == {1, 2}
