@@ -169,7 +169,7 @@ class Predictor:
         table, b = getattr(self.backend, "calibration", None), self.backend
         self.bounds = self._unfamiliar = None
         if table is None:
-            self.uncalibrated_because = f"{b.name} has no calibration table: people carry the reach set; run python -m training.fitting.calibrate"
+            self.uncalibrated_because = f"{b.name} has no calibration table: people carry the reach set; run python -m training.calibrate"
             return
         bounds = Bounds(table, self.config.coverage_level, round(self.config.body_horizon_s / b.dt_s))
         self.uncalibrated_because = bounds.reason
