@@ -60,7 +60,7 @@ def test_without_a_calibration_table_a_tracked_person_carries_the_reach_set_arou
     assert person.radius_basis == "reach:2.0mps" and np.isnan(person.radius_coverage)
     away = np.linalg.norm(person.mean - person.recovered, axis=-1)
     assert np.allclose(person.radius, away + 2.0 * 0.04 * np.arange(1, 26)[:, None])
-    assert person.body_radius is None and "training.fitting.calibrate" in p.uncalibrated_because
+    assert person.body_radius is None and "training.calibrate" in p.uncalibrated_because
     assert person.stamp_ns == person.last_observed_ns == now(0.6)
     assert person.age_s == pytest.approx(0.01, abs=1e-6)
     assert person.valid_until_ns == now(1.6)
