@@ -341,9 +341,16 @@ def _write_json(file: Path | None, content: dict) -> None:
 @app.command(context_settings=_OPEN)
 def ssm(context: typer.Context) -> None:
     """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
-    from aux_motion.nodes import ssm_node as implementation
+    from aux_motion.commands import ssm as implementation
 
-    raise typer.Exit(implementation.main(context.args) or 0)
+    raise typer.Exit(implementation.main(context.args, _replay) or 0)
+
+
+def _replay(out: Path, data: Path | None, model: Path | None) -> list[str]:
+    from aux_motion.benchmarks import ssm_demo
+
+    summary = ssm_demo.run(out, data=data, model=model)
+    return [ssm_demo.text(summary), f"written: {out / 'summary.json'}, {out / 'table.txt'}, {out / 'ssm.png'}"]
 
 
 def guard(call: Callable[[], object], name: str) -> None:

@@ -60,7 +60,7 @@ def echo(file: Path) -> None:
     from rclpy.serialization import deserialize_message
 
     from aux_motion.nodes import spinning
-    from aux_motion.nodes.predictor_node import input_qos, output_qos
+    from aux_motion.nodes.qos import input_qos, output_qos
 
     texts = json.loads(file.read_text(encoding="utf-8"))
     answers = {int(n): deserialize_message(base64.b64decode(t), PredictionArray) for n, t in texts.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -118,6 +119,20 @@ class Diagnostics:
                     f"person {person.person_id} stands upside down in {batch.frame_id!r}: "
                     "the fixed frame must have z up, or the frame of the input is wrong"
                 )
+
+    def timed(self, stage_s: Mapping[str, float], start: float, inferred: float, written: float, done: float) -> None:
+        """Note how long the stages of a prediction took.
+
+        Args:
+            stage_s: of the predictor (`Predictor.stage_s`).
+            start, inferred, written, done: when it began, was inferred, was written and was published
+                (`time.perf_counter`).
+        """
+        for name, seconds in stage_s.items():
+            self.stages[name].add(seconds)
+        self.stages["inference"].add(inferred - start)
+        self.stages["message"].add(written - inferred)
+        self.stages["publish"].add(done - written)
 
     def input_is_well(self, within_s: float) -> bool:
         """Whether messages come that can be used: only then an empty array may say that nobody is there."""

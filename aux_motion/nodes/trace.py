@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,25 @@ class Trace:
             self._events.append((name, start_s, end_s, threading.get_native_id(), args or None))
         else:
             self.dropped += 1
+
+    def add_prediction(
+        self, stage_s: Mapping[str, float], start: float, inferred: float, written: float, done: float, people: int
+    ) -> None:
+        """The events of a prediction.
+
+        Args:
+            stage_s: seconds of each stage of the inference, in the order in which they ran.
+            start, inferred, written, done: when it began, was inferred, was written and was published
+                (`time.perf_counter`).
+            people: how many people were predicted.
+        """
+        self.add("predict", start, inferred, people=people)
+        at = inferred - sum(stage_s.values())
+        for name, seconds in stage_s.items():
+            self.add(name, at, at + seconds)
+            at += seconds
+        self.add("message", inferred, written)
+        self.add("publish", written, done)
 
     def full(self) -> bool:
         """Whether `flush` should be called soon."""

@@ -24,14 +24,16 @@ from std_msgs.msg import Float64  # noqa: E402
 from support.node_harness import STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from aux_motion.nodes.planner_outputs import (
-    CollisionObjects,
+from aux_motion.commands.ssm import main  # noqa: E402
+from aux_motion.nodes.collision_objects import CollisionObjects  # noqa: E402
+from aux_motion.nodes.planner_messages import (  # noqa: E402
     cloud_message,
     people_message,
     poses_message,
     swept_points,
 )
-from aux_motion.nodes.ssm_node import SsmParameters, TfPoses, main  # noqa: E402
+from aux_motion.nodes.robot_poses import TfPoses  # noqa: E402
+from aux_motion.nodes.ssm_parameters import SsmParameters  # noqa: E402
 from aux_motion_core.safety.anthropometry import SEGMENTS  # noqa: E402
 from aux_motion_core.safety.occupancy import BoundKind, OccupancyBuilder, OccupancyConfig, occupancy_from_message
 from aux_motion_core.safety.robot import load_robot  # noqa: E402
@@ -404,7 +406,7 @@ def test_what_the_monitor_cannot_start_with_is_one_line(tmp_path, capfd, content
 def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     """Frames at their newest; old, unknown and future ones are not used."""
     steady_ns = [NS]
-    monkeypatch.setattr("aux_motion.nodes.ssm_node.time.monotonic_ns", lambda: steady_ns[0])
+    monkeypatch.setattr("aux_motion.nodes.robot_poses.time.monotonic_ns", lambda: steady_ns[0])
     description = tmp_path / "cart.yaml"
     description.write_text(MOVING_ROBOT)
     buffer = TfBuffer()
