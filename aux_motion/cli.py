@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from aux_motion.commands.guard import guard
 
 app = typer.Typer(
     name="aux-motion",
@@ -351,28 +352,6 @@ def _replay(out: Path, data: Path | None, model: Path | None) -> list[str]:
 
     summary = ssm_demo.run(out, data=data, model=model)
     return [ssm_demo.text(summary), f"written: {out / 'summary.json'}, {out / 'table.txt'}, {out / 'ssm.png'}"]
-
-
-def guard(call: Callable[[], object], name: str) -> None:
-    """Call; an error, expected or not, ends the process with one line and exit code 2.
-
-    AUX_MOTION_TRACEBACK=1 in the environment shows where it came from.
-
-    Args:
-        call: a command.
-        name: begins the line.
-    """
-    try:
-        call()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("AUX_MOTION_TRACEBACK"):
-            raise
-        lines = str(error).strip().splitlines() or ["no further message"]
-        named = isinstance(error, ValueError)  # every error class of this package is one
-        print(f"{name}: error: {'' if named else type(error).__name__ + ': '}{lines[0]}", file=sys.stderr)
-        sys.exit(2)
 
 
 def main() -> None:

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from aux_motion_msgs.msg import SkeletonArray
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from aux_motion.commands.processes import private_domain
+from aux_motion.nodes import spinning
 from aux_motion.nodes.conversion import skeleton_message
 from aux_motion_core.evaluation.faults import Faults
 from aux_motion_core.types import SkeletonFrame
@@ -176,27 +177,23 @@ def inject(
     listener = speaker = Node("aux_motion_fault_inject", context=listening, **options)
     if publishing is not listening:
         speaker = Node("aux_motion_fault_inject", context=publishing, **options)
-    executor = SingleThreadedExecutor(context=listening)
-    executor.add_node(listener)
     injector = FaultInjector(faults, listener, speaker, source, target)
     say(
         f"faults {faults} (seed {faults.seed}): {source} of ROS domain {here} -> {target} of ROS domain {there}; start "
         f"the predictor with ROS_DOMAIN_ID={there}"
     )
     try:
-        begin = time.monotonic()
-        silent = True
-        while listening.ok():
-            executor.spin_once(timeout_sec=0.1)
-            if silent and not injector.heard and time.monotonic() > begin + _REPORT_S:
-                silent = False
-                say(f"nobody publishes {source} in ROS domain {here} yet; waiting")
+        with spinning.executing(listener, listening) as executor:
+            begin, silent = time.monotonic(), True
+            while listening.ok():
+                executor.spin_once(timeout_sec=0.1)
+                if silent and not injector.heard and time.monotonic() > begin + _REPORT_S:
+                    silent = False
+                    say(f"nobody publishes {source} in ROS domain {here} yet; waiting")
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         injector.close()
-        executor.shutdown(timeout_sec=1.0)
         for context in {listening, publishing}:
             context.try_shutdown()
     bad = f", {injector.rejected} unusable" if injector.rejected else ""

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,56 +134,6 @@ def predictor_process(fixed_frame: str, log: Path, model: Path | None, backend: 
     if model is not None:
         arguments += ["--model", str(model)]
     return Process("aux_motion.cli", arguments, log)
-
-
-class Recorder:
-    """Subscribes to skeletons and predictions and keeps them with their times of arrival.
-
-    Attributes:
-        skeletons: (arrival_ns, serialised SkeletonArray) in order of arrival.
-        predictions: (arrival_ns, PredictionArray) in order of arrival.
-    """
-
-    def __init__(self) -> None:
-        import rclpy
-        from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-
-        from aux_motion.nodes.spinning import in_thread
-
-        self.skeletons: list[tuple[int, bytes]] = []
-        self.predictions: list[tuple[int, Any]] = []
-        self._rclpy = rclpy
-        rclpy.init(args=[])
-        self._node = rclpy.create_node("aux_motion_recorder")
-        last = HistoryPolicy.KEEP_LAST
-        sensor = QoSProfile(depth=100, history=last, reliability=ReliabilityPolicy.BEST_EFFORT)
-        reliable = QoSProfile(depth=100, history=last, reliability=ReliabilityPolicy.RELIABLE)
-        self._node.create_subscription(SkeletonArray, "skeletons", self._skeleton, sensor, raw=True)
-        self._node.create_subscription(PredictionArray, "predictions", self._prediction, reliable)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-
-        self._thread = threading.Thread(target=in_thread(self._executor.spin), name="recorder", daemon=True)
-        self._thread.start()
-
-    def _skeleton(self, raw: bytes) -> None:
-        self.skeletons.append((time.time_ns(), raw))
-
-    def _prediction(self, message: Any) -> None:
-        self.predictions.append((time.time_ns(), message))
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        from rclpy.signals import uninstall_signal_handlers
-
-        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
-        self._rclpy.try_shutdown()
-        self._thread.join(timeout=2.0)
-        self._executor.shutdown(timeout_sec=1.0)
 
 
 def wait(condition: Callable[[], bool], processes: list[Process], timeout_s: float, what: str) -> None:

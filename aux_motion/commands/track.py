@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 
 from aux_motion.commands import camera_tracker
-from aux_motion.commands.camera_tracker import Settings, TrackerError, Video
+from aux_motion.commands.guard import guard
+from aux_motion.commands.people_tracker import Settings
+from aux_motion.commands.video import TrackerError, Video
 from aux_motion_core.camera.geometry import Camera, LevelFrame, load_intrinsics
+from aux_motion_core.constants import NS
 from aux_motion_core.types import SkeletonFrame
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -131,7 +134,7 @@ def run(
         camera = _camera(video, intrinsics, fov_deg, say)
         up = None if pitch_deg is None else LevelFrame.from_tilt(pitch_deg, roll_deg).rotation[2]
         levels: list[LevelFrame] = []
-        start_ns = 1_000_000_000
+        start_ns = NS
         sink = _topic_sink(topic) if out is None else _bag_sink(out, topic)
         frames = camera_tracker.track(
             video, camera, settings, people, up, camera_height_m, start_ns, seconds, say, levels.append
@@ -217,6 +220,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from aux_motion.cli import guard
-
     guard(lambda: sys.exit(main(sys.argv[1:])), "aux-motion track")
