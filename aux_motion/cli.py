@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from aux_motion.benchmarks import options
 from aux_motion.commands.guard import guard
 
 app = typer.Typer(
@@ -246,112 +246,16 @@ def _use_domain(domain: int | None) -> None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)  # before rclpy starts
 
 
-def _numbers(text: str, option: str, most: int = 64) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or not all(1 <= n <= most for n in numbers):
-        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to {most} with commas, such as 1,4,8")
-    return numbers
-
-
-@app.command()
-def bench(
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write a picture (PNG, SVG; needs matplotlib).")] = None,
-    model: Model = None,
-    backend: BackendName = "onnx",
-    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8,16",
-    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas; the node has the first.")] = "1,2",
-    rates: Annotated[str, typer.Option(help="Rates of the input over DDS, Hz, with commas.")] = "15,30,60,120",
-    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage and variant.")] = 300,
-    baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
-    backends: Annotated[
-        bool, typer.Option(help="Measure the other ways to run the model too, plain torch among them.")
-    ] = False,
-    dds_seconds: Annotated[
-        float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
-    ] = 3.0,
-) -> None:
-    """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
-    from aux_motion.benchmarks import bench as implementation
-
-    numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
-    hertz = _numbers(rates, "--rates", 1000)
-    if dds_seconds > 0.0 and dds_seconds * min(hertz) < 4.0:
-        raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
-    _check_written(json_out)
-    if picture is not None:
-        from aux_motion.benchmarks import bench_plot
-
-        bench_plot.check(picture)
-        _check_written(picture)
-    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
-    typer.echo(implementation.table(report["records"]))
-    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
-    if picture is not None:
-        bench_plot.draw(report["records"], picture)
-        typer.echo(f"written: {picture}")
-
-
-@app.command()
-def soak(
-    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run.")] = 10.0,
-    people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
-    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
-    model: Model = None,
-    backend: BackendName = "onnx",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
-) -> None:
-    """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
-    from aux_motion.benchmarks import soak as implementation
-
-    _check_written(json_out)
-    report = implementation.run(minutes, people, rate, model, backend, threads)
-    typer.echo(implementation.text(report))
-    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
-    if not all(verdict["passed"] for verdict in report["verdicts"]):
-        raise typer.Exit(1)
-
-
-def _check_written(file: Path | None) -> None:
-    """Raise before minutes of work where what comes of them could not be written."""
-    if file is None:
-        return
-    there = file.exists()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab"):
-            pass
-        if not there:
-            file.unlink()
-    except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
-        raise ValueError(f"{file} cannot be written ({why}): name a file in a folder that is writable") from None
-
-
-def _write_json(file: Path | None, content: dict) -> None:
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        typer.echo(f"written: {file}")
-
-
 @app.command(context_settings=_OPEN)
 def ssm(context: typer.Context) -> None:
     """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
     from aux_motion.commands import ssm as implementation
 
-    raise typer.Exit(implementation.main(context.args, _replay) or 0)
+    raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
-def _replay(out: Path, data: Path | None, model: Path | None) -> list[str]:
-    from aux_motion.benchmarks import ssm_demo
-
-    summary = ssm_demo.run(out, data=data, model=model)
-    return [ssm_demo.text(summary), f"written: {out / 'summary.json'}, {out / 'table.txt'}, {out / 'ssm.png'}"]
+app.command()(options.bench)
+app.command()(options.soak)
 
 
 def main() -> None:

@@ -97,6 +97,14 @@ def _camera(video: Video, intrinsics: str | None, fov_deg: float | None, say: Ca
     return camera
 
 
+def _settings(frame_id: str, person_height_m: float | None, say: Callable[[str], None]) -> Settings:
+    if person_height_m is not None:
+        return Settings(frame_id=frame_id, person_height_m=person_height_m, height_known=True)
+    settings = Settings(frame_id=frame_id)
+    say(f"body height {settings.person_height_m:g} m assumed (no --person-height-m): distances follow it")
+    return settings
+
+
 def run(
     source: str,
     out: Path | None = None,
@@ -124,11 +132,7 @@ def run(
         raise TrackerError(f"--out {out}: expected the name of a file that ends in .mcap")
     if not frame_id:
         raise TrackerError("--frame-id is empty: expected the name of the output's frame")
-    settings = Settings(frame_id=frame_id)
-    if person_height_m is None:
-        say(f"body height {settings.person_height_m:g} m assumed (no --person-height-m): distances follow it")
-    else:
-        settings.person_height_m, settings.height_known = person_height_m, True
+    settings = _settings(frame_id, person_height_m, say)
     video = Video(source, paced=out is None)
     try:
         camera = _camera(video, intrinsics, fov_deg, say)
@@ -151,8 +155,8 @@ def run(
             if not people_seen:
                 raise TrackerError(f"no person could be followed in {count} pictures of {source}")
         if out is not None and levels:
-            record = camera_record(camera, levels[-1], settings, video, start_ns)
             beside = out.with_suffix(".camera.json")
+            record = camera_record(camera, levels[-1], settings, video, start_ns)
             beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             say(f"written: {out} ({count} messages, {people_seen} with people on {topic!r}) and {beside.name}")
         return count
