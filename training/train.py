@@ -39,7 +39,8 @@ CHECKPOINT_VERSION = 1
 #: What a checkpoint must hold to begin from its weights, and what else to go on from it.
 _BEGIN, _RESUME = ("config", "average", "step"), ("model", "optimiser", "history", "minutes")
 Settings = TypeVar("Settings", bound=BaseModel)
-#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.studies.auxiliary_tasks`).
+#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks
+#: (`training.studies.auxiliary_tasks`).
 Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
 #: arm -> the equal parts of its batch, where these are not all three
 PARTS = {"clean": ("clean",), "mask": ("clean", "masked"), "denoise": ("clean", "noised")}

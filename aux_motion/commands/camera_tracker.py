@@ -15,7 +15,8 @@ from aux_motion.commands.level_estimate import estimate_level
 from aux_motion.commands.mediapipe_pose import MediaPipe
 from aux_motion.commands.people_tracker import PeopleTracker, Settings, nobody
 from aux_motion.commands.video import Picture, TrackerError, Video
-from aux_motion_core.camera.geometry import Camera, Detection, LevelFrame
+from aux_motion_core.camera.geometry import Detection, LevelFrame
+from aux_motion_core.camera.intrinsics import Camera
 from aux_motion_core.constants import NS
 from aux_motion_core.types import SkeletonFrame
 

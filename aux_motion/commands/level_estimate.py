@@ -7,7 +7,6 @@ import numpy as np
 from aux_motion.commands.people_tracker import MODEL_STATURE_M
 from aux_motion_core.camera.geometry import (
     TORSO,
-    Camera,
     Detection,
     LevelFrame,
     feet_in_camera,
@@ -16,6 +15,7 @@ from aux_motion_core.camera.geometry import (
     stature,
     up_direction,
 )
+from aux_motion_core.camera.intrinsics import Camera
 
 
 def estimate_level(

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from aux_motion_core.camera.depth_filter import DepthFilter, ray_covariance
 from aux_motion_core.camera.geometry import (
     TORSO,
     BodyPose,
-    Camera,
-    DepthFilter,
     Detection,
     LevelFrame,
-    ray_covariance,
     ray_rotation,
     solve_body,
     stature,
 )
+from aux_motion_core.camera.intrinsics import Camera
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.trackers.joint_maps import map_confidence, map_joints
 from aux_motion_core.types import SkeletonFrame

@@ -16,7 +16,8 @@ from aux_motion.commands import camera_tracker
 from aux_motion.commands.guard import guard
 from aux_motion.commands.people_tracker import Settings
 from aux_motion.commands.video import TrackerError, Video
-from aux_motion_core.camera.geometry import Camera, LevelFrame, load_intrinsics
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, load_intrinsics
 from aux_motion_core.constants import NS
 from aux_motion_core.types import SkeletonFrame
 

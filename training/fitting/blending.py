@@ -2,7 +2,8 @@
 
     python -m training.fitting.blend --data ../shared/data --start-from models/body20_25hz --json build/stacking.json
 
-Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the recordings
+Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the
+recordings
 that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these predictions:
 its mean by the logarithm of the distance to the truth, so that people who stand count as much as those who run, its
 scale by the Laplace score (a proper one).

@@ -1,4 +1,7 @@
-"""The tables of the study (`training.studies.auxiliary_tasks`) from the cells that are there; what is not trained yet stays empty."""
+"""The tables of the study (`training.studies.auxiliary_tasks`) from the cells that are there.
+
+A cell that is not trained yet stays empty.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from aux_motion.commands.mediapipe_pose import MediaPipe
 from aux_motion.commands.people_tracker import PeopleTracker, Settings
 from aux_motion.commands.video import TrackerError, Video
 from aux_motion_core.bags.reader import read_skeletons
-from aux_motion_core.camera.geometry import Camera, Detection, LevelFrame, ray_rotation
+from aux_motion_core.camera.geometry import Detection, LevelFrame, ray_rotation
+from aux_motion_core.camera.intrinsics import Camera
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus
 
 needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
