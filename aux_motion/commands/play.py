@@ -19,7 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from aux_motion.commands.bag_clock import BagClock
 from aux_motion.commands.timeline import Timeline
 from aux_motion.commands.topics import check_topic, message_class
-from aux_motion_core.bags.reader import BagError, BagReader, Topic
+from aux_motion_core.bags.reader import SKELETONS, BagError, BagReader, Topic
 from aux_motion_core.trackers.recorded import TF_TYPE, choose
 
 DISCOVERY_TIMEOUT_S = 20.0
@@ -122,10 +122,10 @@ def play(
         BagError: the bag cannot be read, or nothing in it can be played.
         ValueError: nobody subscribed in time, or somebody else publishes there.
     """
-    with BagReader(bag) as reader:
-        main, transforms, static = _topics(reader, topic, tracker, tf)
-        timeline = Timeline(reader, main, transforms + static, start_s)
-        to = to or ("skeletons" if main.msgtype == reader.SKELETONS else main.name)
+    with BagReader(bag) as opened:
+        main, transforms, static = _topics(opened, topic, tracker, tf)
+        timeline = Timeline(opened, main, transforms + static, start_s)
+        to = to or ("skeletons" if main.msgtype == SKELETONS else main.name)
         check_topic(to, "give another with --to")
         rclpy.init(args=[])
         node = rclpy.create_node("aux_motion_player")

@@ -20,7 +20,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make 
 
 from aux_motion_msgs.msg import SkeletonArray  # noqa: E402
 
-from aux_motion.commands.play import Timeline  # noqa: E402
+from aux_motion.commands.timeline import Timeline  # noqa: E402
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from geometry_msgs.msg import Pose, PoseArray  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
-from support.node_harness import STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from support.node_harness import STANDING, Probe, stamp_ns  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from aux_motion.commands.ssm import main  # noqa: E402
@@ -34,6 +34,7 @@ from aux_motion.nodes.planner_messages import (  # noqa: E402
 )
 from aux_motion.nodes.robot_poses import TfPoses  # noqa: E402
 from aux_motion.nodes.ssm_parameters import SsmParameters  # noqa: E402
+from aux_motion_core.constants import NS  # noqa: E402
 from aux_motion_core.safety.anthropometry import SEGMENTS  # noqa: E402
 from aux_motion_core.safety.occupancy import BoundKind, OccupancyBuilder, OccupancyConfig, occupancy_from_message
 from aux_motion_core.safety.robot import load_robot  # noqa: E402
@@ -42,8 +43,6 @@ from aux_motion_core.skeleton import JOINTS  # noqa: E402
 from aux_motion_core.space.frames import rotation_matrix  # noqa: E402
 from aux_motion_core.space.tf import TfBuffer  # noqa: E402
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState  # noqa: E402
-
-NS = 1_000_000_000
 
 PREDICTOR = {
     "fixed_frame": "world",
@@ -64,26 +63,6 @@ reaction_time_s: 0.1
 stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
 links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
 """
-
-
-@pytest.fixture
-def domain() -> int:
-    return private_domain()
-
-
-@pytest.fixture
-def start(domain, tmp_path):
-    """Start processes that end with the test."""
-    processes: list[NodeProcess] = []
-
-    def run(command: list[str] | None = None, **parameters: object) -> NodeProcess:
-        log = tmp_path / f"process{len(processes)}.log"
-        processes.append(NodeProcess(domain, log, command, **parameters))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.stop(signal.SIGKILL)
 
 
 class Listener(Probe):
