@@ -25,7 +25,8 @@ def bench(
     rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage and variant.")] = 300,
     baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
     backends: Annotated[
-        bool, typer.Option(help="Measure the other ways to run the model too, plain torch among them.")
+        bool,
+        typer.Option(help="Measure the other ways to run the model too (plain torch: training.studies.torch_eager)."),
     ] = False,
     dds_seconds: Annotated[
         float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
