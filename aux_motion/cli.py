@@ -96,9 +96,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     topic: Topic = None,
     tracker: Annotated[
-        str | None, typer.Option(help="Whose messages: zed, yolo, hiros, ...; by default told by the topic's type.")
+        str | None, typer.Option(help="Tracker: zed, yolo, hiros, ...; by default from the type of the topic.")
     ] = None,
-    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
     model: Model = None,
     backend: BackendName = "onnx",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
@@ -173,19 +173,19 @@ def play(
         str | None, typer.Option(help="Topic to publish on: skeletons, or a tracker's topic as recorded, by default.")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="Topic in the bag; needed where several have people.")] = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker whose messages to play.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Play the messages of this tracker.")] = None,
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed: 2 is twice as fast.")] = 1.0,
-    loop: Annotated[bool, typer.Option(help="Start again at the end; time goes on.")] = False,
-    start: Annotated[float, typer.Option(min=0.0, help="Leave out so many seconds at the beginning.")] = 0.0,
+    loop: Annotated[bool, typer.Option(help="Start again at the end; stamps continue.")] = False,
+    start: Annotated[float, typer.Option(min=0.0, help="Seconds to leave out at the beginning.")] = 0.0,
     clock: Annotated[
-        float, typer.Option(min=0.0, max=1000.0, help="Publish the bag's time on /clock at so many Hz; keeps stamps.")
+        float, typer.Option(min=0.0, max=1000.0, help="Rate of /clock with the bag's time, Hz (0: none); keeps stamps.")
     ] = 0.0,
     keep_stamps: Annotated[bool, typer.Option(help="Publish recorded stamps, not the present.")] = False,
     tf: Annotated[bool, typer.Option(help="Play the bag's transforms too.")] = True,
-    wait_for: Annotated[int, typer.Option(min=0, help="Wait for so many subscribers before playing.")] = 1,
+    wait_for: Annotated[int, typer.Option(min=0, help="Subscribers to wait for before playing.")] = 1,
     domain: Domain = None,
 ) -> None:
-    """Publish a bag's skeletons in real time. Never on the domain of a robot that works."""
+    """Publish a bag's skeletons in real time. Never on the domain of a running robot."""
     _use_domain(domain)
     from aux_motion.commands import play
 
@@ -204,7 +204,7 @@ def record(
     out: Annotated[
         Path | None, typer.Option(help="New .mcap file; by default named after the present time.", show_default=False)
     ] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long; otherwise with Ctrl-C.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length, seconds; by default until Ctrl-C.")] = None,
     sim_time: Annotated[bool, typer.Option("--sim-time", "--use-sim-time", help="Log by /clock.")] = False,
     domain: Domain = None,
 ) -> None:
@@ -227,9 +227,9 @@ def fault_inject(
         int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID to publish on; a private one by default.")
     ] = None,
     same_domain: Annotated[bool, typer.Option("--same-domain", help="Publish on the domain it listens on.")] = False,
-    list_faults: Annotated[bool, typer.Option("--list", help="Show all faults and end.")] = False,
+    list_faults: Annotated[bool, typer.Option("--list", help="List all faults and exit.")] = False,
 ) -> None:
-    """Lay seeded faults over live skeletons, on a domain of their own; never where a robot works."""
+    """Add seeded faults to live skeletons, on a domain of their own; never where a robot runs."""
     from aux_motion_core.evaluation.faults import Faults, help_text
 
     if list_faults:

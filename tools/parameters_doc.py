@@ -19,9 +19,9 @@ from aux_motion.nodes.ssm_parameters import SsmParameters  # noqa: E402
 FILE = ROOT / "docs" / "parameters.md"
 HEAD = """# Parameters
 
-Made by `python tools/parameters_doc.py` from the models in `aux_motion_core/config.py` and `aux_motion/nodes`; a test compares
-it with them. On a robot: `ros2 param describe /aux_motion_predictor <name>`. Values go into a YAML file (`config/predictor.yaml`,
-`config/ssm.yaml`), or behind `-p` as `name:=value`.
+Made by `python tools/parameters_doc.py` from the models in `aux_motion_core/config.py` and `aux_motion/nodes`; a test
+compares it with them. On a robot: `ros2 param describe /aux_motion_predictor <name>`. Values go into a YAML file
+(`config/predictor.yaml`, `config/ssm.yaml`), or behind `-p` as `name:=value`.
 """
 
 

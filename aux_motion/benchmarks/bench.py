@@ -111,7 +111,7 @@ def run(
         `machine`, and `records` with the keys stage, backend, people, threads, p50_ms, p95_ms, p99_ms.
     """
     folder = str(model or default_model_dir())
-    make_backend(backend, folder, threads=1).close()  # a wrong model is said before anything starts
+    make_backend(backend, folder, threads=1).close()  # report a wrong model before anything starts
     about = machine()
     processes.private_domain()
     records: list[Record] = []

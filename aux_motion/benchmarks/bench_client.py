@@ -1,4 +1,4 @@
-"""Publishes people who walk, and notes when predictions of them come back."""
+"""Publishes walking people, and notes when their predictions arrive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Side:
 
 
 class Client:
-    """Publishes people who walk, and notes when predictions of them come back; rclpy must be initialised."""
+    """Publishes walking people, and notes when their predictions arrive; rclpy must be initialised."""
 
     def __init__(self) -> None:
         self.sides = {"node": Side(), FLOOR: Side()}
@@ -75,7 +75,7 @@ class Client:
         return stamp_ns
 
     def turn(self, name: str, messages: list[Any], rate_hz: float, seconds: float) -> None:
-        """Play for so long to one side; what was sent after the lead-in is noted in its `sent`."""
+        """Play to one side for `seconds`; stamps sent after the lead-in are added to its `sent`."""
         side = self.sides[name]
         start = time.perf_counter()
         stamp_ns, index = 0, 0

@@ -32,7 +32,7 @@ _QUANTILES = (50, 95, 99)
 
 @dataclass
 class Recording:
-    """What was heard on DDS.
+    """What was received over DDS.
 
     Attributes:
         frames: (arrival_ns, frame) in order of arrival.

@@ -93,7 +93,7 @@ def _numbers(text: str, option: str, most: int = 64) -> list[int]:
 
 
 def _check_written(file: Path | None) -> None:
-    """Raise before minutes of work where what comes of them could not be written."""
+    """Raise before minutes of work when their result could not be written."""
     if file is None:
         return
     there = file.exists()

@@ -10,7 +10,7 @@ from aux_motion_core.constants import NS
 
 #: Resident memory may change by this share from the beginning to the end.
 MEMORY_SHARE = 0.02
-#: Medians of the latency may grow by this share, and by so much besides, which the clock and other work make.
+#: Medians of the latency may grow by this share plus this time, ms; the clock and other programs cause that much.
 LATENCY_SHARE, LATENCY_MS = 0.25, 0.5
 #: Share of the frames that may get no prediction of their own, and of the seconds that may lack a diagnostics message.
 MISSED_SHARE, SILENT_SHARE = 0.01, 0.1

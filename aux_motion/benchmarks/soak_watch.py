@@ -1,4 +1,4 @@
-"""People who come and go, played to the node, and what the node says of them."""
+"""Plays people who come and go to the node, and keeps its predictions' latencies and its diagnostics."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class BagClock:
         self._begin = wall_ns, bag_ns, rate
 
     def tick(self, bag_ns: int) -> None:
-        """Say the time; before a message, so that for no subscriber it is from the future. Never goes back."""
+        """Publish the time: before a message, so that no subscriber gets one from the future. It never goes back."""
         if not self._period_s:
             return
         with self._lock:

@@ -133,7 +133,7 @@ class _Stream:
         yield picture, self._tracker.update(detections, picture.time_s, self._stamp(picture))
 
     def end(self) -> Iterator[tuple[Picture, SkeletonFrame]]:
-        """End the warm-up where it still goes on; frames of its pictures."""
+        """End the warm-up if it has not ended; yields the frames of its pictures."""
         if self._tracker is not None:
             return
         self._tracker = self._begin([detections for _, detections in self._warm_up])

@@ -100,7 +100,7 @@ class FaultInjector:
 
     def __init__(self, faults: Faults, listener: Node, speaker: Node, source: str, target: str) -> None:
         self._injector = faults.start()
-        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: heard by every subscriber
+        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: matches every subscriber
         self._late: list[tuple[int, int, SkeletonArray]] = []
         self._wake = threading.Condition()
         self._open = True
@@ -138,7 +138,7 @@ class FaultInjector:
             self.sent += 1
 
     def close(self) -> None:
-        """Forget what is late."""
+        """Discard queued messages."""
         with self._wake:
             self._open = False
             self._wake.notify()
@@ -161,7 +161,7 @@ def inject(
         target: topic to publish on.
         domain: to publish on; None: a private one on this machine.
         same_domain: publish on the domain it listens on.
-        say: takes what is worth a line meanwhile.
+        say: takes lines of progress.
 
     Returns:
         A line on what was done.

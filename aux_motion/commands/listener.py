@@ -1,4 +1,4 @@
-"""Keeps what the node hears and says over DDS, for the demo."""
+"""Keeps the input and the output of the node with their times of arrival, for the demo."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _wait_for(publisher: Any, count: int, to: str) -> None:
 
 
 def _refuse_company(node: Node, topic: str) -> None:
-    """A recorded human beside those that a tracker sees, or a second clock, is worse than no recording."""
+    """Refuse to play beside other publishers: people of a tracker, or a second clock."""
     others = node.count_publishers(topic) - 1
     if others > 0:
         domain = os.environ.get("ROS_DOMAIN_ID") or "0"
@@ -185,7 +185,7 @@ class _Player:
             self.publishers[item.topic.key].publish(item.raw)
 
     def rounds(self, clock: BagClock, loop: bool) -> None:
-        """Play the bag once, or with `loop` until the shutdown; each round goes on in time."""
+        """Play the bag once, or with `loop` until the shutdown; stamps continue from round to round."""
         passed_ns = 0  # of the bag's time, by earlier rounds
         while True:
             length_ns = self._round(clock, passed_ns)

@@ -1,7 +1,6 @@
-"""Real processes over DDS on a private domain, for the demo and the benchmark.
+"""Child processes and a private ROS domain, for the demo and the benchmarks.
 
-A recorded human must never reach a live robot: the domain is drawn by chance and discovery stays on this
-machine.
+A recorded human must never reach a live robot: the domain is random, and discovery stays on this machine.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def private_domain() -> int:
 
 
 class LiveError(ValueError):
-    """A process that ended or did not answer, in one line."""
+    """A process has ended or does not answer; one line."""
 
 
 class Process:
@@ -89,7 +88,7 @@ class Process:
         return self
 
     def check(self) -> None:
-        """Raise when it ended with an error; the line says what it said last."""
+        """Raise `LiveError` when it has ended with an error, with the last line of its log."""
         code = self.popen.poll()
         if code:
             raise LiveError(f"{self.log.stem} ended with status {code}: {self.last_line()} (log: {self.log})")
@@ -98,7 +97,7 @@ class Process:
         """The last line of its log."""
         self._file.flush()
         lines = [x for x in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if x.strip()]
-        return lines[-1].strip() if lines else "it said nothing"
+        return lines[-1].strip() if lines else "its log is empty"
 
     def resident_mib(self) -> float:
         """Resident memory, MiB; NaN where /proc does not tell."""
@@ -112,7 +111,7 @@ class Process:
         return float("nan")
 
     def stop(self) -> None:
-        """Interrupt it, and end it when it does not listen."""
+        """Interrupt it; terminate or kill it when it does not end."""
         for number, patience_s in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
             if self.popen.poll() is not None:
                 break

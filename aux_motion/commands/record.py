@@ -129,7 +129,7 @@ class Recorder:
                 package = msgtype.split("/")[0]
                 self._say(f"not recorded: {topic} [{msgtype}]: package {package} is not here, source its workspace")
             return
-        if subscribed is not None:  # somebody publishes best effort now, whom a reliable subscription does not hear
+        if subscribed is not None:  # a best-effort publisher has come, which a reliable subscription does not match
             self._node.destroy_subscription(subscribed[0])
         latched = all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
         qos = QoSProfile(
@@ -171,7 +171,7 @@ def record(
         topics: names; empty: those of this package, of trackers, transforms and diagnostics.
         seconds: length; None: until SIGINT or SIGTERM.
         sim_time: log by /clock instead of the time of this machine.
-        say: takes what is worth a line meanwhile.
+        say: takes lines of progress.
 
     Returns:
         A line on what was recorded.

@@ -71,6 +71,6 @@ class Timeline:
             yield Item(topic, at_ns, message.message, passed_ns)
 
     def latched(self, topics: list[Topic]) -> list[Item]:
-        """All messages of topics that are said once (static transforms)."""
+        """All messages of latched topics (static transforms)."""
         found = self._bag.messages(topics, raw=True) if topics else ()
         return [Item(t, m.log_time_ns, m.message) for m in found for t in topics if t.key == (m.topic, m.msgtype)]

@@ -170,7 +170,7 @@ def track(
     source: Annotated[str, typer.Argument(help="Video file, or the number of a camera.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Write this .mcap bag instead of publishing.")] = None,
     topic: Annotated[str, typer.Option(help="Topic of the skeletons.")] = TOPIC,
-    people: Annotated[int, typer.Option(min=1, max=4, help="Look for so many; each costs a run more.")] = 1,
+    people: Annotated[int, typer.Option(min=1, max=4, help="Most people; each costs one more run.")] = 1,
     person_height_m: Annotated[
         float | None, typer.Option(min=0.8, max=2.3, help="Body height; distances are in proportion to it.")
     ] = None,
@@ -191,7 +191,7 @@ def track(
         float | None, typer.Option(help="Camera above the floor; estimated from feet otherwise.")
     ] = None,
     frame_id: Annotated[str, typer.Option(help="Frame of the output: z up, origin below the camera.")] = "camera_floor",
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so much of the video.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this time of the video.")] = None,
 ) -> None:
     """Track people in a video or camera with MediaPipe: skeletons on a topic, or in a bag with --out."""
     run(

@@ -67,7 +67,7 @@ def prediction_message(batch: PredictionBatch) -> PredictionArray:
 
 
 class _Slot:
-    """A person's message whose arrays are written in place.
+    """The message of one person; its arrays are written in place.
 
     Args:
         person: whose arrays' sizes and presence it takes.
@@ -114,7 +114,7 @@ def _set_time(time: Time, ns: int) -> None:
 
 
 class PredictionWriter:
-    """Batches into one message whose buffers are used again: for what is published at once and then forgotten."""
+    """Writes batches into one message and reuses its buffers, for messages that are published at once."""
 
     def __init__(self) -> None:
         self._message = PredictionArray()

@@ -1,6 +1,6 @@
-"""An executor that hands a node's input over as soon as it is there; everything else goes rclpy's own way.
+"""An executor that delivers a node's input at once; rclpy handles everything else.
 
-rclpy builds a wait set anew for every callback and looks at every entity after it, about 0.4 ms on a robot's computer.
+rclpy builds a new wait set for every callback and checks every entity after it, about 0.4 ms on a robot's computer.
 Here the wait set is kept, and messages of the inputs are taken from it directly.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 
-#: The wait ends at least so often, nanoseconds.
+#: Longest wait, nanoseconds.
 _LONGEST_NS = 1_000_000_000
 
 
@@ -40,7 +40,7 @@ class InputExecutor(SingleThreadedExecutor):
             ExternalShutdownException: it was, from outside.
         """
         if not self._known():
-            return super().spin()  # an rclpy whose inside is another
+            return super().spin()  # an rclpy with other internals
         while self._context.ok() and not self._is_shutdown:
             if not self._wait():
                 return super().spin()

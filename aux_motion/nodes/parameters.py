@@ -1,4 +1,4 @@
-"""The node's parameters: one pydantic model, declared with description, range and read-only flag."""
+"""The parameters of `aux_motion_predictor`: one pydantic model with defaults, descriptions and ranges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_MODEL = "body20_25hz"
 
 
 class NodeParameters(PlannerOutputParameters, PredictorConfig):
-    """Parameters of `aux_motion_predictor`. What has no mark of its own applies at once when it is set."""
+    """Parameters of `aux_motion_predictor`. Fields without a mark apply at once when they are set."""
 
     fixed_frame: str = Field(
         min_length=1,
@@ -36,7 +36,7 @@ class NodeParameters(PlannerOutputParameters, PredictorConfig):
     tracker_joints: list[str] = Field(
         [""],
         description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
-        "joint in wire order ('-': read over). Applied at configure.",
+        "joint in wire order ('-' skips one). Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     input_topic: str = Field(
@@ -118,7 +118,7 @@ class NodeParameters(PlannerOutputParameters, PredictorConfig):
     )
     trace_file: str = Field(
         "",
-        description="Write what happened when to this file, in Chrome's trace event format; empty: not. "
+        description="Write the times of all stages to this file, in Chrome's trace event format; empty: no file. "
         "Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
@@ -131,7 +131,7 @@ class NodeParameters(PlannerOutputParameters, PredictorConfig):
         10.0,
         ge=1.0,
         le=50.0,
-        description="At least so many predictions a second are published, also without input (steady clock). "
+        description="Lowest rate of predictions, also without input (steady clock). "
         "The publisher's deadline is two periods. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )

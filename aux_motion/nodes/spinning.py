@@ -1,4 +1,4 @@
-"""What every process does around its nodes: start, spin until a signal, end with one line for what is wrong."""
+"""Around the nodes of a process: start, spin until a signal, report errors in one line."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def until_signal(
     """Make a node and run it until SIGINT or SIGTERM.
 
     Args:
-        name: begins the line that says what is wrong.
+        name: begins the line of an error.
         arguments: command line with ROS arguments; None: the process' own.
-        make: gives the node; a ValueError or rclpy's ParameterException says why there is none.
+        make: makes the node; raises ValueError or rclpy's ParameterException when it cannot.
         run: spins the node (by `spin`); may return an exit status before a signal comes.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What happened when, as a file that chrome://tracing and https://ui.perfetto.dev show.
+"""A trace of the node's stages, for chrome://tracing and https://ui.perfetto.dev.
 
 Chrome's trace event format, JSON array form: the closing bracket may be missing, so a file of a node that was killed
 can be read too.
