@@ -11,7 +11,7 @@ from typing import Any
 
 def machine() -> dict[str, Any]:
     """CPU, cores, versions of what is loaded, and the load of the machine."""
-    names = {}
+    names: dict[str, str] = {}
     for module in ("numpy", "onnxruntime", "torch", "openvino"):
         if module in sys.modules:
             names[module] = sys.modules[module].__version__
@@ -22,5 +22,5 @@ def machine() -> dict[str, Any]:
     except OSError:
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    about = {"cpu": cpu, "cores": cores, "python": platform.python_version(), **names}
+    about: dict[str, Any] = {"cpu": cpu, "cores": cores, "python": platform.python_version(), **names}
     return {**about, "load": round(os.getloadavg()[0], 2)}

@@ -130,14 +130,15 @@ class _Stream:
                 yield picture, nobody(self._stamp(picture), self._frame_id)
             return
         yield from self.end()
-        yield picture, self._tracker.update(detections, picture.time_s, self._stamp(picture))
+        if self._tracker is not None:
+            yield picture, self._tracker.update(detections, picture.time_s, self._stamp(picture))
 
     def end(self) -> Iterator[tuple[Picture, SkeletonFrame]]:
         """End the warm-up if it has not ended; yields the frames of its pictures."""
         if self._tracker is not None:
             return
-        self._tracker = self._begin([detections for _, detections in self._warm_up])
+        tracker = self._tracker = self._begin([detections for _, detections in self._warm_up])
         if not self._real_time:
             for picture, seen in self._warm_up:
-                yield picture, self._tracker.update(seen, picture.time_s, self._stamp(picture))
+                yield picture, tracker.update(seen, picture.time_s, self._stamp(picture))
         self._warm_up = []

@@ -30,6 +30,7 @@ class InputExecutor(SingleThreadedExecutor):
         super().__init__(context=context)
         self.add_node(node)
         self._of, self._inputs = node, inputs
+        self._handle: Any = None if self._context is None else self._context.handle
         self._made_for: tuple[Any, ...] = ()
         self._wait_set: Any = None
 
@@ -73,7 +74,7 @@ class InputExecutor(SingleThreadedExecutor):
                 len(clients) + sum(m.num_clients for m in more),
                 len(services) + sum(m.num_services for m in more),
                 sum(m.num_events for m in more),
-                self._context.handle,
+                self._handle,
             )
             self._made_for = key
         found = self._wait_set
@@ -100,7 +101,7 @@ class InputExecutor(SingleThreadedExecutor):
                 if guard._executor_triggered:
                     return True
             try:
-                with self._context.handle:
+                with self._handle:
                     waits = self._set(entities, guards)
             except (AttributeError, TypeError):
                 return False

@@ -70,7 +70,7 @@ class SsmNode(Node):
         declaration.declare(self, SsmParameters)
         p = self._read()
         robot = load_robot(p.robot)
-        self._parameters = p
+        self._config = p
         self._poses = make_robot_poses(robot, p.robot_source, self)
         self._monitor = Monitor(robot, p)
         self._occupancy: Occupancy | None = None
@@ -119,7 +119,7 @@ class SsmNode(Node):
             self.get_logger().info(f"{decision.reason.name}: {decision.reason_text}", throttle_duration_sec=0.5)
 
     def _decision(self, now_ns: int) -> Separation:
-        p, monitor, occupancy = self._parameters, self._monitor, self._occupancy
+        p, monitor, occupancy = self._config, self._monitor, self._occupancy
         if self._bad:
             return monitor.refuse(SpeedReason.BAD_DATA, f"occupancy: {self._bad}", now_ns)
         silence_s = (time.monotonic_ns() - self._came_ns) * 1e-9

@@ -18,6 +18,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import OccupancyArray, SeparationStatus, SkeletonArray  # noqa: E402
 from geometry_msgs.msg import Pose, PoseArray  # noqa: E402
+from rcl_interfaces.srv import GetParameters  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
@@ -380,6 +381,19 @@ def test_what_the_monitor_cannot_start_with_is_one_line(tmp_path, capfd, content
     assert main(options) == 1
     lines = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
     assert len(lines) == 1 and expected in lines[0], lines
+
+
+def test_the_monitor_tells_its_parameters(start, probe, tmp_path) -> None:
+    robot = tmp_path / "robot.yaml"
+    robot.write_text(MOVING_ROBOT)
+    probe.watched.append(start(ssm(robot, "--robot-source", "poses", "--formulation", "present_body")))
+    client = probe.node.create_client(GetParameters, "/aux_motion_ssm/get_parameters")
+    probe.until(client.service_is_ready, "the service")
+    probe.spin_for(0.2)
+    future = client.call_async(GetParameters.Request(names=["formulation", "rate_hz"]))
+    probe.until(future.done, "the answer")
+    formulation, rate = future.result().values
+    assert formulation.string_value == "present_body" and rate.double_value == 25.0
 
 
 def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
