@@ -126,3 +126,9 @@ def test_quantiles_of_the_last_values():
     found = rolling.quantiles_ms()
     assert found["p50"] == pytest.approx(1.0) and found["p95"] == pytest.approx(1.0)
     assert 1.0 < found["p99"] < 3.0
+
+
+def test_the_page_of_the_parameters_is_that_of_the_models(root):
+    from tools import parameters_doc
+
+    assert (root / "docs" / "parameters.md").read_text() == parameters_doc.page(), "run: python tools/parameters_doc.py"
