@@ -47,6 +47,8 @@ class SpeedReason(IntEnum):
     ROBOT_STALE = 6
     NO_BOUND = 7
     BAD_DATA = 8
+    VIEW_INCOMPLETE = 9
+    PUBLISHERS = 10
 
 
 class SeparationConfig(BaseModel):
