@@ -7,8 +7,10 @@ rate, and only while somebody subscribes.
 from __future__ import annotations
 
 import importlib
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,8 @@ class PlannerOutputs:
         self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
+        #: A stray node of the same name must not pass for this one.
+        self._producer = f"{node.get_fully_qualified_name()}#{secrets.token_hex(4)}"
         self._closed = False
         self._odd: dict[str, str] = {}
         p = parameters
@@ -151,7 +155,7 @@ class PlannerOutputs:
     def _publish(self, batch: PredictionBatch) -> None:
         if self._occupancy is not None and self._occupancy.get_subscription_count():
             occupancy = self._builder.build(batch)
-            self._occupancy.publish(occupancy_message(occupancy))
+            self._occupancy.publish(occupancy_message(replace(occupancy, producer=self._producer)))
             self._note_sizes(occupancy)
         if batch.view.view is not View.COMPLETE:
             return

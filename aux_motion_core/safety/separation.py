@@ -23,6 +23,7 @@ from aux_motion_core.safety.anthropometry import LARGEST_SCALE
 from aux_motion_core.safety.capsules import nearest
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Robot
+from aux_motion_core.types import View
 
 #: Speeds that are tried: hundredths.
 _FRACTIONS = np.linspace(0.0, 1.0, 101)
@@ -75,7 +76,10 @@ class SeparationConfig(BaseModel):
         0.05, ge=0.0, le=1.0, description="Z_d (present_body): uncertainty of where the tracker sees people."
     )
     people_timeout_s: float = Field(
-        0.3, ge=0.02, le=5.0, description="People older than this are stale: the robot stands."
+        0.3,
+        ge=0.02,
+        le=5.0,
+        description="The robot stands where the oldest input behind the occupancy (of all cameras) is older than this.",
     )
     robot_timeout_s: float = Field(
         0.2, ge=0.02, le=5.0, description="Robot poses older than this are stale: the robot stands."
@@ -256,6 +260,22 @@ class Monitor:
         self.limiter.stop(now_ns)
         return Separation(self._formulation, reason, text)
 
+    def refuse_people(self, now_ns: int, occupancy: Occupancy) -> Separation | None:
+        """Stand where the occupancy or the input behind it is old, or the view is not complete; None: neither is so.
+
+        The input's age counts, not only the message's: a heartbeat stamps old emptiness as new.
+        """
+        limit_s = self.config.people_timeout_s
+        old_s = (now_ns - occupancy.stamp_ns) * 1e-9
+        if abs(old_s) > limit_s:
+            text = f"occupancy is {old_s:.2f} s old" if old_s > 0 else f"occupancy is {-old_s:.2f} s in the future"
+            return self.refuse(SpeedReason.PEOPLE_STALE, f"{text}, limit {limit_s} s", now_ns)
+        text = occupancy.view.refusal(now_ns, limit_s)
+        if text:
+            complete = occupancy.view.view is View.COMPLETE
+            return self.refuse(SpeedReason.PEOPLE_STALE if complete else SpeedReason.VIEW_INCOMPLETE, text, now_ns)
+        return None
+
     def decide(
         self,
         now_ns: int,
@@ -276,13 +296,11 @@ class Monitor:
         Returns:
             The decision; its speed fraction is 0 for whatever is missing, old or no number.
         """
-        c = self.config
         if occupancy is None:
             return self.refuse(SpeedReason.NO_PEOPLE_YET, "no occupancy received yet", now_ns)
-        old_s = (now_ns - occupancy.stamp_ns) * 1e-9
-        if abs(old_s) > c.people_timeout_s:
-            text = f"occupancy is {old_s:.2f} s old" if old_s > 0 else f"occupancy is {-old_s:.2f} s in the future"
-            return self.refuse(SpeedReason.PEOPLE_STALE, f"{text}, limit {c.people_timeout_s} s", now_ns)
+        refused = self.refuse_people(now_ns, occupancy)
+        if refused is not None:
+            return refused
         if robot_capsules is None:
             return self.refuse(SpeedReason.NO_ROBOT_YET, "no pose of the robot yet", now_ns)
         ends, radius = robot_capsules
