@@ -197,6 +197,32 @@ def distances(ends: np.ndarray, radius: np.ndarray, robot_ends: np.ndarray, robo
     )
 
 
+def distance_until(o: Occupancy, metres: np.ndarray, until_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance to what each person occupies until a time.
+
+    Args:
+        o: occupancy of P people.
+        metres: (P, I) distance in each interval.
+        until_s: (N, P) seconds after the person's stamp.
+
+    Returns:
+        (N, P) metres, the interval that attains it, and the seconds beyond the last one that may be used.
+    """
+    intervals = metres.shape[1]
+    # after valid_until only the reach set is left
+    valid = np.maximum((o.valid_until_ns - o.stamps_ns) * 1e-9, 0.0)
+    usable = np.clip(np.floor(valid / o.interval_s + 1e-6), 1, intervals).astype(int)  # (P,)
+    count = np.clip(np.ceil(until_s / o.interval_s - 1e-9), 1, usable).astype(int)
+    least = np.minimum.accumulate(metres, 1)
+    which = np.maximum.accumulate(np.where(metres <= least, np.arange(intervals), 0), 1)
+    people = np.arange(len(metres))
+    there, at = least[people, count - 1], which[people, count - 1]
+    beyond = np.maximum(until_s - np.minimum(usable * o.interval_s, valid), 0.0)
+    grown = metres[people, usable - 1] - o.reach_speed_mps * beyond
+    farther = (beyond > 0.0) & (grown < there)
+    return np.where(farther, grown, there), np.where(farther, usable - 1, at), beyond
+
+
 class SpeedLimiter:
     """Hysteresis: the allowed speed falls at once, and rises late and slowly."""
 
@@ -353,7 +379,7 @@ class Monitor:
         if found is None:
             there = np.zeros(shape)
         elif swept:
-            there, step, beyond = self._until(o, found.metres, until)
+            there, step, beyond = distance_until(o, found.metres, until)
         else:
             there = np.broadcast_to(found.metres[:, 0], shape)
         enough = (there >= needed).all(1)
@@ -431,31 +457,6 @@ class Monitor:
         self._known = known
         first_ns = np.array([known[i][1] for i in ids], np.int64)
         return (now_ns - np.minimum(stamps_ns, first_ns)) * 1e-9
-
-    def _until(self, o: Occupancy, metres: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distance to what each person occupies until a time.
-
-        Args:
-            o: occupancy of P people.
-            metres: (P, I) distance in each interval.
-            until: (N, P) seconds after the person's stamp.
-
-        Returns:
-            (N, P) metres, the interval that attains it, and the seconds beyond the last one that may be used.
-        """
-        intervals = metres.shape[1]
-        # after valid_until only the reach set is left
-        valid = np.maximum((o.valid_until_ns - o.stamps_ns) * 1e-9, 0.0)
-        usable = np.clip(np.floor(valid / o.interval_s + 1e-6), 1, intervals).astype(int)  # (P,)
-        count = np.clip(np.ceil(until / o.interval_s - 1e-9), 1, usable).astype(int)
-        least = np.minimum.accumulate(metres, 1)
-        which = np.maximum.accumulate(np.where(metres <= least, np.arange(intervals), 0), 1)
-        people = np.arange(len(metres))
-        there, at = least[people, count - 1], which[people, count - 1]
-        beyond = np.maximum(until - np.minimum(usable * o.interval_s, valid), 0.0)
-        grown = metres[people, usable - 1] - o.reach_speed_mps * beyond
-        farther = (beyond > 0.0) & (grown < there)
-        return np.where(farther, grown, there), np.where(farther, usable - 1, at), beyond
 
 
 def _surface_points(

@@ -11,6 +11,7 @@ from support.occupancy_helpers import DT_S, NS, STEPS, batch, build, person, wal
 from aux_motion_core.evaluation import closed_loop
 from aux_motion_core.safety import separation
 from aux_motion_core.safety.anthropometry import body
+from aux_motion_core.safety.free_space import clearance_until
 from aux_motion_core.safety.merge import merged
 from aux_motion_core.safety.occupancy import Occupancy
 from aux_motion_core.safety.robot import Link, Robot, RobotError, Stop, load_robot
@@ -492,3 +493,21 @@ def test_several_predictors_are_as_complete_as_the_least() -> None:
         merged([near, dataclasses.replace(near, interval_s=0.2)])
     with pytest.raises(MessageError, match="differ in frame_id"):
         merged([near, dataclasses.replace(nobody, frame_id="elsewhere")])
+
+
+def test_a_place_is_free_only_where_everybody_is_known_and_bounded() -> None:
+    near, nobody = standing(0.5), build()
+    place, later = np.array([0.0, 0.0, 1.0]), NOW + NS // 2
+    free = clearance_until(near, place, later, NOW, 0.3)
+    assert 0.0 < free < 0.6
+    assert clearance_until(nobody, place, later, NOW, 0.3) == np.inf
+    assert clearance_until(near, place, NOW + 3 * NS, NOW, 0.3) < free - 3.0, "it grows beyond the horizon"
+    for blind in (
+        dataclasses.replace(near, view=ViewReport()),
+        dataclasses.replace(nobody, view=ViewReport(View.INCOMPLETE, ViewReason.RESET, NOW)),
+        dataclasses.replace(near, kind=np.zeros_like(near.kind)),
+        dataclasses.replace(near, radius=-near.radius),
+        dataclasses.replace(near, radius=near.radius * np.nan),
+    ):
+        assert np.isnan(clearance_until(blind, place, later, NOW, 0.3))
+    assert np.isnan(clearance_until(nobody, place, later, NOW + NS, 0.3)), "nobody, a second ago"
