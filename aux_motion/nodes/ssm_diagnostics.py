@@ -37,7 +37,7 @@ class SsmDiagnostics:
         decision = node.decided
         values = {
             "decisions": self.decisions,
-            "publishers": ", ".join(node.publishers) or "none",
+            "publishers": ", ".join(node.people_publishers) or "none",
         }
         level, message = DiagnosticStatus.OK, "not active"
         if node.failure:

@@ -68,11 +68,11 @@ class SsmNode(LifecycleNode):
         given = [Parameter(name, value=value) for name, value in (overrides or {}).items()]
         super().__init__(NODE_NAME, parameter_overrides=given)
         declaration.declare(self, SsmParameters)
-        self.failure = ""
+        self.failure, self._starting = "", False
         self._people: PeopleInput | None = None
         self._poses: RobotPoses | None = None
         self._timer: Any = None
-        self._publishers: list[Any] = []
+        self._outputs: list[Any] = []
         self._active = False
         self._frame_id = ""
         self._decided: Separation | None = None
@@ -88,19 +88,20 @@ class SsmNode(LifecycleNode):
         except Exception as error:  # whatever is wrong with a file or a parameter: one line, never a traceback
             self._release()
             self.failure = one_line(error)
-            self.get_logger().error(f"configure failed: {self.failure}")
+            if not self._starting:  # who started it says it
+                self.get_logger().error(f"configure failed: {self.failure}")
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
     def _configure(self) -> None:
         p = self._read()
         robot = load_robot(p.robot)
-        self._parameters, self._monitor = p, Monitor(robot, p)
+        self._values, self._monitor = p, Monitor(robot, p)
         self._poses = make_robot_poses(robot, p.robot_source, self)
         self._people = PeopleInput(self, p.expected_publishers, p.people_timeout_s, self._on_people)
         for kind, topic in ((SeparationStatus, "separation"), (Float64, "speed_fraction")):
-            self._publishers.append(self.create_lifecycle_publisher(kind, topic, output_qos(p.rate_hz)))
-        self._status, self._speed = self._publishers
+            self._outputs.append(self.create_lifecycle_publisher(kind, topic, output_qos(p.rate_hz)))
+        self._status, self._speed = self._outputs
         self._timer = self.create_timer(1.0 / p.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._timer.cancel()  # until activate
         self.get_logger().info(
@@ -110,7 +111,7 @@ class SsmNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Decide from now on, from what comes from now on: what was known before is of another time."""
         self._people.reset()
-        self._monitor = Monitor(self._monitor.robot, self._parameters)
+        self._monitor = Monitor(self._monitor.robot, self._values)
         self._robot_seen, self._last, self._decided = False, None, None
         result = super().on_activate(state)
         self._active = True
@@ -144,8 +145,10 @@ class SsmNode(LifecycleNode):
         Raises:
             SsmError: a parameter or the robot description cannot be used.
         """
+        self._starting = True
         if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
             raise SsmError(self.failure)
+        self._starting = False
         self.trigger_activate()
 
     def _stand(self, text: str) -> None:
@@ -163,8 +166,8 @@ class SsmNode(LifecycleNode):
             if held is not None:
                 held.close()
         self._people = self._poses = None
-        while self._publishers:
-            self.destroy_lifecycle_publisher(self._publishers.pop())
+        while self._outputs:
+            self.destroy_lifecycle_publisher(self._outputs.pop())
 
     def _read(self) -> SsmParameters:
         try:
@@ -201,7 +204,7 @@ class SsmNode(LifecycleNode):
         self._diagnostics.decisions += 1
 
     def _decision(self, now_ns: int) -> Separation:
-        p, monitor = self._parameters, self._monitor
+        p, monitor = self._values, self._monitor
         occupancy, reason, text = self._people.state()
         if reason is not None:
             return monitor.refuse(reason, text, now_ns)
@@ -237,7 +240,7 @@ class SsmNode(LifecycleNode):
         return self._decided
 
     @property
-    def publishers(self) -> list[str]:
+    def people_publishers(self) -> list[str]:
         """Nodes that publish people."""
         return [] if self._people is None else self._people.publishers
 

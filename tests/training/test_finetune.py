@@ -27,6 +27,7 @@ from training.data.clip import make_clip  # noqa: E402
 from training.export import export  # noqa: E402
 from training.finetune import OwnWindows, Tuning, choose_mix, finetune, load_weights, mixed, own_loss, split, tune  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
+from training.seal import seal
 
 CONFIG = ModelConfig(width=16, heads=2, layers=2)
 MISSING = [INDEX["spine"], INDEX["left_foot"], INDEX["right_foot"]]
@@ -232,6 +233,7 @@ def test_a_loss_that_is_no_number_names_the_recording(base):
 
 def edit(model: Path, old: str, new: str) -> None:
     (model / "model.json").write_text((model / "model.json").read_text().replace(old, new))
+    seal(model / "model.json")
 
 
 @pytest.mark.parametrize(
