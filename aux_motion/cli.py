@@ -255,6 +255,7 @@ def ssm(context: typer.Context) -> None:
 
 
 app.command()(options.bench)
+app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)
 
 

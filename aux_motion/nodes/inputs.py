@@ -34,7 +34,8 @@ from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers import Adapter, AdapterError
 from aux_motion_core.trackers.fusion import Fusion
 from aux_motion_core.trackers.tilt import Tilt
-from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.types import SkeletonFrame, ViewReason
+from aux_motion_core.validity import InputEvidence
 from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
 
 #: How often frames that wait for their transform are looked at, seconds.
@@ -74,6 +75,8 @@ class Source:
         tilt: whether its people stand upright.
         newest: its frame at which nobody has looked for that yet.
         heard_ns: when something came of it that can be used, steady clock; 0: not yet since the last reset.
+        stamp_ns: capture stamp of that; 0: not yet.
+        rejected_ns: when something came of it that cannot be used, steady clock; 0: not yet.
     """
 
     index: int
@@ -88,6 +91,33 @@ class Source:
     tilt: Tilt = field(default_factory=Tilt)
     newest: SkeletonFrame | None = None
     heard_ns: int = 0
+    stamp_ns: int = 0
+    rejected_ns: int = 0
+
+    def used(self, stamp_ns: int) -> None:
+        """Something came that can be used, of that capture time."""
+        self.heard_ns, self.stamp_ns = time.monotonic_ns(), stamp_ns
+
+    def rejected(self) -> None:
+        """Something came that cannot be used: it may have shown somebody."""
+        self.rejected_ns = time.monotonic_ns()
+
+    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> InputEvidence:
+        """What this input is good for now.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+            within_s: it must be heard so often, and its newest stamp be no further from now.
+            hold_s: so long after a message that could not be used, somebody it showed may be there.
+        """
+        here_ns, reasons = time.monotonic_ns(), ViewReason.NONE
+        if not self.heard_ns or here_ns - self.heard_ns > within_s * NS:
+            reasons |= ViewReason.INPUT_SILENT
+        elif abs(now_ns - self.stamp_ns) > within_s * NS:
+            reasons |= ViewReason.INPUT_STAMPS
+        if self.rejected_ns and here_ns - self.rejected_ns <= hold_s * NS:
+            reasons |= ViewReason.INPUT_REJECTED
+        return InputEvidence(self.stamp_ns if self.heard_ns else 0, reasons)
 
 
 def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
@@ -277,10 +307,9 @@ class Sources:
                     break
                 yield source, *taken
 
-    def heard(self, within_s: float) -> list[bool]:
-        """Of each source, whether something came of it lately that can be used."""
-        since_ns = time.monotonic_ns() - int(within_s * NS)
-        return [source.heard_ns > max(since_ns, 0) for source in self.all]
+    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> list[InputEvidence]:
+        """Of each source, what it is good for now; see `Source.evidence`."""
+        return [source.evidence(now_ns, within_s, hold_s) for source in self.all]
 
     def between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
@@ -299,7 +328,8 @@ class Sources:
         for source in self.all:
             source.adapter.reset()
             source.clock.reset()
-            source.tilt, source.newest, source.heard_ns = Tilt(), None, 0
+            source.tilt, source.newest = Tilt(), None
+            source.heard_ns = source.stamp_ns = source.rejected_ns = 0
 
     # TF and QoS
 

@@ -14,6 +14,7 @@ from aux_motion_core.bags import reader
 from aux_motion_core.bounds import coverage
 from aux_motion_core.bounds.calibration import CELLS, SHARES, SPEEDS, Domain, body_cells, joint_cells
 from aux_motion_core.bounds.radii import Bounds, known, reach_cap
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.inference import artefact
 from aux_motion_core.skeleton import JOINTS, JointStatus
 from aux_motion_core.types import SkeletonFrame
@@ -254,7 +255,7 @@ def test_the_table_of_another_model_is_refused(tmp_path):
         calibrate.write(tmp_path / "m", table_of_model("f" * 64))
     content = json.loads((tmp_path / "m" / "model.json").read_text())
     content["calibration"]["joints"] = []
-    (tmp_path / "m" / "model.json").write_text(json.dumps(content))
+    (tmp_path / "m" / "model.json").write_text(json.dumps(sealed(content)))
     with pytest.raises(artefact.ArtefactError, match="calibration"):
         artefact.load(tmp_path / "m")
 
