@@ -160,9 +160,9 @@ def compile(  # noqa: A001
     ] = None,
 ) -> None:
     """Build a TensorRT engine from a model."""
-    from aux_motion_core.inference import compile as implementation
+    from aux_motion.commands import compile as implementation
 
-    for line in implementation.compile_model(model_dir, out, target, precision, max_people, data):
+    for line in implementation.run(model_dir, out, target, precision, max_people, data):
         typer.echo(line)
 
 

@@ -19,9 +19,11 @@ from aux_motion.nodes.conversion import PredictionWriter, frame_from_message, sk
 from aux_motion.nodes.parameters import default_model_dir
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.replay import PREDICTED
+from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+from aux_motion_core.inference import artefact, variants
 from aux_motion_core.inference import baselines as others
-from aux_motion_core.inference import variants
-from aux_motion_core.predictor import Predictor, make_backend
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 
 STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
@@ -116,7 +118,11 @@ def run(
     processes.private_domain()
     records: list[Record] = []
     if backends:
-        found = variants.measure(folder, people, rounds)
+        model_used, bag = artefact.load(folder), sample_bag()
+        if bag is None:
+            raise ValueError("the variants are compared on the recording in samples/, which is not here")
+        windows = bag_windows(bag, model_used, 128)
+        found = variants.measure(model_used, windows, people, rounds)
         records += [{**r, "stage": "variant", "threads": 2 if ", 2 " in r["backend"] else 1} for r in found]
     rclpy.init(args=[])
     try:

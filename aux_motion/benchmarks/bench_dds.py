@@ -19,7 +19,7 @@ from aux_motion.benchmarks.bench_echo import FLOOR
 from aux_motion.commands import processes
 from aux_motion.nodes.conversion import prediction_message
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 

@@ -29,7 +29,8 @@ from aux_motion_core.evaluation.closed_loop import (
     without_bound,
 )
 from aux_motion_core.inference import artefact
-from aux_motion_core.predictor import Predictor, make_backend
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.anthropometry import body
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy, OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.separation import SeparationConfig

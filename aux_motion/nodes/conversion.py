@@ -10,8 +10,7 @@ from aux_motion_msgs.msg import PersonPrediction, PredictionArray, SelfCheck, Sk
 from builtin_interfaces.msg import Time
 
 from aux_motion_core.constants import NS
-from aux_motion_core.selfcheck import Report
-from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SelfCheckReport, SkeletonFrame
 from aux_motion_core.wire.messages import (
     frame_fields,
     frame_from_message,
@@ -153,7 +152,7 @@ class PredictionWriter:
         return message
 
 
-def self_check_message(report: Report) -> SelfCheck:
+def self_check_message(report: SelfCheckReport) -> SelfCheck:
     """A report of the self-check as a message.
 
     Args:

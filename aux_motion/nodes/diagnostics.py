@@ -11,9 +11,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from aux_motion_core.inference import Backend
-from aux_motion_core.selfcheck import Report
-from aux_motion_core.types import PredictionBatch, Reason, TrackState
+from aux_motion_core.inference.interface import Backend
+from aux_motion_core.types import PredictionBatch, Reason, SelfCheckReport, TrackState
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
@@ -79,7 +78,7 @@ class Diagnostics:
         self.about: dict[str, str] = {}
         self.backend: Backend | None = None
         self.clock = StampClock()
-        self.fit: Report | None = None
+        self.fit: SelfCheckReport | None = None
         #: What radii mean and how often they held (`Predictor.about_bounds`).
         self.bounds: dict[str, str] = {}
         self.bad_messages = Problem()
@@ -245,7 +244,7 @@ class Diagnostics:
         return self._status("prediction", level, message, values)
 
 
-def _fit_values(report: Report) -> dict[str, str]:
+def _fit_values(report: SelfCheckReport) -> dict[str, str]:
     """The self-check of all people together: a number for each horizon."""
     fit = report.overall
 

@@ -16,7 +16,7 @@ from aux_motion.nodes.conversion import frame_from_message, prediction_message, 
 from aux_motion.nodes.diagnostics import Diagnostics, Rolling  # noqa: E402
 from aux_motion.nodes.parameters import NodeParameters, ParameterError  # noqa: E402
 from aux_motion.nodes.transform_listener import FrameError, Frames, tf_message_type  # noqa: E402
-from aux_motion_core.inference import make_backend  # noqa: E402
+from aux_motion_core.inference.factory import make_backend  # noqa: E402
 from aux_motion_core.predictor import Predictor  # noqa: E402
 from aux_motion_core.types import SkeletonFrame  # noqa: E402
 from aux_motion_core.wire.messages import batch_from_message  # noqa: E402

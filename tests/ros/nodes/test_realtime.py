@@ -21,7 +21,7 @@ from support.node_harness import NodeProcess, Probe, private_domain, stamp_ns  #
 from aux_motion.nodes import parameters, realtime, trace  # noqa: E402
 from aux_motion.nodes.conversion import PredictionWriter, prediction_message  # noqa: E402
 from aux_motion_core.config import PredictorConfig  # noqa: E402
-from aux_motion_core.inference import make_backend  # noqa: E402
+from aux_motion_core.inference.factory import make_backend  # noqa: E402
 from aux_motion_core.predictor import Predictor  # noqa: E402
 from aux_motion_core.testing import synthetic  # noqa: E402
 
