@@ -74,8 +74,7 @@ class CalibratedRadii:
         self._steps_s = dt_s * np.arange(1, steps + 1)
         if table is None:
             self.reason = (
-                f"{backend} has no calibration table: people carry the reach set; "
-                "run python -m training.fitting.calibrate"
+                f"{backend} has no calibration table: people carry the reach set; run python -m training.calibrate"
             )
             return
         bounds = Bounds(table, level, round(body_horizon_s / dt_s))

@@ -15,8 +15,8 @@ import typer
 
 from aux_motion_core.evaluation.windows import bag_windows, sample_bag
 from aux_motion_core.inference import artefact, variants
-from training.finetune import load_weights
-from training.train import torch_infer
+from training.checkpoint import load_weights
+from training.infer import torch_infer
 
 
 def torch_eager(folder: str) -> dict[str, Any]:

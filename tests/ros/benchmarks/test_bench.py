@@ -62,6 +62,24 @@ def _matplotlib() -> bool:
     return True
 
 
+def test_backends_are_timed_in_turn_beside_the_shipped_one(root):
+    from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+    from aux_motion_core.inference import artefact, variants
+
+    model = root / "models" / "body20_25hz"
+    loaded = artefact.load(model)
+    some = {"onnx, io binding", "onnx, saved optimised graph", "onnx, int8 dynamic"}
+    records = variants.measure(loaded, bag_windows(sample_bag(), loaded, 128), [1, 2], 30, only=some)
+    names = {r["backend"] for r in records}
+    assert names - {"onnx, int8 dynamic"} == {"onnx", *some} - {"onnx, int8 dynamic"}
+    assert {r["people"] for r in records} == {1, 2}
+    exact = [r for r in records if "int8" not in r["backend"]]
+    assert all(r["most_mm"] < 0.1 for r in exact), "they are the same model"
+    assert all(0.0 < r["p50_ms"] <= r["p99_ms"] and r["load_ms"] > 0.0 for r in records)
+    table = variants.table(records)
+    assert all(name in table for name in names)
+
+
 @pytest.mark.parametrize(("option", "value"), [("--rates", "0"), ("--people", "a"), ("--threads", "1,,2")])
 def test_numbers_that_are_none_are_refused_in_one_line(root, option, value):
     done = run(root, "bench", option, value)
