@@ -260,9 +260,9 @@ def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
 
 
 def test_without_matplotlib_the_report_says_what_is_missing(walk, tmp_path, monkeypatch):
-    import aux_motion
+    import aux_motion.commands
 
-    monkeypatch.delattr(aux_motion, "report_plots", raising=False)
+    monkeypatch.delattr(aux_motion.commands, "report_plots", raising=False)
     monkeypatch.setitem(sys.modules, "aux_motion.commands.report_plots", None)
     code, _, _ = run(walk, tmp_path)
     text = (tmp_path / "report.html").read_text()
