@@ -125,13 +125,9 @@ def results(
         steps_s = backend.dt_s * np.arange(1, mean.shape[1] + 1)
         reach = reach_radius(mean, pose, steps_s, speed, cut.hidden_s)
         radius = reach if radius is None else np.where(calibrated[:, None, None], radius, reach)
-    for name, of in (
-        ("out_of_distribution", odd),
-        ("non_finite_scale", finite & ~usable),
-        ("non_finite_output", ~finite),
-    ):
-        if of.any():
-            counters[name] += int(of.sum())
+    _count(counters, "out_of_distribution", odd)
+    _count(counters, "non_finite_scale", finite & ~usable)
+    _count(counters, "non_finite_output", ~finite)
     states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config)
     body = None if radii is None else radii.body
     scale = None if answer.scale is None else denormalise_scale(answer.scale, cut.heading)
@@ -150,3 +146,8 @@ def results(
         for i in range(len(mean))
     ]
     return Results(each, finite, calibrated)
+
+
+def _count(counters: Counter[str], name: str, people: np.ndarray) -> None:
+    if people.any():
+        counters[name] += int(people.sum())
