@@ -288,7 +288,7 @@ class Predictor:
         self.counters["frames"] += 1
         if not frame.person_ids:
             return
-        stamp_ns = int(frame.stamp_ns) - int(self.config.stamp_latency_s * _NS)
+        stamp_ns = int(frame.stamp_ns)
         positions = np.asarray(frame.positions, np.float64)
         status = np.array(frame.status, np.uint8)
         seen = status != JointStatus.MISSING
