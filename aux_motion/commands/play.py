@@ -21,10 +21,11 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from aux_motion.commands.record import check_topic, message_class
-from aux_motion_core.bags.reader import BagError, BagReader, Topic
+from aux_motion_core.bags.files import BagError, Topic
+from aux_motion_core.bags.inputs import TF_TYPE, choose
+from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.bags.restamp import Restamper
 from aux_motion_core.evaluation.replay import arrival_ns
-from aux_motion_core.trackers.recorded import TF_TYPE, choose
 from aux_motion_core.wire.messages import ns_to_stamp
 
 DISCOVERY_TIMEOUT_S = 20.0

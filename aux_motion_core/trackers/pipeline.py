@@ -134,9 +134,7 @@ class Pipeline:
         """How many frames wait for their transform."""
         return len(self._queue) if self._queue is not None else len(self._unplaced)
 
-    def push(
-        self, one: Input, frames: Sequence[SkeletonFrame], arrived_ns: int, received_ns: int, now_ns: int
-    ) -> None:
+    def push(self, one: Input, frames: Sequence[SkeletonFrame], arrived_ns: int, received_ns: int, now_ns: int) -> None:
         """Take an input's frames in; `drain` gives back what can go on.
 
         Args:
