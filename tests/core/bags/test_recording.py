@@ -20,7 +20,7 @@ WRITE = """
 import sys, time
 import numpy as np
 from dataclasses import replace
-from aux_motion_core.bags import reader as bags
+from aux_motion_core.bags import definitions as bags
 from aux_motion_core.bags.recording import Recording
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields

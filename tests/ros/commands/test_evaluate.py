@@ -23,7 +23,8 @@ from aux_motion_core.bags.definitions import build_message
 from aux_motion_core.bags.find import find_bags
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.run import judge, quiet
+from aux_motion_core.evaluation.replay import quiet
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
 
@@ -243,7 +244,7 @@ def test_faults_that_cannot_be_judged_leave_the_rest(walk, tmp_path, monkeypatch
     def fails(*arguments):
         raise MemoryError("no more")
 
-    monkeypatch.setattr(evaluate, "_sweep_point", fails)
+    monkeypatch.setattr("aux_motion.commands.evaluate_faults._sweep_point", fails)
     code, said, wrong = run(walk, tmp_path / "out", faults="drop=0.5")
     assert code == 2 and "damped_pose" in said
     assert len(wrong) == 1 and "faults could not be judged" in wrong[0] and "MemoryError: no more" in wrong[0]
@@ -263,9 +264,9 @@ def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
 
 
 def test_without_matplotlib_the_report_says_what_is_missing(walk, tmp_path, monkeypatch):
-    import aux_motion
+    from aux_motion import commands
 
-    monkeypatch.delattr(aux_motion, "report_plots", raising=False)
+    monkeypatch.delattr(commands, "report_plots", raising=False)
     monkeypatch.setitem(sys.modules, "aux_motion.commands.report_plots", None)
     code, _, _ = run(walk, tmp_path)
     text = (tmp_path / "report.html").read_text()
