@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ def recorded(start_ns: int, seconds: float = 3.0):
     items = []
     frames = synthetic.frames(1, seconds)
     first_ns = frames[0].stamp_ns
+    empty = SkeletonFrame(0, "", (), np.empty((0, 20, 3)), np.empty((0, 20), np.uint8), np.empty((0, 20)))
+    for k in range(90):  # nobody yet: the node listens to TF from the first frame on that needs it
+        ns = start_ns - 3 * NS + k * NS // 30
+        items.append(("/tf", TF, ns, make.transforms([("map", "moving", (0.0, 0.0, 0.0), ns)])))
+        if k > 5:
+            fields = frame_fields(replace(empty, stamp_ns=ns))
+            items.append(("/left", SKELETONS, ns, build_message(SKELETONS, fields)))
     for frame in frames:
         captured_ns = start_ns + frame.stamp_ns - first_ns
         seen_at_ns = captured_ns + LATENCY_NS
@@ -86,7 +94,7 @@ def command(*arguments) -> str:
 
 
 def test_predict_and_evaluate_print_the_same_errors(tmp_path, parameter_file):
-    bag, params = write(tmp_path / "bag", recorded(NS)), parameter_file()
+    bag, params = write(tmp_path / "bag", recorded(10 * NS)), parameter_file()
     predicted = command("predict", bag, "--params", params, "--json", tmp_path / "predict.json")
     evaluated = command("evaluate", bag, "--out", tmp_path / "out", "--params", params)
     rows = [line for line in predicted.splitlines() if line.startswith(("error in mm", "zero_velocity", "samples"))]
@@ -99,7 +107,7 @@ def test_predict_and_evaluate_print_the_same_errors(tmp_path, parameter_file):
 
 
 def test_what_is_not_given_does_not_override_the_parameter_file(tmp_path, parameter_file):
-    bag, params = write(tmp_path / "bag", recorded(NS, 2.0)), parameter_file(threads=2)
+    bag, params = write(tmp_path / "bag", recorded(10 * NS, 2.0)), parameter_file(threads=2)
     command("evaluate", bag, "--out", tmp_path / "file", "--params", params)
     command("evaluate", bag, "--out", tmp_path / "line", "--params", params, "--backend", "damped_pose")
     names = {n: json.loads((tmp_path / n / "summary.json").read_text()) for n in ("file", "line")}
@@ -109,7 +117,7 @@ def test_what_is_not_given_does_not_override_the_parameter_file(tmp_path, parame
 
 def test_latency_is_taken_off_before_the_camera_is_looked_up(tmp_path):
     """Both inputs show the same body; where the transform is looked up too late, they do not."""
-    bag = write(tmp_path / "bag", recorded(NS))
+    bag = write(tmp_path / "bag", recorded(10 * NS))
     apart = {}
     for latency_s in (0.0, 0.1):
         values = {**PARAMETERS, "stamp_latency_s": latency_s, "merge_inputs": False}
@@ -153,7 +161,7 @@ def test_the_live_node_predicts_the_same(tmp_path, ros_domain_id, monkeypatch):
             processes.wait(
                 lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor"
             )
-            bag = write(tmp_path / "bag", recorded(time.time_ns() + 6 * NS))
+            bag = write(tmp_path / "bag", recorded(time.time_ns() + 9 * NS))
             publisher = NodeProcess(ros_domain_id, tmp_path / "publisher.log", [sys.executable, publish, str(bag)])
             assert publisher.wait(60.0) == 0, publisher.output()
     finally:
