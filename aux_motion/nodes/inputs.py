@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from aux_motion.nodes.parameters import NodeParameters
+from aux_motion.nodes.qos import INPUT_DEPTH, describe, input_qos
 from aux_motion.nodes.transform_listener import (
     FrameError,
     Frames,
@@ -26,6 +27,7 @@ from aux_motion.nodes.transform_listener import (
     tf_message_type,
 )
 from aux_motion_core import trackers
+from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers import Adapter, AdapterError
@@ -33,26 +35,10 @@ from aux_motion_core.trackers.pipeline import Input, Pipeline, adapters
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.clock import StampClock
 
-#: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
-INPUT_DEPTH = 256
-_NS = 1_000_000_000
 #: How often frames that wait for their transform are looked at, seconds.
 _POLL_S = 0.005
 #: So long after TF was first listened to, frames wait for its first messages, seconds.
 _TF_START_S = 2.0
-
-
-def input_qos(
-    reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT,
-    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
-) -> QoSProfile:
-    """QoS of an input: as sensor data, which hears every publisher, until its publishers are known.
-
-    Deep enough to lose nothing while predicting.
-    """
-    return QoSProfile(
-        depth=INPUT_DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=reliability, durability=durability
-    )
 
 
 def message_class(kind: type[Adapter]) -> Any:
@@ -197,10 +183,9 @@ class Sources:
         return self.drain()
 
     def _push(self, source: Source, frames: list[SkeletonFrame], arrived_ns: int, received_ns: int) -> None:
-        if self._listener is None and self.frames.tf is not None:
-            if any(self.frames.needs_tf(frame.frame_id) for frame in frames):
-                self._listen()
         self._pipeline.push(source, frames, arrived_ns, received_ns, time.monotonic_ns())
+        if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(source.frame_id):
+            self._listen()
 
     def drain(self) -> list[Ready]:
         """Frames that can go on now, in order per source, in the fixed frame and with common ids."""
@@ -241,7 +226,7 @@ class Sources:
 
     def heard(self, within_s: float) -> list[bool]:
         """Of each source, whether something came of it lately that can be used."""
-        since_ns = time.monotonic_ns() - int(within_s * _NS)
+        since_ns = time.monotonic_ns() - int(within_s * NS)
         return [source.heard_ns > max(since_ns, 0) for source in self.all]
 
     def between_frames(self) -> None:
@@ -335,9 +320,3 @@ class Sources:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def describe(qos: QoSProfile) -> str:
-    """Reliability and durability of a QoS in words."""
-    reliable = "reliable" if qos.reliability == ReliabilityPolicy.RELIABLE else "best effort"
-    return f"{reliable}, {'transient local' if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL else 'volatile'}"

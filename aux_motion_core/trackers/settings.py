@@ -35,7 +35,7 @@ class InputConfig(BaseModel):
     tracker_joints: list[str] = Field(
         [""],
         description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
-        "joint in wire order ('-': read over). Applied at configure.",
+        "joint in wire order ('-' skips one). Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     input_topic: str = Field(

@@ -17,7 +17,7 @@ from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.inputs import Recorded, read_frames
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.run import evaluate
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX
 from aux_motion_core.space.frames import Frames

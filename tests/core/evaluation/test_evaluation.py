@@ -12,12 +12,13 @@ from support.bounds_helpers import table
 
 from aux_motion_core.bags import reader
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation import gate, outcomes
+from aux_motion_core.evaluation import gate, outcomes, replay
 from aux_motion_core.evaluation.bootstrap import MAX_SEGMENTS, Segments
+from aux_motion_core.evaluation.comparisons import Grid
 from aux_motion_core.evaluation.histogram import Histograms
 from aux_motion_core.evaluation.judge import Judge
 from aux_motion_core.evaluation.replay import arrival_ns
-from aux_motion_core.evaluation.run import evaluate
+from aux_motion_core.evaluation.run import evaluate, judge
 from aux_motion_core.evaluation.stream import Timeline
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
@@ -383,7 +384,7 @@ def test_counters_that_did_not_occur_are_0_in_conditions():
     with pytest.raises(gate.GateError, match="no value is called counter.id_relinkd; there are counter.id_relinked"):
         gate.check([gate.parse("counter.id_relinkd>0")], values)
     core = Path(gate.__file__).parents[1]
-    text = "".join(f.read_text() for f in (core / "predictor.py", *(core / "history").glob("*.py")))
+    text = "".join(f.read_text() for f in (*core.glob("*.py"), *(core / "history").glob("*.py")))
     text += "".join(
         f.read_text() for room in ("space", "trackers") for f in (core / room).glob("*.py") if f.stem != "fusion"
     )
@@ -407,3 +408,20 @@ def test_bodies_are_judged_and_not_the_ids_that_their_tracker_switches(mix):
         assert found["input"]["counters"]["id_relinked"] == 6
         assert found["errors_mm"] == kept["errors_mm"] and found["unseen"] == kept["unseen"]
         assert found["jitter_mm"] == kept["jitter_mm"]
+
+
+def test_whole_second_coverage_looks_at_every_step_and_not_at_the_judged_horizons_alone():
+    """A bound that is too small at two of the first steps alone, which no judged horizon shows."""
+    stream = straight(seconds=4.0, people=1)
+    predictor = Predictor(baselines.make("constant_velocity"), PredictorConfig(), "map")
+    taken = []
+    for item in replay.predict(stream, predictor):
+        people = []
+        for p in item.batch.people:
+            radius = np.full((25, N_JOINTS), 10.0)
+            radius[1:3] = 0.0
+            people.append(replace(p, radius=radius, radius_basis="made", body_radius=None))
+        taken.append(replace(item, batch=replace(item.batch, people=tuple(people))))
+    found = judge(taken, Grid.of(predictor.backend), predictor.config, compare=False).bounds.summary()["made"]
+    assert all(h["body_coverage"] == 1.0 for h in found["horizons"].values()) and len(found["horizons"]) == 5
+    assert found["whole_second_body_coverage"] == 0.0
