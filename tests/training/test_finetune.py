@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from typer.testing import CliRunner  # noqa: E402
 
-from aux_motion_core.bags.reader import BagWriter  # noqa: E402
+from aux_motion_core.bags.writer import BagWriter  # noqa: E402
 from aux_motion_core.history.normalise import REST_POSE  # noqa: E402
 from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
