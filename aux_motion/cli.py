@@ -64,7 +64,9 @@ def predict(
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
     from aux_motion.commands import predict
+    from aux_motion.commands.overwrite import refuse_overwrite
 
+    refuse_overwrite([bag, params, model], [out, json_out])
     values = {"backend": backend, "threads": threads}
     if model is not None:
         values["model_dir"] = str(model)

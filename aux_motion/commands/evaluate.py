@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from aux_motion.commands.csv_cells import text_cell
 from aux_motion.commands.evaluate_input import Beside, End, Here, Job, Reading, make
 from aux_motion_core.bags import reader
 from aux_motion_core.evaluation import gate
@@ -375,9 +376,9 @@ def table(summary: dict[str, Any]) -> str:
             writer.writerow(
                 [
                     scope,
-                    name,
+                    text_cell(name),
                     key,
-                    source,
+                    text_cell(source),
                     samples,
                     c["mean"],
                     c["median"],

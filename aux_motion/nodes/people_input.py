@@ -1,8 +1,8 @@
 """What the monitor knows of people: the newest occupancy of every predictor, and who publishes it.
 
 Two predictors on one topic contradict each other: a stray one that sees nobody would free the robot each time.
-So publishers are counted, in the graph and by what messages say of their producer, and the monitor stops where there are
-others than expected.
+So publishers are counted, in the graph and by what messages say of their producer, and the monitor stops where there
+are others than expected.
 """
 
 from __future__ import annotations

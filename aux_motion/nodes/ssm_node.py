@@ -280,12 +280,3 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         spinning.spin(executor)
 
     return spinning.until_signal(NODE_NAME, arguments, make, run)
-
-
-def node_main() -> None:
-    """Entry point of the executable `aux_motion_ssm` (ROS arguments)."""
-    sys.exit(spin())
-
-
-if __name__ == "__main__":
-    node_main()
