@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
@@ -142,6 +143,77 @@ class SkeletonFrame:
                     f"the id of a person has {len(person_id)} characters ({person_id[:20]!r}...): expected at most "
                     f"{LONGEST_ID}; the tracker or the recording is damaged"
                 )
+
+
+#: So many outcomes of a horizon tell how a model fits.
+MIN_OUTCOMES = 30.0
+
+
+class FitVerdict(IntEnum):
+    """Whether the model fits what it sees (wire values of `SelfCheck.fit`)."""
+
+    UNKNOWN = 0  # too few outcomes
+    FITS = 1
+    DOES_NOT_FIT = 2  # worse than holding the pose
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How predictions fitted what was then seen, over the last seconds, each (H,) and NaN where nothing is known.
+
+    Attributes:
+        error_m: mean distance of a joint from where it was seen, metres.
+        holding_error_m: the same of a pose that stays as it was: a model above this does not fit.
+        jitter_m: mean change of the predicted position of a joint, for one time, from one prediction to the next.
+        unseen_share: part of the joints seen at the prediction that were not seen at its horizon.
+        outcomes: predictions judged, older ones counting less.
+        weights: (H, members) of the mix, or None.
+    """
+
+    error_m: np.ndarray
+    holding_error_m: np.ndarray
+    jitter_m: np.ndarray
+    unseen_share: np.ndarray
+    outcomes: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SelfCheckReport:
+    """The self-check of one moment, what the topic `self_check` carries.
+
+    Attributes:
+        stamp_ns: now.
+        window_s: what is so old counts 1/e.
+        horizons_s: (H,) seconds.
+        verdict: of all people together.
+        overall: of all people together, those who left too.
+        people: of each person who is known, by id.
+        members: what the mix weighs; empty without one.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    model_name: str
+    model_version: str
+    window_s: float
+    horizons_s: np.ndarray
+    verdict: FitVerdict
+    overall: Fit
+    people: Mapping[str, Fit]
+    members: tuple[str, ...] = ()
+
+    def remark(self) -> str:
+        """What is wrong, in one line with the remedy; empty unless the model does not fit."""
+        if self.verdict is not FitVerdict.DOES_NOT_FIT:
+            return ""
+        fit = self.overall
+        worst = int(np.nanargmax(np.where(fit.outcomes >= MIN_OUTCOMES, fit.error_m - fit.holding_error_m, -1.0)))
+        remedy = "train it on this motion" if self.members else "set mix to true, or train it on this motion"
+        return (
+            f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
+            f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
+        )
 
 
 @dataclass(frozen=True)

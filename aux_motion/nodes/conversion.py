@@ -10,8 +10,7 @@ from aux_motion_msgs.msg import PersonPrediction, PredictionArray, SelfCheck, Sk
 from builtin_interfaces.msg import Time
 
 from aux_motion_core.constants import NS
-from aux_motion_core.selfcheck import Report
-from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SelfCheckReport, SkeletonFrame
 from aux_motion_core.wire.messages import (
     frame_fields,
     frame_from_message,
@@ -67,7 +66,7 @@ def prediction_message(batch: PredictionBatch) -> PredictionArray:
 
 
 class _Slot:
-    """A person's message whose arrays are written in place.
+    """The message of one person; its arrays are written in place.
 
     Args:
         person: whose arrays' sizes and presence it takes.
@@ -114,7 +113,7 @@ def _set_time(time: Time, ns: int) -> None:
 
 
 class PredictionWriter:
-    """Batches into one message whose buffers are used again: for what is published at once and then forgotten."""
+    """Writes batches into one message and reuses its buffers, for messages that are published at once."""
 
     def __init__(self) -> None:
         self._message = PredictionArray()
@@ -157,7 +156,7 @@ class PredictionWriter:
         return message
 
 
-def self_check_message(report: Report) -> SelfCheck:
+def self_check_message(report: SelfCheckReport) -> SelfCheck:
     """A report of the self-check as a message.
 
     Args:

@@ -9,14 +9,15 @@ import sys
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.config import JsonDict
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 #: Mark of a field that cannot change after the start of the node.
-READ_ONLY = {"read_only": True}
+READ_ONLY: JsonDict = {"read_only": True}
 #: Mark of a field that the next configure transition applies.
-AT_CONFIGURE = {"at_configure": True}
+AT_CONFIGURE: JsonDict = {"at_configure": True}
 
 
 class ParameterError(ValueError):
@@ -47,7 +48,7 @@ def declare(node: Node, model: type[BaseModel]) -> None:
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
     for name, info in model.model_fields.items():
-        kind = get_origin(info.annotation) or info.annotation
+        kind: Any = get_origin(info.annotation) or info.annotation
         default = "" if info.is_required() else info.get_default(call_default_factory=True)
         default = kind(default) if kind in (float, int) else default
         descriptor = ParameterDescriptor(

@@ -1,4 +1,4 @@
-"""How an error is said."""
+"""Errors as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What planners take, each on a topic of its own that a parameter switches on; see docs/planners.md.
+"""Outputs for planners, each on its own topic, switched on by a parameter; see docs/planners.md.
 
 The `OccupancyArray` is published with each prediction. The other messages are made in the background, at a limited
 rate, and only while somebody subscribes.
@@ -43,7 +43,7 @@ _PACKAGES = {"moveit_msgs": "moveit-msgs", "people_msgs": "people", "sensor_msgs
 
 
 class MissingPackageError(ValueError):
-    """An output was asked for whose messages are not installed, in one line with the remedy."""
+    """The messages of an output are not installed; one line with the remedy."""
 
 
 def _messages(package: str, parameter: str) -> Any:
@@ -198,7 +198,7 @@ class PlannerOutputs:
             yield
 
     def _note_sizes(self, occupancy: Occupancy) -> None:
-        """Say once of each person whose limbs are not those of the people of the table."""
+        """Warn once about each person with limbs of another length than in the table."""
         if (occupancy.body_scale == 1.0).all():
             return
         for person_id, scale in zip(occupancy.person_ids, occupancy.body_scale.tolist()):

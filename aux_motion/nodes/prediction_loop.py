@@ -1,7 +1,7 @@
 """From a message to a published prediction: what the predictor node does while it is active.
 
-Messages become frames, `aux_motion_core.predictor` does the work, batches become messages. What need not be done while
-a person waits for a prediction is done between frames or in the background.
+Messages become frames, `aux_motion_core.predictor` does the work, batches become messages. Work that must not delay a
+prediction is done between frames or in the background.
 """
 
 from __future__ import annotations
@@ -336,7 +336,7 @@ class PredictionLoop:
             self.trace.add("markers", start, time.perf_counter())
 
     def _between_frames(self) -> None:
-        """Do what need not be done while a person waits for a prediction."""
+        """Do the work that must not delay a prediction."""
         start = time.perf_counter()
         self.predictor.settle()
         settled = time.perf_counter()

@@ -24,10 +24,20 @@ from aux_motion.nodes.parameters import NodeParameters, default_model_dir, valid
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
 from aux_motion.nodes.reporting import Reporting
-from aux_motion_core.inference import MODEL_BACKENDS, Backend, make_backend
+from aux_motion_core.inference.artefact import Artefact
+from aux_motion_core.inference.build import Windows
+from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
+
+
+def _sample_windows(artefact: Artefact) -> Windows | None:
+    """Real windows for an engine that `auto` builds; bags are read for nothing else here."""
+    from aux_motion_core.evaluation.windows import sample_windows
+
+    return sample_windows(artefact)
 
 
 class PredictorNode(LifecycleNode):
@@ -73,6 +83,7 @@ class PredictorNode(LifecycleNode):
                 threads=parameters.threads,
                 engine_dir=parameters.engine_dir,
                 deadline_s=parameters.gpu_deadline_s,
+                windows=_sample_windows,
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()

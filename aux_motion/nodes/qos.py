@@ -5,7 +5,7 @@ from __future__ import annotations
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
-#: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
+#: Messages that may queue while one prediction is made; all of them are used. Two seconds at 120 Hz.
 INPUT_DEPTH = 256
 
 

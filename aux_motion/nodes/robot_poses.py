@@ -18,7 +18,7 @@ from aux_motion_core.wire.messages import stamp_to_ns
 
 
 class RobotPoses:
-    """Where the frames of a robot are, and how old that is. This one: a robot that stands still."""
+    """Poses of a robot's frames and their age. This class: a robot that does not move."""
 
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
@@ -34,7 +34,7 @@ class RobotPoses:
         return {}, 0.0
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Free what it holds."""
 
 
 class PosesTopic(RobotPoses):

@@ -1,4 +1,4 @@
-"""What happened when, as a file that chrome://tracing and https://ui.perfetto.dev show.
+"""A trace of the node's stages, for chrome://tracing and https://ui.perfetto.dev.
 
 Chrome's trace event format, JSON array form: the closing bracket may be missing, so a file of a node that was killed
 can be read too.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 #: A file ends here, about 200 MB; a second of 30 Hz is about 400 events.
 MOST_EVENTS = 2_000_000
@@ -36,7 +36,7 @@ class Trace:
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file)
         try:
-            self._out = self.file.open("w", encoding="utf-8")
+            self._out: TextIO | None = self.file.open("w", encoding="utf-8")
         except OSError as error:
             raise self._refusal(os.strerror(error.errno or 0).lower()) from None
         self._events: list[tuple[str, float, float, int, dict[str, Any] | None]] = []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aux_motion_core.camera.geometry import Camera, CameraError, LevelFrame, parse_intrinsics
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, CameraError, parse_intrinsics
 from aux_motion_core.skeleton import BONES, INDEX
 
 _PRESENT, _EDGE = (255, 255, 255), (60, 30, 0)  # BGR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.testing import synthetic
@@ -11,7 +12,6 @@ from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, Tra
 from aux_motion_core.validity import InputEvidence, judge
 
 DT_S, STEPS = 0.04, 25
-NS = 1_000_000_000
 REACH_MPS = 2.0
 
 

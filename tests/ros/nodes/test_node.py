@@ -28,32 +28,6 @@ MODEL = ROOT / "models" / "body20_25hz"
 PREDICTED = (TrackState.TRACKING, TrackState.DEGRADED)
 
 
-@pytest.fixture
-def domain() -> int:
-    return private_domain()
-
-
-@pytest.fixture
-def probe(domain):
-    probe = Probe(domain)
-    yield probe
-    probe.close()
-
-
-@pytest.fixture
-def start(domain, tmp_path):
-    """Start processes that end with the test."""
-    processes: list[NodeProcess] = []
-
-    def run(**parameters: object) -> NodeProcess:
-        processes.append(NodeProcess(domain, tmp_path / f"node{len(processes)}.log", **parameters))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.stop(signal.SIGKILL)
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """An active node with a baseline, and a probe; one for all tests that leave it running."""
