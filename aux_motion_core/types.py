@@ -98,7 +98,7 @@ class ViewReport:
             max_age_s: oldest input that is still believed; one that is as far ahead is refused too.
         """
         if self.view is not View.COMPLETE:
-            names = ", ".join(r.name.lower() for r in ViewReason if r and r & self.reasons)
+            names = ", ".join(str(r.name).lower() for r in ViewReason if r and r & self.reasons)
             unplaced = f", {self.unplaced_people} reported without a place" if self.unplaced_people else ""
             return f"view is {self.view.name.lower()}" + (f" ({names}{unplaced})" if names or unplaced else "")
         if self.unplaced_people:

@@ -138,7 +138,7 @@ class Recorded:
         """The frame of the people in the bag; reads on until somebody is there."""
         errors: list[ValueError] = []
         named = ""
-        for _, frame in self._read(config, None, lambda error: errors or errors.append(error), Report()):
+        for _, frame in self._read(config, None, errors.append, Report()):
             if frame.frame_id and frame.person_ids:
                 return frame.frame_id.lstrip("/")
             named = named or frame.frame_id.lstrip("/")
@@ -270,11 +270,11 @@ def read(
     unique = list({topic.key: topic for topic in topics}.values())
     polled = [one for one in pipeline.inputs if one.adapter.needs_tf]
 
-    def bad(error: ValueError, where: str) -> None:
+    def bad(error: ValueError | None, where: str) -> None:
         line = " ".join(str(error).split()) or type(error).__name__
         if on_bad is None:
             raise BagError(f"bag {bag.path}, {where}: {line}") from None
-        on_bad(error)
+        on_bad(error or ValueError(where))
 
     def push(one: Input, found: list[SkeletonFrame], log_time_ns: int) -> None:
         for frame in found:
@@ -295,7 +295,8 @@ def read(
     for item in bag.messages([*unique, *dynamic]):
         log_time_ns = item.log_time_ns
         if item.topic not in by_topic:
-            tf.add(item.message)
+            if tf is not None:
+                tf.add(item.message)
             for one in polled:
                 push(one, one.adapter.poll(), log_time_ns)
             if polled or pipeline.waiting:

@@ -54,12 +54,19 @@ class Execution:
     ) -> None:
         self.max_people = card.max_people
         self._trt, self._cache_file = trt, cache_file
-        self._gpu: Gpu | None = gpu
+        self._gpu: Any = gpu  # None once it was given back
         self._pending = False
         self._shaped = 0
         self._device: dict[str, Any] = {}
         self._host: dict[str, np.ndarray] = {}
-        self._engine = self._context = self._runtime = self._cache = self._stream = self._event = None
+        self._engine: Any = None
+        self._context: Any = None
+        self._runtime: Any = None
+        self._cache: Any = None
+        self._stream: Any = None
+        self._event: Any = None
+        self._inputs: dict[str, tuple[int, ...]] = {}
+        self._outputs: dict[str, tuple[int, ...]] = {}
         self._graphs: dict[int, Any] = {}
         try:
             with gpu.current():
@@ -81,7 +88,7 @@ class Execution:
         sizes = {n: (card.max_people, *s) for n, s in {**self._inputs, **self._outputs}.items()}
         needed = 4 * sum(int(np.prod(s)) for s in sizes.values())
         engine = self._engine
-        needed += getattr(engine, "device_memory_size_v2", None) or getattr(engine, "device_memory_size", 0)
+        needed += int(getattr(engine, "device_memory_size_v2", 0) or getattr(engine, "device_memory_size", 0) or 0)
         free = gpu.free_bytes()
         if free < needed:
             raise GpuError(
@@ -114,8 +121,9 @@ class Execution:
     def _common(self) -> list[int]:
         return sorted({*range(1, min(engines.TUNED_PEOPLE, self.max_people) + 1), self.max_people})
 
-    def _zeros(self, n: int) -> list[np.ndarray]:
-        return [np.zeros((n, *s), np.float32) for s in self._inputs.values()]
+    def _zeros(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        values, mask = (np.zeros((n, *s), np.float32) for s in self._inputs.values())
+        return values, mask
 
     def _warm_up(self) -> None:
         """Run the common batches; what RTX compiled meanwhile is kept for the next start."""
@@ -341,13 +349,17 @@ class TensorrtBackend:
         return self._cpu.infer(values, mask)
 
     def _on_gpu(self, values: np.ndarray, mask: np.ndarray) -> Answer:
-        most, end_s = self._execution.max_people, time.perf_counter() + self._deadline_s
+        execution = self._execution
+        assert execution is not None
+        most, end_s = execution.max_people, time.perf_counter() + self._deadline_s
         if len(values) <= most:
-            return self._execution.run(values, mask, end_s)
+            return execution.run(values, mask, end_s)
         self.counters["batches_split"] += 1
         cuts = [slice(i, i + most) for i in range(0, len(values), most)]
-        parts = [self._execution.run(values[c], mask[c], end_s) for c in cuts]
-        return tuple(None if p[0] is None else np.concatenate(p) for p in zip(*parts))
+        parts = [execution.run(values[c], mask[c], end_s) for c in cuts]
+        future, recovered = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+        scales = [p[2] for p in parts if p[2] is not None]
+        return future, recovered, np.concatenate(scales) if scales else None
 
     def close(self) -> None:
         """See `Backend.close`."""

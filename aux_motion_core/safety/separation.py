@@ -476,11 +476,12 @@ class Monitor:
 
         A stamp that is ahead of the time would say that somebody is seen now for as long as it is ahead.
         """
-        known = {}
+        known: dict[str, tuple[int, int]] = {}
         for person_id, stamp_ns in zip(ids, stamps_ns.tolist()):
             before = self._known.get(person_id)
-            same = before is not None and before[0] == stamp_ns and before[1] <= now_ns
-            known[person_id] = before if same else (stamp_ns, now_ns)
+            if before is None or before[0] != stamp_ns or before[1] > now_ns:
+                before = (stamp_ns, now_ns)
+            known[person_id] = before
         self._known = known
         first_ns = np.array([known[i][1] for i in ids], np.int64)
         return (now_ns - np.minimum(stamps_ns, first_ns)) * 1e-9
@@ -495,10 +496,11 @@ def _stands(o: Occupancy) -> np.ndarray:
 
 def _surface_points(
     a: np.ndarray, a_radius: float, s: float, b: np.ndarray, b_radius: float, t: float
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Points of two capsules' surfaces on the line between the nearest points of their axes."""
     p, q = a[0] + s * (a[1] - a[0]), b[0] + t * (b[1] - b[0])
     towards = q - p
     length = float(np.linalg.norm(towards))
     towards = towards / length if length > 1e-9 else np.zeros(3)
-    return tuple((p + a_radius * towards).tolist()), tuple((q - b_radius * towards).tolist())
+    on_a, on_b = p + a_radius * towards, q - b_radius * towards
+    return (on_a[0], on_a[1], on_a[2]), (on_b[0], on_b[1], on_b[2])
