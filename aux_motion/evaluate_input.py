@@ -78,6 +78,8 @@ class Reading:
         self._reasons: dict[str, str] = {}  # without its numbers -> as it was said first
         self.counters: Counter[str] = Counter()
         self.damage: str = ""
+        #: Of the reading that goes on, with the bag's transforms where it has some.
+        self.transforms: Frames | None = None
         values = {**(offline.file_parameters(job.params) if job.params else {}), **job.values}
         self._given = values
         if not values.get("fixed_frame"):
@@ -88,7 +90,9 @@ class Reading:
         self.parameters = validate(values)
         self.clock = StampClock(self.parameters.stamp_source)
 
-    def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
+    def _raw(
+        self, frames: Frames | None, on_bad: Callable[[ValueError], None], start_ns: int | None = None
+    ) -> Iterator[tuple[int, SkeletonFrame]]:
         job = self._job
         frame_id = next(iter(self._given.get("input_frames", ())), "")
         yield from read_frames(
@@ -103,13 +107,18 @@ class Reading:
             self._damaged,
             counters=self.counters if frames is not None else None,
             clock=self.clock if frames is not None else None,
+            start_ns=start_ns,
         )
 
     def _damaged(self, line: str) -> None:
         self.damage = line
 
-    def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
-        """(log_time_ns, frame in the fixed frame), counted from anew."""
+    def frames(self, start_ns: int | None = None) -> Iterator[tuple[int, SkeletonFrame]]:
+        """(log_time_ns, frame in the fixed frame), counted from anew.
+
+        Args:
+            start_ns: log time to start at; None: the beginning.
+        """
         self.rejected.clear()
         self._reasons.clear()
         self.counters.clear()
@@ -117,12 +126,13 @@ class Reading:
         p = self.parameters
         more = static_transforms(p.given("static_transforms"))
         frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
+        self.transforms = frames
 
         def bad(error: ValueError) -> None:
             line = " ".join(str(error).split())
             self.rejected[self._reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
 
-        yield from self._raw(frames, bad)
+        yield from self._raw(frames, bad, start_ns)
 
     def total(self) -> int | None:
         """How many messages there are, about; None where that is not told."""

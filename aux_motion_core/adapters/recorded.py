@@ -93,6 +93,7 @@ def read_frames(
     adapter: Adapter | None = None,
     counters: Counter[str] | None = None,
     clock: StampClock | None = None,
+    start_ns: int | None = None,
 ) -> Iterator[tuple[int, SkeletonFrame]]:
     """Frames of a bag, as the node would have had them.
 
@@ -111,6 +112,7 @@ def read_frames(
         adapter: to use instead of a new one, for its counters.
         counters: gets at the end what the adapter left out or marked, and what waited for its transform.
         clock: chooses each frame's stamp, before its transform is looked up; None: its own.
+        start_ns: nothing that was logged before is read, but for static transforms.
 
     Yields:
         (log_time_ns, frame): when the frame could be used, which is later than its message where it had to wait.
@@ -163,7 +165,7 @@ def read_frames(
                     yield log_time_ns, ready.frame
 
         log_time_ns = 0
-        for item in bag.messages([chosen, *dynamic] if tf is not None else chosen):
+        for item in bag.messages([chosen, *dynamic] if tf is not None else chosen, start_ns):
             log_time_ns = item.log_time_ns
             if item.topic != chosen.name:
                 tf.add(item.message)
