@@ -30,7 +30,7 @@ help:
 
 demo: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
-	@$(PY) -m aux_motion.demo $(DEMO_ARGS)
+	@$(PY) -m aux_motion.benchmarks.demo $(DEMO_ARGS)
 
 test: $(VENV)/.test-installed
 	@$(PY) tools/build_messages.py
@@ -46,7 +46,7 @@ msgs: $(VENV)/.demo-installed
 sample: $(VENV)/.demo-installed
 	@$(PIP) -e '.[tracker]'
 	@$(PY) tools/build_messages.py
-	@$(PY) -m aux_motion.make_sample
+	@$(PY) -m aux_motion.commands.make_sample
 
 clean:
 	rm -rf $(VENV) build install log ros2_ws/build ros2_ws/install ros2_ws/log

@@ -73,7 +73,7 @@ setup(
     maintainer="aux_motion maintainers",
     maintainer_email="maintainers@aux-motion.invalid",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
-    package_data={"aux_motion_core": ["*.json", "msg/*.msg", "adapters/interfaces/*.msg"]},
+    package_data={"aux_motion_core": ["inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -119,8 +119,8 @@ setup(
     entry_points={
         "console_scripts": [
             "aux-motion = aux_motion.cli:main",
-            "aux_motion_predictor = aux_motion.predictor:main",
-            "aux_motion_ssm = aux_motion.ssm:node_main",
+            "aux_motion_predictor = aux_motion.nodes.predictor_main:main",
+            "aux_motion_ssm = aux_motion.nodes.ssm_node:node_main",
         ],
     },
 )

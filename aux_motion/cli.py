@@ -31,7 +31,7 @@ BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, 
 @app.command(context_settings=_OPEN)
 def run(context: typer.Context) -> None:
     """Start the predictor node without ROS launch (aux-motion run --help lists its options)."""
-    from aux_motion import run as implementation
+    from aux_motion.commands import run as implementation
 
     raise typer.Exit(implementation.main(context.args) or 0)
 
@@ -39,7 +39,7 @@ def run(context: typer.Context) -> None:
 @app.command(context_settings=_OPEN)
 def track(context: typer.Context) -> None:
     """Track people in a video or camera with MediaPipe (aux-motion track --help lists its options)."""
-    from aux_motion import track as implementation
+    from aux_motion.commands import track as implementation
 
     raise typer.Exit(implementation.main(context.args) or 0)
 
@@ -63,14 +63,14 @@ def predict(
     joints: Annotated[str, typer.Option(help="Joint list of pose_array: coco17, or names with commas.")] = "",
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
-    from aux_motion import offline
+    from aux_motion.commands import predict
 
     values = {"backend": backend, "threads": threads}
     if model is not None:
         values["model_dir"] = str(model)
     if fixed_frame is not None:
         values["fixed_frame"] = fixed_frame
-    report = offline.predict(
+    report = predict.predict(
         bag,
         out=out,
         topic=topic,
@@ -80,10 +80,10 @@ def predict(
         tracker=tracker,
         joints=[j.strip() for j in joints.split(",") if j.strip()],
     )
-    typer.echo(offline.text(report, out))
+    typer.echo(predict.text(report, out))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
-        json_out.write_text(json.dumps(offline.as_json(report), indent=1) + "\n", encoding="utf-8")
+        json_out.write_text(json.dumps(predict.as_json(report), indent=1) + "\n", encoding="utf-8")
 
 
 @app.command()
@@ -119,7 +119,7 @@ def evaluate(
     progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
 ) -> None:
     """Judge predictions on recordings by what was seen later; writes summary.json, report.html, errors.csv."""
-    from aux_motion import evaluate as implementation
+    from aux_motion.commands import evaluate as implementation
 
     values: dict[str, object] = {"backend": backend, "threads": threads}
     if model is not None:
@@ -159,7 +159,7 @@ def compile(  # noqa: A001
     ] = None,
 ) -> None:
     """Build a TensorRT engine from a model."""
-    from aux_motion_core import compile as implementation
+    from aux_motion_core.inference import compile as implementation
 
     for line in implementation.compile_model(model_dir, out, target, precision, max_people, data):
         typer.echo(line)
@@ -186,9 +186,9 @@ def play(
 ) -> None:
     """Publish a bag's skeletons in real time. Never on the domain of a robot that works."""
     _use_domain(domain)
-    from aux_motion import player
+    from aux_motion.commands import play
 
-    count = player.play(bag, to, topic, rate, loop, keep_stamps, wait_for, start, clock, tracker, tf)
+    count = play.play(bag, to, topic, rate, loop, keep_stamps, wait_for, start, clock, tracker, tf)
     typer.echo(f"played {count} messages of {bag}")
 
 
@@ -209,7 +209,7 @@ def record(
 ) -> None:
     """Record skeletons and predictions to MCAP; what was recorded survives a kill and a full disk."""
     _use_domain(domain)
-    from aux_motion import record as implementation
+    from aux_motion.commands import record as implementation
 
     typer.echo(implementation.record(out, topics or (), seconds, sim_time))
 
@@ -229,13 +229,13 @@ def fault_inject(
     list_faults: Annotated[bool, typer.Option("--list", help="Show all faults and end.")] = False,
 ) -> None:
     """Lay seeded faults over live skeletons, on a domain of their own; never where a robot works."""
-    from aux_motion_core.faults import Faults, help_text
+    from aux_motion_core.evaluation.faults import Faults, help_text
 
     if list_faults:
         typer.echo(help_text())
         return
     faults = Faults.parse(spec, seed)
-    from aux_motion import fault_inject as implementation
+    from aux_motion.commands import fault_inject as implementation
 
     typer.echo(implementation.inject(faults, source, target, domain, same_domain))
 
@@ -274,7 +274,7 @@ def bench(
     ] = 3.0,
 ) -> None:
     """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
-    from aux_motion import bench as implementation
+    from aux_motion.benchmarks import bench as implementation
 
     numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
     hertz = _numbers(rates, "--rates", 1000)
@@ -282,7 +282,7 @@ def bench(
         raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
     _check_written(json_out)
     if picture is not None:
-        from aux_motion import bench_plot
+        from aux_motion.benchmarks import bench_plot
 
         bench_plot.check(picture)
         _check_written(picture)
@@ -305,7 +305,7 @@ def soak(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
 ) -> None:
     """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
-    from aux_motion import soak as implementation
+    from aux_motion.benchmarks import soak as implementation
 
     _check_written(json_out)
     report = implementation.run(minutes, people, rate, model, backend, threads)
@@ -341,7 +341,7 @@ def _write_json(file: Path | None, content: dict) -> None:
 @app.command(context_settings=_OPEN)
 def ssm(context: typer.Context) -> None:
     """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
-    from aux_motion import ssm as implementation
+    from aux_motion.nodes import ssm_node as implementation
 
     raise typer.Exit(implementation.main(context.args) or 0)
 

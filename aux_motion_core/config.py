@@ -114,7 +114,7 @@ class PredictorConfig(BaseModel):
         ge=0.0,
         le=0.5,
         description="Added to radii that were calibrated on motion capture: the tracker's own error, until the model "
-        "is calibrated on the tracker (training.calibrate --bags); 0 for motion capture.",
+        "is calibrated on the tracker (training.fitting.calibrate --bags); 0 for motion capture.",
     )
     adaptation: Literal["off", "shadow", "on"] = Field(
         "on",

@@ -10,19 +10,19 @@ from functools import partial
 
 import numpy as np
 
-from aux_motion_core.adaptation import Adaptation, Realised
-from aux_motion_core.backends import Backend, make_backend
-from aux_motion_core.bounds import Bounds, Known, equivalent_scale, known, reach_cap, reach_radius
-from aux_motion_core.calibration import MOTION_CAPTURE
+from aux_motion_core.bounds.adaptation import Adaptation, Realised
+from aux_motion_core.bounds.calibration import MOTION_CAPTURE
+from aux_motion_core.bounds.novelty import Unfamiliar
+from aux_motion_core.bounds.radii import Bounds, Known, equivalent_scale, known, reach_cap, reach_radius
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
-from aux_motion_core.mix import Mix
-from aux_motion_core.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
-from aux_motion_core.ood import Unfamiliar
+from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
+from aux_motion_core.history.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
+from aux_motion_core.history.track import Added, Track
+from aux_motion_core.history.track import windows as track_windows
+from aux_motion_core.inference import Backend, make_backend
+from aux_motion_core.inference.ensemble import Mix
 from aux_motion_core.selfcheck import Report, SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
-from aux_motion_core.track import Added, Track
-from aux_motion_core.track import windows as track_windows
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
 
 __all__ = ["Predictor", "make_backend"]
@@ -168,7 +168,7 @@ class Predictor:
         self.bounds = self._unfamiliar = None
         if table is None:
             self.uncalibrated_because = (
-                f"{b.name} has no calibration table: people carry the reach set; run python -m training.calibrate"
+                f"{b.name} has no calibration table: people carry the reach set; run python -m training.fitting.calibrate"
             )
             return
         bounds = Bounds(table, self.config.coverage_level, round(self.config.body_horizon_s / b.dt_s))

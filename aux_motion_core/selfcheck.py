@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.adaptation import Adaptation
-from aux_motion_core.mix import Mix
+from aux_motion_core.bounds.adaptation import Adaptation
+from aux_motion_core.inference.ensemble import Mix
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 
 HORIZONS_S: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)

@@ -100,7 +100,7 @@ def aux_motion():
 
 def first_frame(given, topic):
     """Frame of the first usable message of a bag, or nothing."""
-    from aux_motion_core.adapters.recorded import read_frames
+    from aux_motion_core.trackers.recorded import read_frames
 
     joints = [name.strip() for name in given["tracker_joints"].split(",") if name.strip()]
     quiet = {"on_bad": lambda error: None, "on_damage": lambda line: None}
@@ -112,9 +112,9 @@ def first_frame(given, topic):
 
 def replay(context):
     """Player, predictor and recorder."""
-    from aux_motion.live import private_domain
-    from aux_motion_core.adapters.recorded import choose
-    from aux_motion_core.bags import BagReader
+    from aux_motion.commands.processes import private_domain
+    from aux_motion_core.bags.reader import BagReader
+    from aux_motion_core.trackers.recorded import choose
 
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     given["bag"] = str(Path(given["bag"]).expanduser())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aux_motion.live import private_domain
+from aux_motion.commands.processes import private_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 

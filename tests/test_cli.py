@@ -7,8 +7,9 @@ import sys
 import pytest
 from rosbags.rosbag2 import Writer
 
-from aux_motion_core import bags, synthetic
-from aux_motion_core.messages import frame_fields
+from aux_motion_core.bags import reader
+from aux_motion_core.testing import synthetic
+from aux_motion_core.wire.messages import frame_fields
 
 
 def aux_motion(root, *arguments):
@@ -19,7 +20,7 @@ def aux_motion(root, *arguments):
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp("bag") / "walk.mcap"
-    with bags.BagWriter(path) as writer:
+    with reader.BagWriter(path) as writer:
         for frame in synthetic.frames(1, 3.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path
@@ -27,12 +28,12 @@ def bag(tmp_path_factory):
 
 def foreign(path):
     """A bag whose joints are named as somebody else names them."""
-    store = bags.typestore()
+    store = reader.typestore()
     fields = {**frame_fields(synthetic.frames(1, 0.1)[0]), "joint_names": ["Hips"] * 20}
     with Writer(path, version=9) as writer:
-        connection = writer.add_connection("/skeletons", bags.SKELETONS, typestore=store)
-        message = bags.build_message(bags.SKELETONS, fields)
-        writer.write(connection, 1, store.serialize_cdr(message, bags.SKELETONS))
+        connection = writer.add_connection("/skeletons", reader.SKELETONS, typestore=store)
+        message = reader.build_message(reader.SKELETONS, fields)
+        writer.write(connection, 1, store.serialize_cdr(message, reader.SKELETONS))
 
 
 def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
@@ -40,7 +41,7 @@ def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
     done = aux_motion(root, "predict", bag, "--out", out, "--json", report, "--backend", "damped_pose")
     assert done.returncode == 0, done.stderr
     assert "damped_pose" in done.stdout and "zero_velocity" in done.stdout
-    assert sum(1 for _ in bags.read_predictions(out)) == 90
+    assert sum(1 for _ in reader.read_predictions(out)) == 90
     content = json.loads(report.read_text())
     assert content["frames_in"] == 90 and content["predictions"] > 60
     assert set(content["mpjpe_mm"]["0.4"]) >= {"damped_pose", "zero_velocity", "constant_velocity"}
@@ -58,7 +59,7 @@ def test_predict_takes_the_nodes_parameter_file(root, bag):
 def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
     truncated = tmp_path / "cut.mcap"
     truncated.write_bytes(bag.read_bytes()[:3000])
-    with bags.BagWriter(tmp_path / "empty.mcap"):
+    with reader.BagWriter(tmp_path / "empty.mcap"):
         pass
     foreign(tmp_path / "foreign")
     (tmp_path / "bad.yaml").write_text("/**: {ros__parameters: {backend: zero_velocity, max_gap_s: -1.0}}\n")

@@ -43,7 +43,7 @@ def test_core_without_a_backend_stays_light(root: Path) -> None:
 
 def test_ros_side_imports_no_torch(root: Path) -> None:
     pytest.importorskip("rclpy")
-    loaded = loaded_after(root, ["aux_motion.node", "aux_motion.cli"])
+    loaded = loaded_after(root, ["aux_motion.nodes.predictor_node", "aux_motion.cli"])
     assert "rclpy" in loaded
     assert not loaded & {"torch", "training", "mediapipe", "matplotlib"}
 

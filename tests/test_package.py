@@ -100,7 +100,7 @@ def test_message_cmake_lists_every_message(root: Path) -> None:
 
 def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
     pytest.importorskip("rclpy")
-    from aux_motion import parameters
+    from aux_motion.nodes import parameters
 
     values = yaml.safe_load((root / "config" / "predictor.yaml").read_text())["/**"]["ros__parameters"]
     assert set(values) <= set(parameters.NodeParameters.model_fields)

@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "core")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import tracker_messages as make  # noqa: E402
+from support import tracker_messages as make  # noqa: E402
 
-from aux_motion_core import adapters, synthetic  # noqa: E402
-from aux_motion_core.bags import SKELETONS, build_message, typestore  # noqa: E402
-from aux_motion_core.mappings import SOURCES  # noqa: E402
-from aux_motion_core.messages import frame_fields  # noqa: E402
+from aux_motion_core import trackers
+from aux_motion_core.bags.reader import SKELETONS, build_message, typestore  # noqa: E402
+from aux_motion_core.testing import synthetic  # noqa: E402
+from aux_motion_core.trackers.joint_maps import SOURCES  # noqa: E402
+from aux_motion_core.wire.messages import frame_fields  # noqa: E402
 
 PEOPLE, STAMPS, RATE_HZ = 4, 40, 30.0
 
@@ -82,7 +83,7 @@ def messages(tracker: str) -> list[object]:
 
 def measure(tracker: str, rounds: int) -> dict[str, object]:
     """Quantiles of one call, milliseconds."""
-    adapter = adapters.make(tracker, **({"joints": ("coco17",)} if tracker == "pose_array" else {}))
+    adapter = trackers.make(tracker, **({"joints": ("coco17",)} if tracker == "pose_array" else {}))
     msgtype = "tf2_msgs/msg/TFMessage" if tracker == "ros4hri" else adapter.msgtype
     receive, library = receiver(msgtype)
     sent = [bytes(typestore().serialize_cdr(m, msgtype)) for m in messages(tracker)]
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--rounds", type=int, default=50)
     given = parser.parse_args()
-    rows = [measure(tracker, given.rounds) for tracker in adapters.NAMES]
+    rows = [measure(tracker, given.rounds) for tracker in trackers.NAMES]
     for row in rows:
         print(f"{row['tracker']:14}{row['messages_of']:9} p50 {row['p50_ms']:.3f}  p99 {row['p99_ms']:.3f} ms")
     if given.json:

@@ -103,7 +103,7 @@ def card(model_dir: Path) -> str:
     if (model_dir / "separation.json").is_file():
         bound += (
             " `separation.json` is a bound of its own, calibrated on the distance to a robot (`docs/planners.md`, "
-            "`python -m training.calibrate_separation`)."
+            "`python -m training.fitting.calibrate_separation`)."
         )
     blend = (
         "\nThe network's prediction is blended, joint by joint and along the horizon, with held poses and damped"

@@ -19,15 +19,15 @@ import torch
 import typer
 from safetensors.torch import save_file
 
-from aux_motion_core import artefact
-from aux_motion_core.backends.onnx import OnnxBackend
-from aux_motion_core.normalise import normalise
+from aux_motion_core.history.normalise import normalise
+from aux_motion_core.inference import artefact
+from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import JOINTS, PARENTS
 from training.data import load_split
 from training.data.files import try_to_write
+from training.data.windows import cut
 from training.model import AuxMotionModel
 from training.train import TrainConfig, fitting, load_checkpoint, torch_infer
-from training.windows import cut
 
 #: Largest difference between ONNX and torch that an artefact may have, metres.
 PARITY_M = 1e-4

@@ -23,21 +23,21 @@ import typer
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from aux_motion_core import artefact, baselines
-from aux_motion_core.backends.onnx import OnnxBackend
-from aux_motion_core.normalise import Heading, find_heading, into_frame
-from aux_motion_core.resample import resample
+from aux_motion_core.history.normalise import Heading, find_heading, into_frame
+from aux_motion_core.history.resample import resample
+from aux_motion_core.inference import artefact, baselines
+from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import MIRROR
-from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised
 from training.data import Clip, load_split
+from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised
 from training.data.files import try_to_write
 from training.data.registry import dataset
+from training.data.sampler import SamplerConfig, WindowSampler
 from training.data.sources import Options
+from training.data.windows import Windows, cut, mean_error, predict
 from training.export import export
 from training.model import AuxMotionModel, ModelConfig
-from training.sampler import SamplerConfig, WindowSampler
 from training.train import CHECKPOINT_VERSION, TrainConfig, distance, learning_rate, save_atomically, torch_infer
-from training.windows import Windows, cut, mean_error, predict
 
 HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 #: Where the held-out part and the part that chooses begin, as shares of each recording.
@@ -46,7 +46,7 @@ TUNE_FROM, HELD_OUT_FROM = 0.6, 0.75
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: The mix where no recording is long enough to choose it.
 BLIND_MIX = 0.5
-#: As `training.windows.cut`: a longer gap in a joint's samples is left missing.
+#: As `training.data.windows.cut`: a longer gap in a joint's samples is left missing.
 _MAX_GAP_S = 0.12
 _HEADING_SIGMA_RAD = 0.35
 

@@ -27,19 +27,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
-from aux_motion_core.normalise import Heading, into_frame, normalise
-from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised, random_joint_frames
+from aux_motion_core.history.normalise import Heading, into_frame, normalise
 from training.data import Clip, load_split
+from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised, random_joint_frames
+from training.data.sampler import SamplerConfig, WindowSampler
 from training.data.shards import load_prepared
+from training.data.windows import cut, mean_error, predict
 from training.model import AuxMotionModel, ModelConfig
-from training.sampler import SamplerConfig, WindowSampler
-from training.windows import cut, mean_error, predict
 
 CHECKPOINT_VERSION = 1
 #: What a checkpoint must hold to begin from its weights, and what else to go on from it.
 _BEGIN, _RESUME = ("config", "average", "step"), ("model", "optimiser", "history", "minutes")
 Settings = TypeVar("Settings", bound=BaseModel)
-#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.study`).
+#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.studies.auxiliary_tasks`).
 Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
 #: arm -> the equal parts of its batch, where these are not all three
 PARTS = {"clean": ("clean",), "mask": ("clean", "masked"), "denoise": ("clean", "noised")}
@@ -55,7 +55,7 @@ class TrainConfig(BaseModel):
     seed: int = 0
     steps: int = Field(10000, gt=0)
     batch: int = Field(126, gt=2, description="samples per step, a third for each task")
-    arm: Arm = Field("both", description="`both` is the model's own training; the others are arms of training.study")
+    arm: Arm = Field("both", description="`both` is the model's own training; the others are arms of training.studies.auxiliary_tasks")
     chunks: int | None = Field(
         None, gt=0, description="draws that a batch is made of; a multiple of the processes, by default their number"
     )
@@ -475,7 +475,7 @@ def train(
     if before:
         fitting(model, before["average"], start_from)
     if model.blend is not None:
-        model.blend.requires_grad_(False)  # is fitted on its own, by training.stacking
+        model.blend.requires_grad_(False)  # is fitted on its own, by training.fitting.blend
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(
         model.parameters(),
@@ -598,7 +598,7 @@ def main(
     config: Annotated[Path, typer.Option(help="YAML with the fields of TrainConfig")],
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
     prepared: Annotated[
-        Path | None, typer.Option(help="train on this folder of training.prepare, a tenth of its groups held out")
+        Path | None, typer.Option(help="train on this folder of training.data.prepare, a tenth of its groups held out")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,

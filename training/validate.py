@@ -17,14 +17,14 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
-from aux_motion_core import artefact, baselines
-from aux_motion_core.backends.onnx import OnnxBackend
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.resample import resample
-from training.corrupt import COCO17, LIMBS, random_joint_frames
+from aux_motion_core.history.resample import resample
+from aux_motion_core.inference import artefact, baselines
+from aux_motion_core.inference.onnx import OnnxBackend
 from training.data import load_split
+from training.data.corrupt import COCO17, LIMBS, random_joint_frames
 from training.data.files import try_to_write
-from training.windows import Windows, cut, mean_error, predict
+from training.data.windows import Windows, cut, mean_error, predict
 
 HORIZONS_S = (0.04, 0.2, 0.4, 0.6, 0.8, 1.0)
 MISSING_SHARE = 0.4
@@ -187,7 +187,7 @@ def validate(model_dir: Path, data: Path) -> dict:
             new_rows = rows
     bounds = None
     if loaded.calibration is not None:
-        from training.evidence import evidence, summary
+        from training.fitting.evidence import evidence, summary
 
         bounds = summary(evidence(model_dir, data, progress=False))
     new = tiers["new_subject"]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bags import BagError, BagWriter, typestore
+from aux_motion_core.bags.reader import BagError, BagWriter, typestore
 from aux_motion_core.evaluation.errors import mean_of_seen
 from aux_motion_core.evaluation.outcomes import Outcomes
-from aux_motion_core.messages import ns_to_stamp
 from aux_motion_core.skeleton import BONES
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+from aux_motion_core.wire.messages import ns_to_stamp
 
 _BONES = np.array(BONES)
 _NS = 1_000_000_000

@@ -11,7 +11,7 @@ import numpy as np
 
 from aux_motion_core.evaluation.errors import mean_of_seen
 from aux_motion_core.evaluation.outcomes import Outcomes, Predicted, seen_joints
-from aux_motion_core.separation import Separation
+from aux_motion_core.safety.separation import Separation
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import PredictionBatch, SkeletonFrame, TrackState
 

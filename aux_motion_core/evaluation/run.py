@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bounds import Bounds as Radii
-from aux_motion_core.bounds import equivalent_scale
-from aux_motion_core.bounds import known as known_of
-from aux_motion_core.calibration import MOTION_CAPTURE, Calibration
+from aux_motion_core.bounds.calibration import MOTION_CAPTURE, Calibration
+from aux_motion_core.bounds.radii import Bounds as Radii
+from aux_motion_core.bounds.radii import equivalent_scale
+from aux_motion_core.bounds.radii import known as known_of
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.bones import Bones
 from aux_motion_core.evaluation.bounds import Bounds
+from aux_motion_core.evaluation.comparisons import Grid, Sources, Step
 from aux_motion_core.evaluation.errors import Errors, mean_of_seen
 from aux_motion_core.evaluation.jitter import Jitter
+from aux_motion_core.evaluation.judge import HORIZONS_S
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
-from aux_motion_core.evaluation.sources import Grid, Sources, Step
+from aux_motion_core.evaluation.replay import arrival_ns
 from aux_motion_core.evaluation.stream import Stream, Timeline
 from aux_motion_core.evaluation.unseen import Unseen
 from aux_motion_core.evaluation.worst import Worst
-from aux_motion_core.judge import HORIZONS_S
 from aux_motion_core.predictor import Inferred, Predictor
-from aux_motion_core.replay import arrival_ns
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 

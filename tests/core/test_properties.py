@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from core_helpers import MODEL, motion
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.core_helpers import MODEL, motion
 
-from aux_motion_core.backends import make_backend
-from aux_motion_core.baselines import BASELINES
-from aux_motion_core.normalise import denormalise, normalise
-from aux_motion_core.resample import resample
+from aux_motion_core.history.normalise import denormalise, normalise
+from aux_motion_core.history.resample import resample
+from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.baselines import BASELINES
 
 STEPS, DT = 10, 0.04
 GRID = DT * np.arange(-STEPS + 1, 1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aux_motion_core.bags import read_skeletons
-from aux_motion_core.overlay import Scene
+from aux_motion_core.bags.reader import read_skeletons
+from aux_motion_core.camera.overlay import Scene
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import SkeletonFrame
 

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from core_helpers import MODEL, motion
+from support.core_helpers import MODEL, motion
 
-from aux_motion_core.backends import make_backend
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.judge import Judge
-from aux_motion_core.messages import MessageError, self_check_fields, self_check_from_message
+from aux_motion_core.evaluation.judge import Judge
+from aux_motion_core.evaluation.replay import judge_batches
+from aux_motion_core.inference import make_backend
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.replay import judge_batches
 from aux_motion_core.selfcheck import MIN_OUTCOMES, SelfCheck, Verdict, grid_steps
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.messages import MessageError, self_check_fields, self_check_from_message
 
 NS = 1_000_000_000
 T0 = 1_700_000_000 * NS

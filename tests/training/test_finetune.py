@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from typer.testing import CliRunner  # noqa: E402
 
-from aux_motion_core import artefact  # noqa: E402
-from aux_motion_core.backends.onnx import OnnxBackend  # noqa: E402
-from aux_motion_core.bags import BagWriter  # noqa: E402
-from aux_motion_core.normalise import REST_POSE  # noqa: E402
+from aux_motion_core.bags.reader import BagWriter  # noqa: E402
+from aux_motion_core.history.normalise import REST_POSE  # noqa: E402
+from aux_motion_core.inference import artefact  # noqa: E402
+from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus  # noqa: E402
 from aux_motion_core.types import SkeletonFrame  # noqa: E402
 from training import finetune as module  # noqa: E402

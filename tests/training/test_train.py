@@ -15,17 +15,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training tests need torch (extra 'training')")
 
-from train_helpers import clip  # noqa: E402
+from support.train_helpers import CLIPS, clip  # noqa: E402
 
-from aux_motion_core import artefact  # noqa: E402
+from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
-from training import bench_loop, export, train  # noqa: E402
-from training.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
+from training import export, train
+from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
+from training.data.sampler import SamplerConfig, WindowSampler  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
-from training.sampler import SamplerConfig, WindowSampler  # noqa: E402
+from training.studies import bench_loop  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIPS = [clip(k) for k in range(4)]
 
 
 def config(**changes) -> train.TrainConfig:
@@ -220,7 +220,7 @@ def run(out: Path) -> None:
 
 
 def start(arguments: list[str], out: Path) -> subprocess.Popen:
-    path = os.pathsep.join(map(str, (ROOT, Path(__file__).parent)))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "training")))
     return subprocess.Popen(
         [sys.executable, *arguments, str(out)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},

@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training tests need torch (extra 'training')")
 
-from aux_motion_core import baselines  # noqa: E402
+from aux_motion_core.inference import baselines  # noqa: E402
 from training import card, validate  # noqa: E402
-from training.corrupt import COCO17, LIMBS  # noqa: E402
-from training.windows import Windows  # noqa: E402
+from training.data.corrupt import COCO17, LIMBS  # noqa: E402
+from training.data.windows import Windows  # noqa: E402
 
 H = len(validate.HORIZONS_S)
 

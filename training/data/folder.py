@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aux_motion_core.bags import read_skeletons
-from aux_motion_core.mappings import map_joints
+from aux_motion_core.bags.reader import read_skeletons
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
+from aux_motion_core.trackers.joint_maps import map_joints
 from training.data.clip import Clip, make_clip
 from training.data.files import read_npz
 from training.data.sources import Options, Source, check_body, existing, some

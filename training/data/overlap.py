@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.normalise import into_frame, normalise
+from aux_motion_core.history.normalise import into_frame, normalise
 from aux_motion_core.skeleton import N_JOINTS
 from training.data.clip import Clip
 

@@ -1,4 +1,4 @@
-"""Memory-mapped shards of clips: written by `training.prepare`, read here.
+"""Memory-mapped shards of clips: written by `training.data.prepare`, read here.
 
 A prepared folder holds `shard-<key>/` with `positions.npy` (frames, 20, 3) float32 metres, `mask.npy` (frames, 20)
 bool, `stamps.npy` (frames,) float64 seconds and `shard.json` with the clips and the sources; and `manifest.json`,
@@ -93,7 +93,7 @@ def load_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     path = Path(folder) / "manifest.json"
     if not path.is_file():
         raise ValueError(
-            f"{folder}: no manifest.json, so it is not prepared, or only in part: run python -m training.prepare with "
+            f"{folder}: no manifest.json, so it is not prepared, or only in part: run python -m training.data.prepare with "
             f"--out {folder} (again; it goes on where it stopped)"
         )
     try:
@@ -102,7 +102,7 @@ def load_manifest(folder: str | os.PathLike) -> dict[str, Any]:
         if version == SCHEMA_VERSION:
             _ = [(s["folder"], s["frames"], s["files"]) for s in manifest["shards"]]  # all there
     except (ValueError, KeyError, TypeError) as e:
-        raise ValueError(f"{path}: cannot be read ({e!r}): delete it and run training.prepare again") from None
+        raise ValueError(f"{path}: cannot be read ({e!r}): delete it and run training.data.prepare again") from None
     if version != SCHEMA_VERSION:
         raise ValueError(
             f"{path}: expected schema_version {SCHEMA_VERSION}, got {version!r}: prepare the data set again"
@@ -114,7 +114,7 @@ def load_prepared(folder: str | os.PathLike, verify: bool = False) -> list[Clip]
     """The clips of a prepared folder; their arrays are views of memory-mapped files.
 
     Args:
-        folder: `--out` of `python -m training.prepare`.
+        folder: `--out` of `python -m training.data.prepare`.
         verify: compare the files with the manifest's hashes (reads everything).
 
     Raises:
@@ -137,5 +137,5 @@ def load_prepared(folder: str | os.PathLike, verify: bool = False) -> list[Clip]
                 fields = {k: c[k] for k in _FIELDS}
                 clips.append(Clip(**fields, stamps_s=stamps[part], positions=positions[part], mask=mask[part]))
         except (OSError, ValueError, KeyError, TypeError, EOFError) as e:
-            raise ValueError(f"{place}: damaged ({e}): delete it and run training.prepare again") from None
+            raise ValueError(f"{place}: damaged ({e}): delete it and run training.data.prepare again") from None
     return clips

@@ -1,0 +1,1 @@
+"""Measurements, the soak test and the demonstrations."""

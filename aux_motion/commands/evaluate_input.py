@@ -1,0 +1,271 @@
+"""Bags as `aux-motion evaluate` takes them: read and predicted here, or in a process beside the one that judges."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aux_motion.commands import predict
+from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
+from aux_motion_core.bags import reader
+from aux_motion_core.bounds.calibration import Calibration
+from aux_motion_core.evaluation.comparisons import Grid
+from aux_motion_core.evaluation.run import Taken, quiet
+from aux_motion_core.evaluation.run import predict as predict_frames
+from aux_motion_core.inference import Backend, make_backend
+from aux_motion_core.predictor import Predictor
+from aux_motion_core.space.frames import Frames, static_transforms
+from aux_motion_core.trackers import own_frame, read_frames
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.clock import StampClock
+
+#: Frames that go from one process to the other together, and how many such blocks may wait.
+_BLOCK, _BLOCKS = 32, 8
+_PATIENCE_S = 1.0
+#: Numbers in what is said of messages: times, counts. Not those in names.
+_NUMBER = re.compile(r"(?<![\w'/-])-?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A bag to evaluate.
+
+    Attributes:
+        bag: folder or file.
+        out: folder of the results.
+        topic: skeleton topic; None: the only one that would do.
+        tracker: whose messages; None: told by the topic's type.
+        joints: joint list of a tracker whose messages name none.
+        params: ROS parameter file.
+        values: parameters that win over it.
+        compare: judge the baselines and the mix too.
+        faults: to lay over the recording; empty: none.
+        seed: of the faults.
+        annotated: write the annotated MCAP.
+        progress: show bars.
+        workers: processes for the runs with faults.
+    """
+
+    bag: Path
+    out: Path
+    topic: str | None = None
+    tracker: str | None = None
+    joints: tuple[str, ...] = ()
+    params: Path | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    compare: bool = True
+    faults: str = ""
+    seed: int = 0
+    annotated: bool = True
+    progress: bool = True
+    workers: int = 1
+
+
+class Reading:
+    """The frames of a bag as the node would have them, and what was wrong with them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.rejected: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}  # without its numbers -> as it was said first
+        self.counters: Counter[str] = Counter()
+        self.damage: str = ""
+        #: Of the reading that goes on, with the bag's transforms where it has some.
+        self.transforms: Frames | None = None
+        values = {**(predict.file_parameters(job.params) if job.params else {}), **job.values}
+        self._given = values
+        if not values.get("fixed_frame"):
+            errors: list[ValueError] = []
+            values["fixed_frame"] = own_frame(self._raw(None, lambda e: errors or errors.append(e)))
+            if not values["fixed_frame"]:
+                raise reader.BagError(predict.no_frame(job.bag, errors))
+        self.parameters = validate(values)
+        self.clock = StampClock(self.parameters.stamp_source)
+
+    def _raw(
+        self, frames: Frames | None, on_bad: Callable[[ValueError], None], start_ns: int | None = None
+    ) -> Iterator[tuple[int, SkeletonFrame]]:
+        job = self._job
+        frame_id = next(iter(self._given.get("input_frames", ())), "")
+        yield from read_frames(
+            job.bag,
+            job.topic,
+            job.tracker or self._given.get("tracker"),
+            job.joints or [j for j in self._given.get("tracker_joints", ()) if j],
+            "" if frame_id == "-" else frame_id,
+            frames,
+            self._given.get("tf_timeout_s", 0.05),
+            on_bad,
+            self._damaged,
+            counters=self.counters if frames is not None else None,
+            clock=self.clock if frames is not None else None,
+            start_ns=start_ns,
+        )
+
+    def _damaged(self, line: str) -> None:
+        self.damage = line
+
+    def frames(self, start_ns: int | None = None) -> Iterator[tuple[int, SkeletonFrame]]:
+        """(log_time_ns, frame in the fixed frame), counted from anew.
+
+        Args:
+            start_ns: log time to start at; None: the beginning.
+        """
+        self.rejected.clear()
+        self._reasons.clear()
+        self.counters.clear()
+        self.clock = StampClock(self.parameters.stamp_source)
+        p = self.parameters
+        more = static_transforms(p.given("static_transforms"))
+        frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
+        self.transforms = frames
+
+        def bad(error: ValueError) -> None:
+            line = " ".join(str(error).split())
+            self.rejected[self._reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
+
+        yield from self._raw(frames, bad, start_ns)
+
+    def total(self) -> int | None:
+        """How many messages there are, about; None where that is not told."""
+        with reader.BagReader(self._job.bag, on_damage=lambda line: None) as bag:
+            counts = [
+                t.count for t in bag.topics if not self._job.topic or t.name.strip("/") == self._job.topic.strip("/")
+            ]
+        return max(counts, default=0) or None
+
+
+def make(parameters: NodeParameters, workers: int = 1) -> Backend:
+    """The backend that parameters ask for, on as many threads as there are CPUs to use."""
+    folder = parameters.model_dir or str(default_model_dir())
+    return make_backend(parameters.backend, folder, threads=max(parameters.threads, workers))
+
+
+@dataclass
+class End:
+    """What is known after the last message.
+
+    Attributes:
+        rejected: reason -> messages that could not be used.
+        damage: what is wrong with the bag, in one line; empty: nothing.
+        clock: troubles of the stamps, by name.
+        counters: of the predictor, the tracker's adapter and the transforms.
+    """
+
+    rejected: Counter[str] = field(default_factory=Counter)
+    damage: str = ""
+    clock: dict[str, int] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+
+
+class Here:
+    """A bag, predicted in this process; iterate once, then look at `end`.
+
+    Args:
+        job: what to read.
+        reading: of it; None: opened here.
+
+    Raises:
+        ValueError: bag, model or parameters cannot be used.
+    """
+
+    def __init__(self, job: Job, reading: Reading | None = None) -> None:
+        self._reading = reading or Reading(job)
+        self._backend = make(self._reading.parameters, job.workers)
+        self.table: Calibration | None = getattr(self._backend, "calibration", None)
+        config = quiet(self._reading.parameters, self.table is not None)
+        self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
+        self._predictor.warm_up()
+        #: Of the backend: the grid of its predictions, and what runs it.
+        self.grid, self.backend = Grid.of(self._backend), self._backend.about.get("backend", "")
+        self.end = End()
+
+    def __iter__(self) -> Iterator[Taken]:
+        yield from predict_frames(self._reading.frames(), self._predictor)
+        r = self._reading
+        counters = Counter(self._predictor.counters)
+        counters.update(r.counters)
+        self.end = End(r.rejected, r.damage, dict(r.clock.counters), counters)
+
+    def close(self) -> None:
+        """Give the backend back."""
+        self._backend.close()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # killed: nobody takes what is made here
+
+
+def _work(job: Job, out: Any) -> None:
+    """In the child: everything goes into the queue `out`; an error as its line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        here = Here(job)
+        out.put((here.grid, here.backend, here.table))
+        block: list[Taken] = []
+        for item in here:
+            block.append(item)
+            if len(block) == _BLOCK:
+                out.put(block)
+                block = []
+        out.put(block)
+        out.put(here.end)
+        here.close()
+    except ValueError as error:
+        out.put(str(error))
+    except Exception as error:
+        out.put(f"{type(error).__name__}: {error}")
+
+
+class Beside:
+    """As `Here`, in a process of its own, so that predicting and judging go on at the same time."""
+
+    def __init__(self, job: Job, reading: Reading | None = None) -> None:
+        context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
+        self._bag = job.bag
+        self._queue = context.Queue(maxsize=_BLOCKS)
+        self._process = context.Process(target=_work, args=(job, self._queue), daemon=True)
+        self._process.start()
+        self.end = End()
+        try:
+            self.grid, self.backend, self.table = self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    def _next(self) -> Any:
+        while True:
+            try:
+                item = self._queue.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                if self._process.is_alive():
+                    continue
+                raise reader.BagError(
+                    f"the process that predicts bag {self._bag} ended with exit code {self._process.exitcode}: "
+                    "out of memory?"
+                ) from None
+            if isinstance(item, str):
+                raise reader.BagError(item)
+            return item
+
+    def __iter__(self) -> Iterator[Taken]:
+        while not isinstance(item := self._next(), End):
+            yield from item
+        self.end = item
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.join()
+        self._queue.close()

@@ -1,0 +1,203 @@
+"""`aux-motion fault-inject`: lays seeded faults over live skeletons, to see what the predictor makes of them.
+
+It listens on the domain of its environment and publishes on another one, so that false skeletons never reach a robot
+that works. Delays are real: a late message is published late.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from aux_motion_msgs.msg import SkeletonArray
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
+
+from aux_motion.commands.processes import private_domain
+from aux_motion.nodes.conversion import skeleton_message
+from aux_motion_core.evaluation.faults import Faults
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.messages import MessageError, frame_from_message
+
+_REPORT_S = 10.0
+
+
+@contextmanager
+def _environment() -> Any:
+    """What is done inside to the process' environment is undone after."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def contexts(domain: int | None, same_domain: bool) -> tuple[Context, Context, int, int]:
+    """Contexts to listen and to publish with.
+
+    Args:
+        domain: to publish on; None: a private one on this machine, unless:
+        same_domain: publish where it listens.
+
+    Returns:
+        Listening context, publishing context (the same one for one domain), and their domains.
+
+    Raises:
+        ValueError: both ways to choose a domain at once, or the domain is the one it listens on.
+    """
+    here = int(os.environ.get("ROS_DOMAIN_ID") or 0)
+    if domain is not None and same_domain:
+        raise ValueError("give --domain or --same-domain, not both")
+    if domain == here:
+        raise ValueError(
+            f"--domain {domain} is the domain of the skeletons themselves: give --same-domain if faulty skeletons may "
+            "be published there, never where a robot works"
+        )
+    listening = Context()
+    listening.init(domain_id=here)
+    if same_domain:
+        return listening, listening, here, here
+    publishing = Context()
+    with _environment():  # the private domain's settings are for it alone
+        there = private_domain() if domain is None else domain
+        publishing.init(domain_id=there)
+    return listening, publishing, here, there
+
+
+def faulty_message(frame: SkeletonFrame) -> SkeletonArray:
+    """A frame as a message that says what the tracker would say: a joint may be NaN and yet called observed."""
+    message = skeleton_message(frame)
+    message.joint_status = np.ascontiguousarray(frame.status, np.uint8).reshape(-1).tolist()
+    message.confidence = np.ascontiguousarray(frame.confidence, np.float32).reshape(-1).tolist()
+    return message
+
+
+class FaultInjector:
+    """Listens to skeletons, publishes them with faults; messages that are late wait in a thread.
+
+    Args:
+        faults: to lay over them.
+        listener: node to listen with.
+        speaker: node to publish with.
+        source: topic to listen to.
+        target: topic to publish on.
+
+    Attributes:
+        heard, sent, rejected: numbers of messages.
+    """
+
+    def __init__(self, faults: Faults, listener: Node, speaker: Node, source: str, target: str) -> None:
+        self._injector = faults.start()
+        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: heard by every subscriber
+        self._late: list[tuple[int, int, SkeletonArray]] = []
+        self._wake = threading.Condition()
+        self._open = True
+        self.heard = self.sent = self.rejected = 0
+        qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._subscription = listener.create_subscription(SkeletonArray, source, self._hear, qos)
+        self._thread = threading.Thread(target=self._publish, name="late", daemon=True)
+        self._thread.start()
+
+    def _hear(self, message: SkeletonArray) -> None:
+        now_ns = time.monotonic_ns()
+        self.heard += 1
+        try:
+            frame = frame_from_message(message)
+        except MessageError:
+            self.rejected += 1
+            return
+        item = self._injector.push(now_ns, frame)
+        if item is None:
+            return
+        with self._wake:
+            heapq.heappush(self._late, (item.log_time_ns, self.heard, faulty_message(item.frame)))
+            self._wake.notify()
+
+    def _publish(self) -> None:
+        while True:
+            with self._wake:
+                while self._open and (not self._late or self._late[0][0] > time.monotonic_ns()):
+                    wait_s = (self._late[0][0] - time.monotonic_ns()) * 1e-9 if self._late else None
+                    self._wake.wait(wait_s)
+                if not self._open:
+                    return
+                message = heapq.heappop(self._late)[2]
+            self._publisher.publish(message)
+            self.sent += 1
+
+    def close(self) -> None:
+        """Forget what is late."""
+        with self._wake:
+            self._open = False
+            self._wake.notify()
+        self._thread.join(timeout=2.0)
+
+
+def inject(
+    faults: Faults,
+    source: str = "skeletons",
+    target: str = "skeletons_faulty",
+    domain: int | None = None,
+    same_domain: bool = False,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> str:
+    """Publish skeletons with faults until interrupted.
+
+    Args:
+        faults: to lay over them.
+        source: topic to listen to, on the domain of the environment.
+        target: topic to publish on.
+        domain: to publish on; None: a private one on this machine.
+        same_domain: publish on the domain it listens on.
+        say: takes what is worth a line meanwhile.
+
+    Returns:
+        A line on what was done.
+
+    Raises:
+        ValueError: topics or domains that make a loop, or would publish where the skeletons themselves are.
+    """
+    if same_domain and source.strip("/") == target.strip("/"):
+        raise ValueError(f"--from and --to are both {source}: on one domain give two topics")
+    listening, publishing, here, there = contexts(domain, same_domain)
+    install_signal_handlers(SignalHandlerOptions.ALL)
+    options = {"start_parameter_services": False, "enable_rosout": False}
+    listener = speaker = Node("aux_motion_fault_inject", context=listening, **options)
+    if publishing is not listening:
+        speaker = Node("aux_motion_fault_inject", context=publishing, **options)
+    executor = SingleThreadedExecutor(context=listening)
+    executor.add_node(listener)
+    injector = FaultInjector(faults, listener, speaker, source, target)
+    say(
+        f"faults {faults} (seed {faults.seed}): {source} of ROS domain {here} -> {target} of ROS domain {there}; start "
+        f"the predictor with ROS_DOMAIN_ID={there}"
+    )
+    try:
+        begin = time.monotonic()
+        silent = True
+        while listening.ok():
+            executor.spin_once(timeout_sec=0.1)
+            if silent and not injector.heard and time.monotonic() > begin + _REPORT_S:
+                silent = False
+                say(f"nobody publishes {source} in ROS domain {here} yet; waiting")
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
+        injector.close()
+        executor.shutdown(timeout_sec=1.0)
+        for context in {listening, publishing}:
+            context.try_shutdown()
+    bad = f", {injector.rejected} unusable" if injector.rejected else ""
+    return f"{injector.sent} of {injector.heard} messages passed on{bad}"

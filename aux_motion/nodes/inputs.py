@@ -1,0 +1,409 @@
+"""The node's inputs: one tracker per topic, its QoS matched, its frames on their way to the fixed frame.
+
+No call here waits: a frame whose transform is not there yet stays in a queue, and a timer looks after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+
+from aux_motion.nodes.parameters import NodeParameters
+from aux_motion.nodes.transform_listener import (
+    FrameError,
+    FrameQueue,
+    Frames,
+    TfListener,
+    static_transforms,
+    tf_message_type,
+)
+from aux_motion_core import trackers
+from aux_motion_core.space.frames import Ready
+from aux_motion_core.space.tf import TfBuffer
+from aux_motion_core.trackers import Adapter, AdapterError
+from aux_motion_core.trackers.fusion import Fusion
+from aux_motion_core.trackers.tilt import Tilt
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
+
+#: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
+INPUT_DEPTH = 256
+_NS = 1_000_000_000
+#: How often frames that wait for their transform are looked at, seconds.
+_POLL_S = 0.005
+#: So long after TF was first listened to, frames wait for its first messages, seconds.
+_TF_START_S = 2.0
+
+
+def input_qos(
+    reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT,
+    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
+) -> QoSProfile:
+    """QoS of an input: as sensor data, which hears every publisher, until its publishers are known.
+
+    Deep enough to lose nothing while predicting.
+    """
+    return QoSProfile(
+        depth=INPUT_DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=reliability, durability=durability
+    )
+
+
+def message_class(kind: type[Adapter]) -> Any:
+    """The class of a tracker's messages.
+
+    Raises:
+        AdapterError: its package is not installed; says which to install.
+    """
+    package, _, name = kind.msgtype.split("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError):
+        line = f"tracker {kind.name} sends {kind.msgtype}, which is not installed: {kind.install}"
+        raise AdapterError(line) from None
+
+
+@dataclass
+class Source:
+    """One input.
+
+    Attributes:
+        index: its place in the list.
+        topic: resolved name.
+        adapter: of its tracker.
+        kind: message class.
+        clock: watches its stamps.
+        qos: in use.
+        subscription: of rclpy.
+        trouble: why nothing may come of it, in one line; empty: nothing is wrong.
+        frame_id: of its newest positions.
+        tilt: whether its people stand upright.
+        newest: its frame at which nobody has looked for that yet.
+        heard_ns: when something came of it that can be used, steady clock; 0: not yet since the last reset.
+    """
+
+    index: int
+    topic: str
+    adapter: Adapter
+    kind: Any
+    clock: StampClock
+    qos: QoSProfile
+    subscription: Any = None
+    trouble: str = ""
+    frame_id: str = ""
+    tilt: Tilt = field(default_factory=Tilt)
+    newest: SkeletonFrame | None = None
+    heard_ns: int = 0
+
+
+def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
+    """Topic and adapter of each input that the parameters name.
+
+    Raises:
+        AdapterError: an unknown tracker, or a joint list that does not fit.
+    """
+    joints = tuple(parameters.given("tracker_joints"))
+    topics = parameters.given("input_topics")
+    trackers = parameters.given("input_trackers") or [parameters.tracker]
+    frames = parameters.given("input_frames") or [""]
+    count = max(len(topics), 1)
+    trackers = trackers * count if len(trackers) == 1 else trackers
+    frames = frames * count if len(frames) == 1 else frames
+    planned = []
+    for i in range(count):
+        options = {"joints": joints} if joints and trackers.adapter_class(trackers[i]).takes_joints else {}
+        adapter = trackers.make(trackers[i], frame_id="" if frames[i] == "-" else frames[i], **options)
+        planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
+    if joints and not any(adapter.takes_joints for _, adapter in planned):
+        raise AdapterError(
+            f"tracker_joints is set, but the messages of {', '.join(sorted(set(trackers)))} name their joints: "
+            "leave it empty"
+        )
+    return planned
+
+
+class Sources:
+    """All inputs of a node.
+
+    Args:
+        node: has the subscriptions.
+        parameters: of the node.
+        on_message: called with source, message and info for each message.
+        on_waited: called when frames may have got their transform: then ask `drain`.
+
+    Raises:
+        AdapterError: a tracker that cannot be used.
+        FrameError: a static transform that is none.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        parameters: NodeParameters,
+        on_message: Callable[[Source, Any, Any], None],
+        on_waited: Callable[[], None],
+    ) -> None:
+        self._node, self._parameters, self._on_message = node, parameters, on_message
+        planned = [(topic, adapter, message_class(type(adapter))) for topic, adapter in plan(parameters)]
+        tf, no_tf = None, ""
+        try:
+            tf_message_type()
+            tf = TfBuffer()
+        except ImportError as error:
+            no_tf = str(error)
+        self.frames = Frames(
+            parameters.fixed_frame,
+            parameters.static_transform_frame,
+            parameters.static_transform,
+            more=static_transforms(parameters.given("static_transforms")),
+            tf=tf,
+            no_tf=no_tf,
+        )
+        self._listener: TfListener | None = None
+        self._listening_since = float("-inf")
+        for _, adapter, _ in planned:
+            if adapter.needs_tf and tf is None:
+                raise AdapterError(f"tracker {adapter.name} sends its joints by TF, which is not available ({no_tf})")
+            if tf is not None:
+                adapter.tf = tf
+        self._queue = FrameQueue(self.frames)
+        self._polled = [adapter.needs_tf for _, adapter, _ in planned]
+        self.all: list[Source] = []
+        names = [str(i) for i in range(len(planned))]
+        self._fusion = Fusion(names, parameters.merge_inputs) if len(planned) > 1 else None
+        self._timer = node.create_timer(_POLL_S, on_waited, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        try:
+            self._open(planned)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, planned: list[tuple[str, Adapter, Any]]) -> None:
+        node, parameters = self._node, self._parameters
+        for index, (topic, adapter, kind) in enumerate(planned):
+            source = Source(
+                index,
+                node.resolve_topic_name(topic),
+                adapter,
+                kind,
+                StampClock(parameters.stamp_source),
+                input_qos(),
+            )
+            self._subscribe(source)
+            self.all.append(source)
+        if any(self._polled):
+            self._listen()
+        else:
+            self._timer.cancel()  # until something waits
+        self.check()
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Use other values from now on (`tf_timeout_s`)."""
+        self._parameters = parameters
+
+    @property
+    def topics(self) -> str:
+        """The topics, for people."""
+        return ", ".join(s.topic for s in self.all)
+
+    # Messages
+
+    def accept(self, source: Source, message: Any, arrived_ns: int, received_ns: int) -> list[Ready]:
+        """Take a message in.
+
+        Args:
+            source: it came by.
+            message: of the tracker; bytes where its adapter takes them.
+            arrived_ns: goes with its frames.
+            received_ns: time of receipt on the clock of the predictions.
+
+        Returns:
+            All frames that can go on now, of whatever message.
+
+        Raises:
+            ValueError: the message cannot be used.
+        """
+        frames = None
+        if source.adapter.takes_bytes:
+            frames = source.adapter.frames_of_bytes(message)
+            message = deserialize_message(message, source.kind) if frames is None else None
+        self._push(source, source.adapter.frames(message) if frames is None else frames, arrived_ns, received_ns)
+        return self.drain()
+
+    def _push(self, source: Source, frames: list[SkeletonFrame], arrived_ns: int, received_ns: int) -> None:
+        now_ns = time.monotonic_ns()
+        for frame in frames:
+            frame = source.clock.take(frame, received_ns)
+            if not 0 <= frame.stamp_ns <= LAST_STAMP_NS:
+                raise StampError(frame.stamp_ns)
+            if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(frame.frame_id):
+                self._listen()
+            source.frame_id = frame.frame_id
+            self._queue.push(source.index, frame, arrived_ns, now_ns)
+
+    def drain(self) -> list[Ready]:
+        """Frames that can go on now, in order per source, in the fixed frame and with common ids."""
+        out: list[Ready] = []
+        if self._listener is not None:
+            self._listener.poll()
+            for source in self.all:
+                if self._polled[source.index]:
+                    now_ns = time.time_ns()
+                    try:
+                        received_ns = self._node.get_clock().now().nanoseconds
+                        self._push(source, source.adapter.poll(), now_ns, received_ns)
+                    except ValueError as error:  # a stamp that is none
+                        out.append(Ready(source.index, now_ns, None, FrameError(str(error))))
+        if not len(self._queue):
+            return out
+        timeout_s = self._parameters.tf_timeout_s
+        if time.monotonic() - self._listening_since < _TF_START_S:
+            timeout_s = max(timeout_s, _TF_START_S)
+        out += self._queue.drain(time.monotonic_ns(), int(timeout_s * _NS))
+        if not any(self._polled):
+            if not len(self._queue):
+                self._timer.cancel()
+            elif self._timer.is_canceled():
+                self._timer.reset()
+        for ready in out:
+            if ready.frame is not None and ready.frame.person_ids:
+                self.all[ready.source].newest = ready.frame
+        if self._fusion is None:
+            return out
+        return [r if r.frame is None else replace(r, frame=self._fusion.take(r.source, r.frame)) for r in out]
+
+    def waiting(self) -> Iterator[tuple[Source, Any, Any]]:
+        """Messages that came meanwhile, as (source, message, info)."""
+        for source in self.all:
+            subscription = source.subscription
+            for _ in range(INPUT_DEPTH):
+                with subscription.handle:
+                    taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+                if taken is None:
+                    break
+                yield source, *taken
+
+    def heard(self, within_s: float) -> list[bool]:
+        """Of each source, whether something came of it lately that can be used."""
+        since_ns = time.monotonic_ns() - int(within_s * _NS)
+        return [source.heard_ns > max(since_ns, 0) for source in self.all]
+
+    def between_frames(self) -> None:
+        """What need not be done while a person waits for a prediction."""
+        for source in self.all:
+            frame, source.newest = source.newest, None
+            if frame is not None:
+                source.tilt.observe(frame.stamp_ns, frame.positions, frame.status)
+
+    def reset(self) -> None:
+        """Forget what was, and what waits: the clock jumped back, or the node was activated."""
+        self._queue.clear()
+        if self.frames.tf is not None:
+            self.frames.tf.clear()
+        if self._fusion is not None:
+            self._fusion.reset()
+        for source in self.all:
+            source.adapter.reset()
+            source.clock.reset()
+            source.tilt, source.newest, source.heard_ns = Tilt(), None, 0
+
+    # TF and QoS
+
+    def _listen(self) -> None:
+        self._listener = TfListener(f"{self._node.get_name()}_tf", self.frames.tf, self._node.context)
+        self._listening_since = time.monotonic()
+
+    def _subscribe(self, source: Source) -> None:
+        before = source.subscription
+        source.subscription = self._node.create_subscription(
+            source.kind, source.topic, partial(self._on_message, source), source.qos, raw=source.adapter.takes_bytes
+        )
+        if before is not None:
+            self._node.destroy_subscription(before)
+
+    def check(self) -> None:
+        """Look at the publishers: match their QoS, note what cannot match. Call it about once a second."""
+        for source in self.all:
+            infos = self._node.get_publishers_info_by_topic(source.topic)
+            right = [i for i in infos if i.topic_type in ("", source.adapter.msgtype)]
+            source.trouble = self._mismatch(source, infos, right)
+            if not right:
+                continue
+            # an endpoint that tells no policy may have any: ask for the least
+            reliable = all(i.qos_profile.reliability == ReliabilityPolicy.RELIABLE for i in right)
+            latched = all(i.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for i in right)
+            wanted = input_qos(
+                ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+                DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            )
+            if (wanted.reliability, wanted.durability) != (source.qos.reliability, source.qos.durability):
+                source.qos = wanted
+                self._subscribe(source)
+                self._node.get_logger().info(f"{source.topic}: subscribed as {describe(wanted)}, as it is published")
+
+    @staticmethod
+    def _mismatch(source: Source, infos: list[Any], right: list[Any]) -> str:
+        if right or not infos:
+            return ""
+        other = sorted({i.topic_type for i in infos})
+        names = [name for kind in other for name in trackers.for_type(kind)]
+        hint = f"set tracker to {' or '.join(names)}" if names else "check input_topic and tracker"
+        return (
+            f"no publisher on {source.topic} matches: expected {source.adapter.msgtype} (tracker "
+            f"{source.adapter.name}), it carries {', '.join(other)}; {hint}"
+        )
+
+    # Diagnostics
+
+    def trouble(self) -> str:
+        """What is wrong with the inputs, in one line; empty: nothing is."""
+        for source in self.all:
+            line = source.trouble or source.adapter.trouble() or source.tilt.trouble(source.frame_id)
+            if line:
+                return line if len(self.all) == 1 or source.topic in line else f"{source.topic}: {line}"
+        return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
+
+    def counters(self) -> Counter[str]:
+        """What was dropped, marked or waited for; the first source's stamps count by themselves."""
+        total = Counter(self._queue.counters)
+        for source in self.all:
+            total.update(source.adapter.counters)
+            if source.index:
+                total.update(source.clock.counters)
+        for more in (self._fusion, self.frames.tf):
+            if more is not None:
+                total.update(more.counters)
+        return total
+
+    def values(self) -> dict[str, object]:
+        """About the inputs, for the diagnostics."""
+        tilts = [s.tilt.degrees for s in self.all]
+        return {
+            "tilt_deg": ", ".join("unknown" if t is None else f"{t:.1f}" for t in tilts),
+            "tracker": ", ".join(s.adapter.name for s in self.all),
+            "input_qos": ", ".join(describe(s.qos) for s in self.all),
+            "waiting_for_tf": len(self._queue),
+        }
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._node.destroy_timer(self._timer)
+        for source in self.all:
+            self._node.destroy_subscription(source.subscription)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+
+def describe(qos: QoSProfile) -> str:
+    """Reliability and durability of a QoS in words."""
+    reliable = "reliable" if qos.reliability == ReliabilityPolicy.RELIABLE else "best effort"
+    return f"{reliable}, {'transient local' if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL else 'volatile'}"

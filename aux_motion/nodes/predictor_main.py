@@ -1,0 +1,26 @@
+"""The executable `aux_motion_predictor`. An interrupt while it is loaded, which takes a second, ends it silently."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the node until SIGINT or SIGTERM; exit status as `aux_motion.nodes.predictor_node.spin`, 130 when interrupted before that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # a KeyboardInterrupt inside an import may come out as any other error
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    from aux_motion.nodes import predictor_node
+
+    signal.signal(signal.SIGINT, before)
+    try:
+        code = predictor_node.spin()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

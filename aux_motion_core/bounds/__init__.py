@@ -1,0 +1,1 @@
+"""Calibrated radii and what they rest on."""

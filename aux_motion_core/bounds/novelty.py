@@ -1,0 +1,157 @@
+"""Whether input is like what the radii were calibrated on: features of a history, and one score of them.
+
+Features are cheap functions of what was observed: how long bones are, how much their length and the joints shake, how
+fast joints move, and how unusual the directions of the bones are (Mahalanobis distance, as in Lee et al., "A simple
+unified framework for detecting out-of-distribution samples", NeurIPS 2018, on poses instead of network features). The
+score is the largest of them, each over its own high quantile on the calibration's windows; its threshold is a quantile
+as well, so the rate of false alarms on input of that kind is known. What it cannot see is motion that is unlike, with
+poses and speeds that are alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aux_motion_core.bounds.calibration import Familiar, conformal_quantile
+from aux_motion_core.skeleton import PARENTS
+
+_CHILD = np.array([j for j, p in enumerate(PARENTS) if p >= 0])
+_PARENT = np.array([PARENTS[j] for j in _CHILD])
+FEATURES = ("size", "bone", "bone_change", "shaking", "speed", "pose")
+#: Fewer bones say nothing about size or pose.
+_MIN_BONES = 3
+_HIGH = 0.99
+
+
+def bones(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bones (..., 19, 3) from parent to child, and which have both ends observed (..., 19)."""
+    return values[..., _CHILD, :] - values[..., _PARENT, :], mask[..., _CHILD] & mask[..., _PARENT]
+
+
+def _mean(x: np.ndarray, of: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
+    return (x * of).sum(axis) / np.maximum(of.sum(axis), 1)
+
+
+def _sizes(x: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("...c,...c->...", x, x))
+
+
+def features(
+    values: np.ndarray,
+    mask: np.ndarray,
+    dt_s: float,
+    bone_m: np.ndarray,
+    bone_mean: np.ndarray,
+    bone_precision: np.ndarray,
+) -> np.ndarray:
+    """Features of each history, in the order of `FEATURES`.
+
+    Args:
+        values: (N, T, J, 3) metres, in the normalised frame.
+        mask: (N, T, J) bool.
+        dt_s: seconds from step to step.
+        bone_m: (19,) usual lengths.
+        bone_mean: (19, 3) usual directions.
+        bone_precision: (19, 3, 3) of the directions.
+
+    Returns:
+        (N, 6) float64; 0 where the history does not tell.
+    """
+    bone, have = bones(values, mask)
+    length = _sizes(bone)
+    n = have.sum(1)
+    mean_length = _mean(length, have, (1,))
+    there = n > 0
+    ratio = np.log(np.maximum(np.where(there, mean_length, 1.0), 1e-3) / np.where(there, bone_m, 1.0))
+    # each bone weighs as it is long: short ones are mostly noise
+    weight = there * bone_m
+    size = (ratio * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
+    enough = there.sum(1) >= _MIN_BONES
+    odd = np.where(there & enough[:, None], np.abs(ratio - size[:, None]) * bone_m, 0.0).max(1)
+    spread = np.sqrt(_mean((length - mean_length[:, None]) ** 2, have, (1,)))
+    change = np.where(enough, _mean(spread, n > 1, (1,)), 0.0)
+
+    pair = mask[:, 1:] & mask[:, :-1]
+    first = values[:, 1:] - values[:, :-1]
+    each = _mean(_sizes(first), pair, (1,))
+    shaking = _mean(_sizes(first[:, 1:] - first[:, :-1]), pair[:, 1:] & pair[:, :-1], (1, 2))
+    speed = each.max(1) / dt_s
+
+    # directions in the newest steps that have the bone
+    newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
+    last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
+    unit = last / np.maximum(_sizes(last), 1e-6)[..., None] - bone_mean
+    away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ bone_precision)[:, :, 0], unit)
+    pose = np.where(enough, np.sqrt(_mean(away, there, (1,))), 0.0)
+    return np.stack([np.where(enough, np.abs(size), 0.0), odd, change, shaking, speed, pose], 1)
+
+
+def score(found: np.ndarray, familiar: Familiar) -> np.ndarray:
+    """(N,) how unlike the calibration's histories are; above `familiar.threshold` is out of distribution."""
+    return ((found - np.asarray(familiar.centre)) / np.asarray(familiar.spread)).max(1)
+
+
+def fit(
+    values: np.ndarray, mask: np.ndarray, usual: np.ndarray, dt_s: float, weights: np.ndarray, n: int, rate: float
+) -> Familiar:
+    """Learn what is usual.
+
+    Args:
+        values: (M, T, J, 3) normalised histories, with all that they may suffer.
+        mask: (M, T, J) bool.
+        usual: (M,) bool: those of real size and without noise, for bones and poses.
+        dt_s: seconds from step to step.
+        weights: (M,) of each; copies of one window share a weight of 1.
+        n: windows that do not overlap.
+        rate: of false alarms.
+
+    Raises:
+        ValueError: n is too small for the rate.
+    """
+    bone, have = bones(values[usual], mask[usual])
+    length = np.linalg.norm(bone, axis=-1)
+    bone_m = np.array([np.median(length[..., b][have[..., b]]) for b in range(len(_CHILD))])
+    last, seen = bone[:, -1], have[:, -1]
+    unit = last / np.maximum(np.linalg.norm(last, axis=-1, keepdims=True), 1e-6)
+    mean = np.stack([unit[seen[:, b], b].mean(0) for b in range(len(_CHILD))])
+    # directions of stiff bones hardly vary: no less than a tracker's noise, 0.1
+    precision = np.stack(
+        [np.linalg.inv(np.cov(unit[seen[:, b], b].T) + 0.1**2 * np.eye(3)) for b in range(len(_CHILD))]
+    )
+    found = features(values, mask, dt_s, bone_m, mean, precision)
+    centre = conformal_quantile(found, 0.5, weights, n)
+    spread = np.maximum(conformal_quantile(found, _HIGH, weights, max(n, 99)) - centre, 1e-6)
+    scores = ((found - centre) / spread).max(1)
+    threshold = float(conformal_quantile(scores, 1.0 - rate, weights, n))
+    if not np.isfinite(threshold):
+        least = f"expected at least {1 / rate:.0f}"
+        raise ValueError(f"{n} windows are too few for a rate of false alarms of {rate:g}: {least}")
+    return Familiar(
+        features=list(FEATURES),
+        centre=[round(float(x), 5) for x in centre],
+        spread=[round(float(x), 5) for x in spread],
+        threshold=round(threshold, 4),
+        false_alarm_rate=rate,
+        bone_m=[round(float(x), 4) for x in bone_m],
+        bone_mean=[[round(float(x), 4) for x in r] for r in mean],
+        bone_precision=[[[round(float(x), 3) for x in r] for r in m] for m in precision],
+    )
+
+
+class Unfamiliar:
+    """`score` ready to be asked.
+
+    Args:
+        familiar: what is usual.
+        dt_s: seconds from step to step.
+    """
+
+    def __init__(self, familiar: Familiar, dt_s: float) -> None:
+        self._familiar, self._dt_s = familiar, dt_s
+        self._bones = tuple(np.asarray(x) for x in (familiar.bone_m, familiar.bone_mean, familiar.bone_precision))
+        self._centre, self._spread = np.asarray(familiar.centre), np.asarray(familiar.spread)
+
+    def __call__(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(N,) score of normalised histories over the threshold: above 1 is out of distribution."""
+        found = features(values, mask, self._dt_s, *self._bones)
+        return ((found - self._centre) / self._spread).max(1) / self._familiar.threshold

@@ -1,0 +1,233 @@
+"""Radii of predictions: calibrated where the table says so, else what physics allows.
+
+Everything is for all people at once. Marginal radii hold each joint at each step on its own with the nominal coverage;
+body radii hold all joints at all steps together. See docs/bounds.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.bounds.calibration import (
+    AGES,
+    CELLS,
+    JOINT_CLASS,
+    RECENT_S,
+    SHARE_EDGES,
+    SHARES,
+    SPEEDS,
+    Calibration,
+    Group,
+    body_cells,
+    joint_cells,
+    key,
+)
+from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
+from aux_motion_core.history.normalise import last_observed
+from aux_motion_core.skeleton import N_JOINTS
+
+#: Steps of the history that tell a person's speed.
+_SPEED_STEPS = 6
+_NOW = AGES.index("now")
+_TRUNK_MPS = SPEED_LIMITS_MPS["trunk"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of each person when a prediction is made. N people, J joints.
+
+    Attributes:
+        last: (N, J, 3) each joint's last observed position, in the frame of the windows.
+        seen: (N, J) bool: observed within the window.
+        age_s: (N, J) seconds from a joint's last observation to the end of the window; inf where not seen.
+        age: (N, J) index into `AGES`.
+        share: (N,) index into `SHARES`.
+        speed_mps: (N,) mean speed of the joints over the last steps; NaN where nothing tells it.
+        fastest_mps: (N,) of the joint that moved the fastest; 0 where nothing tells it.
+    """
+
+    last: np.ndarray
+    seen: np.ndarray
+    age_s: np.ndarray
+    age: np.ndarray
+    share: np.ndarray
+    speed_mps: np.ndarray
+    fastest_mps: np.ndarray
+
+
+def known(
+    windows: np.ndarray,
+    mask: np.ndarray,
+    dt_s: float,
+    hidden_s: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+) -> Known:
+    """Look at the histories.
+
+    Args:
+        windows: (N, T, J, 3) metres, any value where not observed.
+        mask: (N, T, J) bool.
+        dt_s: seconds from step to step.
+        hidden_s: (N, J) seconds since each joint was truly seen: what a tracker guessed is in `mask`, but is no sight.
+        times: (N, J) how often each joint was observed within the window: interpolated steps are in `mask`, too.
+    """
+    steps = mask.shape[1]
+    last, seen, index = last_observed(windows, mask)
+    times = mask.sum(1) if times is None else np.minimum(times, steps)
+    lacking = 1.0 - (times * seen).sum(1) / np.maximum(steps * seen.sum(1), 1)
+    age_s = np.where(seen, (steps - 1 - index) * dt_s, np.inf)
+    if hidden_s is not None:
+        age_s = np.maximum(age_s, np.where(hidden_s < steps * dt_s, hidden_s, np.inf))
+        seen = np.isfinite(age_s)
+    age = np.where(age_s <= 1e-9, 0, np.where(age_s <= RECENT_S + 1e-9, 1, np.where(seen, 2, 3)))
+    share = np.searchsorted(SHARE_EDGES, lacking, side="right")
+    part, there = windows[:, -_SPEED_STEPS:], mask[:, -_SPEED_STEPS:]
+    both = there[:, 1:] & there[:, :-1]
+    step = np.where(both[..., None], part[:, 1:] - part[:, :-1], 0.0)
+    speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
+    n = both.sum((1, 2))
+    mean = np.where(n > 0, speed.sum((1, 2)) / np.maximum(n, 1), np.nan)
+    pairs = both.sum(1)
+    each = np.where(pairs > 0, speed.sum(1) / np.maximum(pairs, 1), 0.0)
+    return Known(last, seen, age_s, age, share, mean, each.max(1))
+
+
+def equivalent_scale(scale: np.ndarray) -> np.ndarray:
+    """(..., 3) one sigma per axis as one number (...): the root mean square."""
+    return np.sqrt(np.einsum("...c,...c->...", scale, scale) / 3.0)
+
+
+class Bounds:
+    """Calibrated radii of one model at one level.
+
+    Args:
+        table: of the artefact.
+        level: nominal coverage.
+        body_steps: body radii hold together up to this step, later ones up to their own; None: all of them together.
+
+    Attributes:
+        calibrated: the table has this level, for all cells.
+        reason: why not, in one line; empty where it is.
+    """
+
+    def __init__(self, table: Calibration, level: float, body_steps: int | None = None) -> None:
+        self.table, self.level = table, level
+        self._edge = table.speed_edge_mps
+        self.reason = ""
+        self.calibrated = False
+        self.body_calibrated = False
+        if not any(abs(level - x) < 1e-9 for x in table.levels):
+            known_levels = ", ".join(key(x) for x in table.levels)
+            self.reason = f"coverage_level {level:g} was not calibrated: choose one of {known_levels}, or calibrate it"
+            return
+        self.top_mps = np.maximum(np.asarray(table.top_speed_mps), 0.0)
+        cells = _factors(table.joints, joint_cells(), key(level))
+        if cells is None:
+            self.reason = f"coverage_level {level:g}: the table's evidence is too thin for it; choose a lower one"
+            return
+        self.calibrated = True
+        #: (ages x shares, speeds, steps, joints)
+        self._joint = cells[..., JOINT_CLASS].reshape(len(CELLS), len(SPEEDS), table.steps, N_JOINTS)
+        base = _factors(table.joints, joint_cells(), key(table.body_base))
+        body = _factors(table.bodies, body_cells(), key(level))
+        if base is not None and body is not None:
+            self.body_calibrated = True
+            self._base = base[..., JOINT_CLASS].reshape(self._joint.shape)
+            upto = np.arange(table.steps)
+            upto = np.maximum(upto, table.steps - 1 if body_steps is None else min(max(body_steps, 1), table.steps) - 1)
+            self._body = body.reshape(len(SHARES), len(SPEEDS), table.steps)[..., upto]
+            self._floor = np.asarray(table.body_floor_m)[:, JOINT_CLASS]
+
+    def cells(self, what: Known) -> tuple[np.ndarray, np.ndarray]:
+        """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
+        return cells(what, self._edge)
+
+    def radii(self, what: Known, size: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Radii before any cap.
+
+        Args:
+            what: known of N people.
+            size: (N, S, J) metres, `equivalent_scale` of the model's; not used by a table of plain errors.
+
+        Returns:
+            Marginal radii (N, S, J), and body radii or None where these are not calibrated. Metres; inf where there is
+            no factor, NaN where the scale is.
+        """
+        row, speed = self.cells(what)
+        pick = (row, speed[:, None], slice(None), np.arange(N_JOINTS))  # advanced around a slice: (N, J, S)
+        plain = self.table.score == "error_m"
+        radius = np.swapaxes(self._joint[pick], 1, 2)
+        radius, body = (radius if plain else radius * size), None
+        if self.body_calibrated:
+            base = np.swapaxes(self._base[pick], 1, 2)
+            body = ((base if plain else base * size) + self._floor) * self._body[what.share, speed][:, :, None]
+        return radius, body
+
+
+def cells(what: Known, speed_edge_mps: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
+    if speed_edge_mps is None:
+        speed = np.zeros(len(what.speed_mps), np.intp)
+    else:  # a speed that nothing tells counts as fast
+        speed = (~(what.speed_mps <= speed_edge_mps)).astype(np.intp)
+    row = np.where(what.age == _NOW, what.share[:, None], len(SHARES) - 1 + what.age)
+    return row, speed
+
+
+def _factors(groups: list[Group], names: list[str], level: str) -> np.ndarray | None:
+    """(cells, steps, width), inf where a factor is null; None where some cell lacks the level."""
+    of = {cell: g for g in groups for cell in g.serves}
+    if any(of[name].factor.get(level) is None for name in names):
+        return None
+    return np.array([[[np.inf if x is None else x for x in r] for r in of[n].factor[level]] for n in names])
+
+
+def reach_cap(
+    mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS
+) -> np.ndarray:
+    """Radius around `mean` that holds all that a joint can reach from where it was last seen.
+
+    The reach ball sits on the last observation, the radius on the mean: so the distance between the two is added.
+
+    Args:
+        mean: (N, S, J, 3) metres, in the frame of `what`.
+        what: known of the people.
+        steps_s: (S,) seconds.
+        top_mps: (J,) fastest motion of each joint.
+
+    Returns:
+        (N, S, J) metres; a joint that was not seen in the window is somewhere on the body.
+    """
+    away = mean - what.last[:, None]
+    away = np.sqrt(np.einsum("nsjc,nsjc->nsj", away, away))
+    cap = away + top_mps * (steps_s[:, None] + np.where(what.seen, what.age_s, 0.0)[:, None])
+    if not what.seen.all():  # on the body, wherever its trunk can get
+        n = np.maximum(what.seen.sum(1), 1)[:, None]
+        body = (what.last * what.seen[..., None]).sum(1) / n
+        free = mean - body[:, None, None]
+        free = np.sqrt(np.einsum("nsjc,nsjc->nsj", free, free)) + LIMB_SPAN_M + _TRUNK_MPS * steps_s[:, None]
+        cap = np.where(what.seen[:, None], cap, free)
+    return cap
+
+
+def reach_radius(
+    mean: np.ndarray, pose: np.ndarray, steps_s: np.ndarray, speed_mps: np.ndarray, hidden_s: np.ndarray
+) -> np.ndarray:
+    """The uncalibrated bound around `mean`: what is reached from the newest pose with a given speed.
+
+    Args:
+        mean: (N, S, J, 3) metres.
+        pose: (N, J, 3) metres, the newest known pose.
+        steps_s: (S,) seconds.
+        speed_mps: (N,) growth.
+        hidden_s: (N, J) seconds since a joint was seen, counted up to where limbs are long.
+
+    Returns:
+        (N, S, J) metres.
+    """
+    away = mean - pose[:, None]
+    away = np.sqrt(np.einsum("nsjc,nsjc->nsj", away, away))
+    hidden = np.minimum(speed_mps[:, None] * hidden_s, LIMB_SPAN_M)
+    return away + speed_mps[:, None, None] * steps_s[:, None] + hidden[:, None]

@@ -1,0 +1,1 @@
+"""One camera's geometry, and overlays on its pictures."""

@@ -1,0 +1,1 @@
+"""One person's observations: continuity, resampling to the model's grid, normalisation."""

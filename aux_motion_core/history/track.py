@@ -1,0 +1,160 @@
+"""One person's observations in order of their stamps."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from aux_motion_core.history.resample import resample_all
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+
+_MISSING = int(JointStatus.MISSING)
+
+
+class Added(Enum):
+    """What became of an observation."""
+
+    NEWEST = "newest"
+    REORDERED = "reordered"  # older than the newest, put in its place
+    MERGED = "merged"  # a second observation of one stamp: it fills what the first lacks
+    TOO_OLD = "too_old"  # before everything that is kept
+    RESET = "reset"  # its stamp jumped back: the history started anew with it
+
+
+class Track:
+    """The newest observations of one person, in buffers made once.
+
+    Args:
+        capacity: observations kept at least; twice as many are held.
+    """
+
+    def __init__(self, capacity: int = 160) -> None:
+        self._capacity = capacity
+        self._stamps = np.zeros(2 * capacity, np.int64)
+        self._positions = np.zeros((2 * capacity, N_JOINTS, 3))
+        self._status = np.zeros((2 * capacity, N_JOINTS), np.uint8)
+        self._n = 0
+        self.version = 0  # changes with every accepted observation
+        #: (20,) int64: the stamp at which each joint was last seen (a tracker's own guess is no sight); 0: never.
+        self.seen_ns = np.zeros(N_JOINTS, np.int64)
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def stamps_ns(self) -> np.ndarray:
+        """(n,) int64, increasing."""
+        return self._stamps[: self._n]
+
+    @property
+    def newest_ns(self) -> int:
+        """Stamp of the newest observation."""
+        return int(self._stamps[self._n - 1])
+
+    @property
+    def newest_positions(self) -> np.ndarray:
+        """(20, 3) metres of the newest observation."""
+        return self._positions[self._n - 1]
+
+    @property
+    def newest_status(self) -> np.ndarray:
+        """(20,) `JointStatus` of the newest observation."""
+        return self._status[self._n - 1]
+
+    def add(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray, reset_jump_ns: int) -> Added:
+        """Put an observation in its place.
+
+        Args:
+            stamp_ns: time of capture.
+            positions: (20, 3) metres, finite.
+            status: (20,) `JointStatus`.
+            reset_jump_ns: a stamp older than the newest by more than this starts the history anew.
+        """
+        self.version += 1
+        jumped_back = self._n > 0 and stamp_ns < self.newest_ns - reset_jump_ns
+        if jumped_back:
+            self._n, self.seen_ns[:] = 0, 0
+        sight = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
+        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=sight)
+        if jumped_back:
+            self._append(stamp_ns, positions, status)
+            return Added.RESET
+        if self._n == 0 or stamp_ns > self.newest_ns:
+            self._append(stamp_ns, positions, status)
+            return Added.NEWEST
+        at = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        if self._stamps[at] == stamp_ns:
+            fill = (self._status[at] == JointStatus.MISSING) & (status != JointStatus.MISSING)
+            self._positions[at][fill] = positions[fill]
+            self._status[at][fill] = status[fill]
+            return Added.MERGED
+        if at == 0 and self._n >= self._capacity:
+            return Added.TOO_OLD
+        self._append(self.newest_ns, self.newest_positions, self.newest_status)
+        at = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        for buffer in (self._stamps, self._positions, self._status):
+            buffer[at + 1 : self._n] = buffer[at : self._n - 1].copy()
+        self._stamps[at], self._positions[at], self._status[at] = stamp_ns, positions, status
+        return Added.REORDERED
+
+    def forget(self, joints: np.ndarray) -> None:
+        """Of these joints (20,) bool nothing is known any more."""
+        self._status[: self._n, joints] = JointStatus.MISSING
+        self.seen_ns[joints] = 0
+        self.version += 1
+
+    def _append(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        if self._n == len(self._stamps):
+            positions, status = positions.copy(), status.copy()  # they may be rows that move now
+            for buffer in (self._stamps, self._positions, self._status):
+                buffer[: self._capacity] = buffer[self._n - self._capacity : self._n].copy()
+            self._n = self._capacity
+        self._stamps[self._n], self._positions[self._n], self._status[self._n] = stamp_ns, positions, status
+        self._n += 1
+
+    def window(self, dt_s: float, steps: int, max_gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """The newest observations on the model's grid, which ends at the newest stamp.
+
+        Returns:
+            (steps, 20, 3) metres, zero where missing, and (steps, 20) bool.
+        """
+        values, mask = windows([self], dt_s, steps, max_gap_s)
+        return values[0], mask[0]
+
+    def times(self, since_ns: int) -> np.ndarray:
+        """(20,) how often each joint was observed from so long before the newest on; a guess is no observation."""
+        status = self._status[self.part(since_ns)]
+        return ((status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)).sum(0)
+
+    def part(self, since_ns: int) -> slice:
+        """Where the samples from so long before the newest on are."""
+        return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)
+
+
+def windows(tracks: list[Track], dt_s: float, steps: int, max_gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """`Track.window` of all these people in one go.
+
+    Args:
+        tracks: N, none of them empty.
+        dt_s: grid spacing.
+        steps: grid length.
+        max_gap_s: see `resample`.
+
+    Returns:
+        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool.
+    """
+    # one sample before the window, and the gap to it, take part in the interpolation
+    since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
+    parts = [t.part(since_ns) for t in tracks]
+    n = max(p.stop - p.start for p in parts)
+    stamps_s = np.full((len(tracks), n), -np.inf)
+    positions = np.zeros((len(tracks), n, N_JOINTS, 3))
+    seen = np.zeros((len(tracks), n, N_JOINTS), bool)
+    for i, (track, part) in enumerate(zip(tracks, parts, strict=True)):
+        at = slice(n - (part.stop - part.start), n)
+        stamps = track._stamps[part]
+        stamps_s[i, at] = (stamps - stamps[-1]) * 1e-9
+        positions[i, at] = track._positions[part]
+        np.not_equal(track._status[part], _MISSING, out=seen[i, at])
+    return resample_all(stamps_s, positions, seen, dt_s, steps, max_gap_s)

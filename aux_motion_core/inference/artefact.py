@@ -1,0 +1,149 @@
+"""Model artefacts: `model.onnx` + `model.json`, checked before anything is predicted with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aux_motion_core.bounds.calibration import Calibration
+from aux_motion_core.skeleton import JOINTS, PARENTS
+
+SCHEMA_VERSION = 1
+#: Outputs of a model, in the order of `Backend.infer`; the last one may be missing.
+OUTPUTS = ("future", "recovered", "scale")
+_Shape = list[int | str]
+
+
+class ArtefactError(ValueError):
+    """An artefact that must not be used: what was expected, what came, what to do, in one line."""
+
+
+class Artefact(BaseModel):
+    """The content of model.json and where it lies.
+
+    Attributes:
+        inputs: `positions` (batch, history, joints, 3), `observed` (batch, history, joints).
+        outputs: `future` (batch, steps, joints, 3), `recovered` (batch, history, joints, 3), and where the model has it
+            `scale` as `future`: one sigma per axis in metres.
+        dt_s: seconds from step to step.
+        units: of positions.
+        calibration: table of calibrated radii, None when the model has none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1]
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    joint_names: list[str]
+    parents: list[int]
+    inputs: dict[str, _Shape]
+    outputs: dict[str, _Shape]
+    dt_s: float = Field(gt=0.0, le=0.5)
+    history_steps: int = Field(ge=2, le=1000)
+    future_steps: int = Field(ge=1, le=1000)
+    units: Literal["m"]
+    normaliser: dict[str, Any]
+    calibration: Calibration | None
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    git_commit: str
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Its outputs in the order of `Backend.infer`."""
+        return tuple(n for n in OUTPUTS if n in self.outputs)
+
+    @property
+    def onnx_file(self) -> Path:
+        """Path of the ONNX file."""
+        return self.folder / "model.onnx"
+
+    def check_file(self) -> None:
+        """See that the ONNX file is there and still the one that model.json was written for.
+
+        Raises:
+            ArtefactError: it is not.
+        """
+        try:
+            digest = hashlib.sha256(self.onnx_file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ArtefactError(f"{self.onnx_file} cannot be read ({error}): copy the artefact again") from None
+        if digest != self.onnx_sha256:
+            raise ArtefactError(
+                f"{self.onnx_file}: expected sha256 {self.onnx_sha256[:12]}... (model.json), the file has "
+                f"{digest[:12]}...: the two files do not belong together; export or copy the artefact again"
+            )
+
+
+def load(folder: str | Path, calibrated: bool = True) -> Artefact:
+    """Read and check an artefact.
+
+    Args:
+        folder: of the artefact.
+        calibrated: take its calibration table too; without, one that does not fit is no error (it is made anew).
+
+    Raises:
+        ArtefactError: a file is missing or broken, the schema or the skeleton is another, or the ONNX file is not
+            the one that model.json was written for.
+    """
+    folder = Path(folder)
+    card, onnx = folder / "model.json", folder / "model.onnx"
+    for file in (card, onnx):
+        if not file.is_file():
+            raise ArtefactError(
+                f"no {file.name} in {folder or '(no folder given)'}: expected a model artefact "
+                "(model.onnx and model.json, written by python -m training.export)"
+            )
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{card} cannot be read ({error}): export the model again") from None
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        raise ArtefactError(
+            f"{card}: expected schema_version {SCHEMA_VERSION}, got {found!r}: use a model of this version of "
+            "aux_motion, or export it again"
+        )
+    if not calibrated:
+        content["calibration"] = None
+    try:
+        artefact = Artefact.model_validate({**content, "folder": folder})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        raise ArtefactError(f"{card}: {where}: {first['msg']}: export the model again") from None
+    if tuple(artefact.joint_names) != JOINTS or tuple(artefact.parents) != PARENTS:
+        raise ArtefactError(
+            f"{card}: expected the {len(JOINTS)} joints of body20 in order ({JOINTS[0]}, {JOINTS[1]}, ...), got "
+            f"{len(artefact.joint_names)} joints ({', '.join(artefact.joint_names[:2])}, ...): "
+            "use a model for this skeleton"
+        )
+    joints = len(JOINTS)
+    shapes = {
+        "positions": [artefact.history_steps, joints, 3],
+        "observed": [artefact.history_steps, joints],
+        "future": [artefact.future_steps, joints, 3],
+        "recovered": [artefact.history_steps, joints, 3],
+        **({"scale": [artefact.future_steps, joints, 3]} if "scale" in artefact.outputs else {}),
+    }
+    for name, shape in shapes.items():
+        got = {**artefact.inputs, **artefact.outputs}.get(name)
+        if got is None or list(got[1:]) != shape:
+            raise ArtefactError(
+                f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again"
+            )
+    artefact.check_file()
+    table, digest = artefact.calibration, artefact.onnx_sha256
+    if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):
+        raise ArtefactError(
+            f"{card}: the calibration is of another model (sha256 {table.onnx_sha256[:12]}..., {table.steps} steps; "
+            f"here {digest[:12]}..., {artefact.future_steps}): run python -m training.fitting.calibrate for this one"
+        )
+    return artefact

@@ -1,0 +1,112 @@
+"""onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime as ort
+
+from aux_motion_core.inference import Answer
+from aux_motion_core.inference.artefact import Artefact, ArtefactError
+
+
+class OnnxBackend:
+    """The exported model, all people in one batch. See `Backend` for the interface.
+
+    Several threads share the people between them, each runs the whole network: onnxruntime's own threads share every
+    operation, and wake up for each, which costs more than so small a network gains (docs/performance.md).
+
+    Args:
+        artefact: a checked artefact.
+        threads: how many; no more than people have work.
+
+    Raises:
+        ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
+            the system gives too few threads.
+    """
+
+    def __init__(self, artefact: Artefact, threads: int = 1) -> None:
+        self._artefact, self._threads = artefact, threads
+        self._session: ort.InferenceSession | None = None
+        self._others: ThreadPoolExecutor | None = None
+        self.name, self.version = artefact.name, artefact.version
+        self.joint_names = tuple(artefact.joint_names)
+        self.dt_s = artefact.dt_s
+        self.calibration = artefact.calibration
+        self.history_steps, self.future_steps = artefact.history_steps, artefact.future_steps
+        self.counters: Counter[str] = Counter()
+        self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}
+        self.fell_back = False
+        self._outputs = artefact.output_names
+        self.open()
+
+    def open(self) -> None:
+        """See `Backend.open`."""
+        if self._session is not None:
+            return
+        artefact = self._artefact
+        artefact.check_file()  # it may have changed since `close`
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = ort.InferenceSession(str(artefact.onnx_file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no common public base
+            raise ArtefactError(
+                f"{artefact.onnx_file}: onnxruntime {ort.__version__} cannot load it "
+                f"({' '.join(str(error).split())[:200]}); export the model again"
+            ) from None
+        for kind, tensors, expected in (
+            ("input", session.get_inputs(), artefact.inputs),
+            ("output", session.get_outputs(), artefact.outputs),
+        ):
+            got = {t.name: t.shape[1:] for t in tensors}
+            want = {n: list(s[1:]) for n, s in expected.items()}
+            if got != want:
+                raise ArtefactError(
+                    f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
+                )
+        if self._threads > 1:
+            self._others = _started(self._threads - 1)
+        self._session = session
+
+    def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
+        """See `Backend.infer`."""
+        given = {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)}
+        parts = min(self._threads, len(values))
+        found = self._session.run(self._outputs, given) if parts < 2 else self._shared(given, parts)
+        future, recovered, *scale = found
+        return future, recovered, scale[0] if scale else None
+
+    def _shared(self, given: dict[str, np.ndarray], parts: int) -> list[np.ndarray]:
+        """As `run`, with an equal share of the people on each thread."""
+        pieces = zip(*(np.array_split(array, parts) for array in given.values()), strict=True)
+        first, *rest = (dict(zip(given, piece, strict=True)) for piece in pieces)
+        waiting = [self._others.submit(self._session.run, self._outputs, piece) for piece in rest]
+        answers = [self._session.run(self._outputs, first), *(w.result() for w in waiting)]
+        return [np.concatenate(output) for output in zip(*answers, strict=True)]
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._session = None
+        if self._others is not None:
+            self._others.shutdown()
+            self._others = None
+
+
+def _started(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads are there: they get the node's CPUs and priority when it is configured."""
+    pool, all_there = ThreadPoolExecutor(threads, "inference"), threading.Barrier(threads + 1)
+    try:
+        for _ in range(threads):
+            pool.submit(all_there.wait)
+    except RuntimeError as error:
+        all_there.abort()  # else those that are there wait for ever
+        pool.shutdown()
+        raise ArtefactError(f"threads {threads + 1}: the system gives fewer ({error}): ask for fewer") from None
+    all_there.wait()
+    return pool

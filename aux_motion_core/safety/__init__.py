@@ -1,0 +1,1 @@
+"""The space that people may occupy, and the separation from a robot."""

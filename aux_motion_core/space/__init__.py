@@ -1,0 +1,1 @@
+"""Transforms by time, and how skeletons come to the fixed frame."""

@@ -1,0 +1,1 @@
+"""Synthetic people for tests and benchmarks."""

@@ -1,0 +1,77 @@
+"""What trackers send, as `SkeletonFrame`s: one module per tracker, the same for rclpy and rosbags messages.
+
+`make("zed")` gives an adapter; `frames(message)` what it holds. An adapter reads attributes only, so that no tracker's
+message package is imported here. Facts and launch flags of each tracker: docs/trackers.md.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from aux_motion_core.trackers.base import Adapter, AdapterError
+
+__all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make", "own_frame", "read_frames"]
+
+#: Tracker -> class in the module of that name.
+NAMES: dict[str, str] = {
+    "aux_motion": "AuxMotion",
+    "zed": "Zed",
+    "azure_kinect": "AzureKinect",
+    "yolo": "Yolo",
+    "ros4hri": "Ros4Hri",
+    "hiros": "HiRos",
+    "pose_array": "PoseArray",
+    "openpose": "OpenPose",
+    "mediapipe": "MediaPipe",
+}
+ALIASES: dict[str, str] = {"orbbec": "azure_kinect", "femto": "azure_kinect", "k4a": "azure_kinect"}
+
+
+def adapter_class(name: str) -> type[Adapter]:
+    """The adapter of a tracker; its module is imported now.
+
+    Raises:
+        AdapterError: no such tracker; names those there are.
+    """
+    key = ALIASES.get(name, name)
+    if key not in NAMES:
+        raise AdapterError(f"unknown tracker {name!r}: expected one of {', '.join(NAMES)}")
+    return getattr(import_module(f"aux_motion_core.trackers.{key}"), NAMES[key])
+
+
+def make(name: str, **options: Any) -> Adapter:
+    """An adapter.
+
+    Args:
+        name: one of `NAMES` or `ALIASES`.
+        options: `joints`, the joint list of trackers whose messages do not name their joints; `frame_id`, the frame of
+            the positions where the message names a wrong one or none; others as the adapter's class says.
+
+    Raises:
+        AdapterError: no such tracker, or an option that it does not take.
+    """
+    kind = adapter_class(name)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise AdapterError(f"tracker {name}: {error}") from None
+
+
+def for_type(msgtype: str) -> list[str]:
+    """Trackers that send messages of that type, such as `visualization_msgs/msg/MarkerArray`."""
+    return [name for name in NAMES if adapter_class(name).msgtype == msgtype]
+
+
+def read_frames(*args: Any, **options: Any) -> Any:
+    """Frames of a bag: `adapters.recorded.read_frames`, loaded when it is called, since it needs rosbags."""
+    from aux_motion_core.trackers.recorded import read_frames as read
+
+    return read(*args, **options)
+
+
+def own_frame(*args: Any) -> str:
+    """Frame of a bag's people: `adapters.recorded.own_frame`, loaded when it is called."""
+    from aux_motion_core.trackers.recorded import own_frame as own
+
+    return own(*args)

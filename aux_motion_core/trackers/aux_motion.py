@@ -1,0 +1,24 @@
+"""Our own `aux_motion_msgs/SkeletonArray`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from aux_motion_core.trackers.base import Adapter
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.messages import frame_from_message
+
+
+class AuxMotion(Adapter):
+    """See `messages.frame_from_message`."""
+
+    name = "aux_motion"
+    msgtype = "aux_motion_msgs/msg/SkeletonArray"
+    topic = "skeletons"
+    install = "build ros2_ws (colcon build), or run tools/build_messages.py where ROS comes from wheels"
+
+    def frames(self, message: Any) -> list[SkeletonFrame]:
+        """One frame per message."""
+        frame = frame_from_message(message)
+        return [dataclasses.replace(frame, frame_id=self.frame_id) if self.frame_id else frame]

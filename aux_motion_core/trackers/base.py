@@ -1,0 +1,221 @@
+"""What all adapters share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from aux_motion_core.fields import getter
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.space.tf import TfBuffer
+from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_people, mapping
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.messages import MessageError
+
+_NS = 1_000_000_000
+
+
+class AdapterError(ValueError):
+    """A tracker that cannot be used, in one line: expected, came, what to do."""
+
+
+class Adapter(ABC):
+    """A tracker's messages as frames. Keeps what it must from one message to the next, so: one per topic.
+
+    Args:
+        joints: joint list, for trackers whose messages do not name their joints (`mappings.joint_list`).
+        frame_id: frame of the positions where the message names a wrong one or none; empty: the message's.
+
+    Attributes:
+        counters: what was dropped or marked, by name.
+    """
+
+    name: ClassVar[str] = ""
+    #: Type of the tracker's messages.
+    msgtype: ClassVar[str] = ""
+    #: Its usual topic.
+    topic: ClassVar[str] = ""
+    #: How to get the message package.
+    install: ClassVar[str] = ""
+    #: The joints travel by TF: the adapter is fed with it and polled.
+    needs_tf: ClassVar[bool] = False
+    #: The joint list that is taken when none is given; None: one must be given.
+    default_joints: ClassVar[str | None] = None
+    #: Whether `frames_of_bytes` knows what to do: live messages are then taken as bytes.
+    takes_bytes: ClassVar[bool] = False
+    #: Whether a joint list is taken: the messages do not name their joints, or not always.
+    takes_joints: ClassVar[bool] = False
+    #: Transforms, where there are any (set by who feeds it).
+    tf: TfBuffer | None = None
+
+    def __init__(self, joints: Sequence[str] = (), frame_id: str = "") -> None:
+        self.frame_id = frame_id.lstrip("/")
+        self.counters: Counter[str] = Counter()
+        try:
+            self.joints = self._joints(tuple(joints))
+        except MappingError as error:
+            raise AdapterError(f"tracker {self.name}: {error}") from None
+
+    def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
+        if given and not self.takes_joints:
+            raise MappingError("the messages name their joints: no joint list is taken")
+        return joint_list(given) if given else self.default_joints
+
+    @abstractmethod
+    def frames(self, message: Any) -> list[SkeletonFrame]:
+        """What a message holds: nothing, one frame, or one per coordinate frame and stamp.
+
+        An empty list is "not told"; a frame without people is "nobody seen".
+
+        Raises:
+            MessageError: the message is not as this tracker sends it.
+        """
+
+    def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
+        """As `frames`, of a serialised message, where that is quicker; None: make it a message first."""
+        return None
+
+    def trouble(self) -> str:
+        """What the user should know about this tracker's messages now, in one line; empty: nothing."""
+        return ""
+
+    def reset(self) -> None:  # noqa: B027 - most keep nothing
+        """Forget earlier messages (the clock jumped back); the counters go on."""
+
+    # For subclasses
+
+    def _frame(
+        self,
+        stamp_ns: int,
+        frame_id: str,
+        ids: Iterable[str],
+        positions: np.ndarray,
+        confidence: np.ndarray | None = None,
+        joints: str | tuple[str, ...] | None = None,
+        guessed: np.ndarray | None = None,
+    ) -> SkeletonFrame:
+        """A frame of people in the tracker's own joints.
+
+        Args:
+            positions: (people, Js, 3) metres, NaN where missing.
+            confidence: (people, Js) in 0..1, or None.
+            joints: what `mapping` takes; None: the adapter's own.
+            guessed: (people,) bool, whom the tracker did not see but carried on.
+        """
+        out, status, sure = map_people(joints or self.joints, positions, confidence)
+        if guessed is not None and guessed.any():
+            status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
+        return SkeletonFrame(stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure)
+
+    def _nobody(self, stamp_ns: int, frame_id: str) -> SkeletonFrame:
+        return SkeletonFrame(
+            stamp_ns,
+            self.frame_id or frame_id,
+            (),
+            np.empty((0, N_JOINTS, 3)),
+            np.empty((0, N_JOINTS), np.uint8),
+            np.empty((0, N_JOINTS), np.float32),
+        )
+
+
+def points(values: Sequence[Any], path: str = "") -> np.ndarray:
+    """(n, 3) of messages with x, y, z at `path`, such as "position.".
+
+    Exactly 0, 0, 0 is a place that was never filled in: NaN.
+    """
+    if not len(values):
+        return np.empty((0, 3))
+    read = getter(values[0], *(f"{path}{axis}" for axis in "xyz"))
+    out = np.fromiter(chain.from_iterable(map(read, values)), np.float64, 3 * len(values)).reshape(-1, 3)
+    out[~out.any(-1)] = np.nan
+    return out
+
+
+def joint_count(joints: str | tuple[str, ...]) -> int:
+    """How many joints a list has."""
+    return len(mapping(joints).joints)
+
+
+def split(what: str, count: int, joints: str | tuple[str, ...]) -> int:
+    """How many people `count` values are.
+
+    Raises:
+        MessageError: they are no multiple of the joint list.
+    """
+    each = joint_count(joints)
+    people, rest = divmod(count, each)
+    if rest:
+        raise MessageError(
+            f"the message has {count} {what}: expected a multiple of {each}, the joints of {mapping(joints).name}; "
+            "check the joint list (tracker_joints)"
+        )
+    return people
+
+
+class Numbers:
+    """Gives people numbers where their tracker gives none: who is near stays who they were.
+
+    Args:
+        prefix: of the ids.
+        within_s: who was not seen for longer is somebody new.
+    """
+
+    #: Mean joint distance that is still the same person: metres, and metres a second since last seen.
+    GATE_M, GATE_MPS = 0.4, 2.5
+
+    def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
+        self._prefix, self._within_ns = prefix, int(within_s * _NS)
+        self._count = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget where people were; numbers are not given twice."""
+        self._known: dict[str, tuple[int, np.ndarray]] = {}
+
+    def assign(self, stamp_ns: int, positions: np.ndarray, taken: Iterable[str] = ()) -> list[str]:
+        """Ids of people.
+
+        Args:
+            stamp_ns: of the message.
+            positions: (people, J, 3) metres, NaN where missing.
+            taken: ids that are in use already.
+
+        Returns:
+            One id per person, each once.
+        """
+        self._known = {i: k for i, k in self._known.items() if abs(stamp_ns - k[0]) <= self._within_ns}
+        ids: list[str | None] = [None] * len(positions)
+        if self._known and len(positions):
+            names = list(self._known)
+            age_s = np.abs([stamp_ns - self._known[i][0] for i in names]) * 1e-9  # messages may overtake each other
+            places = np.stack([self._known[i][1] for i in names])
+            with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+                distance = np.linalg.norm(positions[:, None] - places, axis=-1)
+            there = np.isfinite(distance)
+            common = there.sum(-1)
+            mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)
+            cost = np.where((common > 0) & (mean < self.GATE_M + self.GATE_MPS * age_s), mean, 1e6)
+            for i, j in zip(*linear_sum_assignment(cost), strict=True):
+                if cost[i, j] < 1e6:
+                    ids[i] = names[j]
+        used = {*taken, *(i for i in ids if i is not None)}
+        for i, person_id in enumerate(ids):
+            while person_id is None or (person_id in used and ids[i] is None):
+                person_id = f"{self._prefix}{self._count}"
+                self._count += 1
+                if person_id in used:
+                    person_id = None
+            ids[i] = person_id
+            used.add(person_id)
+            place = positions[i]
+            if person_id in self._known:  # a joint that is hidden now keeps its place
+                place = np.where(np.isfinite(place), place, self._known[person_id][1])
+            if stamp_ns >= self._known.get(person_id, (stamp_ns,))[0]:
+                self._known[person_id] = (stamp_ns, place)
+        return ids

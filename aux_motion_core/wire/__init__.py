@@ -1,0 +1,1 @@
+"""Messages on the wire, views of them, and the clock that their stamps are checked by."""

@@ -1,0 +1,171 @@
+"""An artefact that does not fit is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import numpy as np
+import onnx
+import pytest
+from support.core_helpers import MODEL
+
+from aux_motion_core.inference import artefact
+from aux_motion_core.inference.artefact import ArtefactError
+from aux_motion_core.inference.onnx import OnnxBackend
+
+
+@pytest.fixture
+def folder(tmp_path):
+    copy = tmp_path / "model"
+    shutil.copytree(MODEL, copy)
+    return copy
+
+
+def _change(folder, **fields):
+    card = folder / "model.json"
+    content = json.loads(card.read_text())
+    content.update(fields)
+    card.write_text(json.dumps(content))
+
+
+def _refused(folder, match):
+    with pytest.raises(ArtefactError, match=match) as error:
+        OnnxBackend(artefact.load(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_the_shipped_artefact_loads(folder):
+    loaded = artefact.load(folder)
+    backend = OnnxBackend(loaded)
+    assert (backend.history_steps, backend.future_steps, backend.dt_s) == (10, 25, 0.04)
+
+
+def test_another_onnx_file_is_refused(folder):
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    _refused(folder, "expected sha256 .* export or copy")
+
+
+def test_another_schema_is_refused(folder):
+    _change(folder, schema_version=99)
+    _refused(folder, "expected schema_version 1, got 99")
+
+
+def test_another_skeleton_is_refused(folder):
+    names = json.loads((folder / "model.json").read_text())["joint_names"]
+    _change(folder, joint_names=names[::-1])
+    _refused(folder, "expected the 20 joints of body20")
+
+
+def test_a_missing_field_is_named(folder):
+    card = folder / "model.json"
+    content = json.loads(card.read_text())
+    del content["dt_s"]
+    card.write_text(json.dumps(content))
+    _refused(folder, "dt_s")
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.onnx"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    _refused(folder, f"no {name} in")
+
+
+def test_a_broken_card_is_refused(folder):
+    (folder / "model.json").write_text("{not json")
+    _refused(folder, "cannot be read")
+
+
+def test_a_file_that_is_no_onnx_is_refused(folder):
+    import hashlib
+
+    (folder / "model.onnx").write_bytes(b"no model")
+    _change(folder, onnx_sha256=hashlib.sha256(b"no model").hexdigest(), calibration=None)
+    _refused(folder, "onnxruntime .* cannot load it")
+
+
+def test_wrong_shapes_are_refused(folder):
+    inputs = json.loads((folder / "model.json").read_text())["inputs"]
+    inputs["positions"][1] = 12
+    _change(folder, inputs=inputs)
+    _refused(folder, "positions: expected shape")
+
+
+def test_a_scale_of_another_shape_is_refused(folder):
+    outputs = json.loads((folder / "model.json").read_text())["outputs"]
+    _change(folder, outputs={**outputs, "scale": ["batch", 25, 20]})
+    _refused(folder, "scale: expected shape")
+
+
+@pytest.mark.parametrize("people", [1, 2, 3, 7])
+def test_threads_share_the_people_and_change_nothing(folder, people):
+    loaded = artefact.load(folder)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, 0.3, (people, 10, 20, 3)).astype(np.float32)
+    mask = rng.random((people, 10, 20)) < 0.8
+    values[~mask] = 0.0
+    alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads=3)
+    names = [t.name for t in threading.enumerate()]
+    assert sum(n.startswith("inference") for n in names) == 2, "they are there before the first person"
+    for _ in range(2):
+        for a, b in zip(alone.infer(values, mask), shared.infer(values, mask), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+        shared.close()
+        assert not any(t.name.startswith("inference") for t in threading.enumerate())
+        shared.open()
+    shared.close()
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_any_number_of_people_is_shared(threads):
+    loaded = artefact.load(MODEL)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, 0.3, (17, 10, 20, 3)).astype(np.float32)
+    mask = rng.random((17, 10, 20)) < 0.8
+    values[~mask] = 0.0
+    alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads)
+    for people in range(18):
+        for a, b in zip(alone.infer(values[:people], mask[:people]), shared.infer(values[:people], mask[:people])):
+            assert a.shape == b.shape and a.dtype == b.dtype and len(a) == people
+            np.testing.assert_allclose(a, b, atol=1e-5)
+    shared.close()
+
+
+def test_where_the_system_gives_too_few_threads_none_is_left(monkeypatch):
+    loaded, begin, begun = artefact.load(MODEL), threading.Thread.start, []
+
+    def start(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ArtefactError, match="threads 6: the system gives fewer .*: ask for fewer"):
+        OnnxBackend(loaded, threads=6)
+    assert len(begun) == 2 and not any(thread.is_alive() for thread in begun)
+
+
+def test_a_file_that_changed_while_the_backend_was_closed_is_refused(folder):
+    backend = OnnxBackend(artefact.load(folder))
+    backend.close()
+    other = onnx.load(folder / "model.onnx")
+    other.producer_name = "another"
+    onnx.save(other, folder / "model.onnx")
+    with pytest.raises(ArtefactError, match="expected sha256 .* export or copy"):
+        backend.open()
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ArtefactError, match="cannot be read .*: copy the artefact again"):
+        backend.open()
+
+
+def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):
+    loaded = artefact.load(folder)
+    assert loaded.output_names == ("future", "recovered", "scale")
+    values, mask = np.zeros((1, 10, 20, 3), np.float32), np.ones((1, 10, 20), bool)
+    scale = OnnxBackend(loaded).infer(values, mask)[2]
+    assert scale.shape == (1, 25, 20, 3) and (scale > 0).all()
+    assert (scale[0, -1].mean(-1) > scale[0, 0].mean(-1)).all()

@@ -1,0 +1,169 @@
+"""Trackers' messages as rosbags has them, built field by field, and people to put into them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.bags.reader import typestore
+from aux_motion_core.skeleton import INDEX, JOINTS
+from aux_motion_core.testing import synthetic
+from aux_motion_core.trackers.joint_maps import SOURCES, VOCABULARY
+from aux_motion_core.trackers.ros4hri import LINKS
+
+NS = 1_000_000_000
+
+
+def blank(msgtype: str) -> Any:
+    """A message with every field at its zero, as ROS makes it."""
+    store = typestore()
+    values = {}
+    for name, (node, detail) in store.fielddefs[msgtype][1]:
+        kind = int(node)
+        if kind == 1:  # base
+            values[name] = {"string": "", "bool": False}.get(detail[0], 0)
+        elif kind == 2:  # message
+            values[name] = blank(detail)
+        elif kind == 3:  # array
+            (inner, what), size = detail
+            if int(inner) == 1:
+                values[name] = np.zeros(size, np.bool_ if what[0] == "bool" else np.dtype(what[0]))
+            else:
+                values[name] = [blank(what) for _ in range(size)]
+        else:
+            inner, what = detail[0]
+            numbers = int(inner) == 1 and what[0] != "string"
+            values[name] = np.zeros(0, np.dtype(what[0])) if numbers else []
+    return store.types[msgtype](**values)
+
+
+def stamp(message: Any, ns: int) -> None:
+    """Set a `builtin_interfaces/Time`."""
+    message.sec, message.nanosec = divmod(ns, NS)
+
+
+def person(joints: str, time_s: float = 0.0, phase: float = 0.0) -> np.ndarray:
+    """(Js, 3) of a walking person in the joints of a list; what `body20` lacks is near what it has."""
+    body = synthetic.walker(np.array([time_s]), phase)[0]
+    out = np.zeros((len(SOURCES[joints]), 3))
+    rng = np.random.default_rng(7)
+    near = {"spine_1": "pelvis", "spine_3": "neck", "spine_chest": "neck", "upper_neck": "neck", "head_top": "head"}
+    for i, name in enumerate(SOURCES[joints]):
+        side = name.split("_")[0] + "_" if name.startswith(("left_", "right_")) else ""
+        rest = name.removeprefix(side)
+        part = {
+            "clavicle": "shoulder", "hand_tip": "hand", "thumb": "hand", "index": "hand", "middle": "hand",
+            "pinky": "hand", "toe": "foot", "small_toe": "foot", "heel": "ankle",
+        }.get(rest, rest)  # fmt: skip
+        joint = side + part if side + part in INDEX else near.get(rest, "head")
+        out[i] = body[INDEX[joint]] + (0.0 if name in INDEX else rng.normal(scale=0.02, size=3))
+    return out
+
+
+def zed(people: dict[int, np.ndarray], ns: int = NS, fmt: int = 2, frame: str = "zed_left_camera_frame", **fields: Any):
+    """A `zed_msgs/ObjectsStamped`: body id -> (18 | 34 | 38, 3)."""
+    message = blank("zed_msgs/msg/ObjectsStamped")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for number, joints in people.items():
+        body = blank("zed_msgs/msg/Object")
+        body.label, body.label_id, body.confidence = f"Body_{number}", number, np.float32(80.0)
+        body.tracking_available = body.skeleton_available = True
+        body.tracking_state, body.body_format = 1, fmt
+        for slot, at in enumerate(joints):
+            body.skeleton_3d.keypoints[slot].kp = np.asarray(at, np.float32)
+        for name, value in fields.items():
+            setattr(body, name, value)
+        message.objects.append(body)
+    return message
+
+
+def azure_kinect(people: dict[int, np.ndarray], ns: int = NS, frame: str = "depth_camera_link") -> Any:
+    """A `visualization_msgs/MarkerArray` of the Azure Kinect driver: body id -> (32, 3)."""
+    message = blank("visualization_msgs/msg/MarkerArray")
+    for body, joints in people.items():
+        for joint, at in enumerate(joints):
+            marker = blank("visualization_msgs/msg/Marker")
+            stamp(marker.header.stamp, ns)
+            marker.header.frame_id, marker.id, marker.type = frame, body * 100 + joint, 2
+            marker.pose.position.x, marker.pose.position.y, marker.pose.position.z = map(float, at)
+            message.markers.append(marker)
+    return message
+
+
+def yolo(
+    people: list[tuple[str, np.ndarray]], ns: int = NS, frame: str = "base_link", camera: str = "camera_optical"
+) -> Any:
+    """A `yolo_msgs/DetectionArray`: (track id, (17, 3)), rows of NaN are left out as yolo_ros does."""
+    message = blank("yolo_msgs/msg/DetectionArray")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = camera
+    for track, joints in people:
+        detection = blank("yolo_msgs/msg/Detection")
+        detection.class_name, detection.score, detection.id = "person", 0.9, track
+        detection.keypoints3d.frame_id = frame
+        for joint, at in enumerate(joints):
+            if np.isfinite(at).all():
+                point = blank("yolo_msgs/msg/KeyPoint3D")
+                point.id, point.score = joint + 1, 0.8
+                point.point.x, point.point.y, point.point.z = map(float, at)
+                detection.keypoints3d.data.append(point)
+        message.detections.append(detection)
+    return message
+
+
+def hiros(people: dict[int, dict[str, np.ndarray]], ns: int = NS, src_ns: int = 0, frame: str = "map") -> Any:
+    """A `skeleton_msgs/SkeletonGroup`: skeleton id -> marker name -> place."""
+    message = blank("skeleton_msgs/msg/SkeletonGroup")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for number, markers in people.items():
+        skeleton = blank("skeleton_msgs/msg/Skeleton")
+        skeleton.id, skeleton.src_frame, skeleton.max_markers = number, "camera_3", 25
+        stamp(skeleton.src_time, src_ns)
+        for index, (name, at) in enumerate(markers.items()):
+            marker = blank("skeleton_msgs/msg/Marker")
+            marker.id, marker.name, marker.confidence = index, name, 0.7
+            place = marker.center.pose.position
+            place.x, place.y, place.z = map(float, at)
+            skeleton.markers.append(marker)
+        message.skeletons.append(skeleton)
+    return message
+
+
+def poses(joints: np.ndarray, ns: int = NS, frame: str = "map") -> Any:
+    """A `geometry_msgs/PoseArray` of (n, 3)."""
+    message = blank("geometry_msgs/msg/PoseArray")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for at in joints:
+        pose = blank("geometry_msgs/msg/Pose")
+        pose.position.x, pose.position.y, pose.position.z = map(float, at)
+        message.poses.append(pose)
+    return message
+
+
+def ids(names: list[str], ns: int = NS) -> Any:
+    """A `hri_msgs/IdsList`."""
+    message = blank("hri_msgs/msg/IdsList")
+    stamp(message.header.stamp, ns)
+    message.ids = list(names)
+    return message
+
+
+def transforms(items: list[tuple[str, str, tuple[float, ...], int]]) -> Any:
+    """A `tf2_msgs/TFMessage` of (parent, child, pose of 3 or 7 numbers, stamp)."""
+    message = blank("tf2_msgs/msg/TFMessage")
+    for parent, child, pose, ns in items:
+        item = blank("geometry_msgs/msg/TransformStamped")
+        item.header.frame_id, item.child_frame_id = parent, child
+        stamp(item.header.stamp, ns)
+        t, r = item.transform.translation, item.transform.rotation
+        t.x, t.y, t.z = map(float, pose[:3])
+        r.x, r.y, r.z, r.w = map(float, pose[3:] or (0.0, 0.0, 0.0, 1.0))
+        message.transforms.append(item)
+    return message
+
+
+__all__ = ["JOINTS", "LINKS", "VOCABULARY"]

@@ -1,0 +1,148 @@
+"""What a network says of recordings that it never saw, for all of the training split:
+
+    python -m training.fitting.out_of_fold train --data ../shared/data --fold 0     # and 1, 2
+
+The errors of a network on the recordings it was trained on are far smaller than on others, so they cannot tell how far
+to trust it. The training split is therefore cut into three folds by recording group, and a network is trained on each
+two of them; its predictions of the third are what blending, scale (`training.fitting.blending`) and the calibrated bounds
+(`training.fitting.calibrate`) are fitted on (stacked generalisation: Wolpert, Neural Networks 5, 1992; cross-conformal
+prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 2015).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from training.data import Clip, load_split
+from training.model import AuxMotionModel, ModelConfig
+from training.train import read_config, train
+
+#: Recording groups of each fold: what is held out together. Classes of several groups are in several folds.
+FOLDS: tuple[tuple[str, ...], ...] = (
+    ("cmu_01",),
+    ("cmu_text_walking_extra", "cmu_text_soccer", "cmu_text_jumping"),
+    (
+        "cmu_text_basketball_signal",
+        "cmu_text_directing_traffic",
+        "cmu_text_walking",
+        "cmu_text_basketball",
+        "cmu_text_running",
+    ),
+)
+#: Folder beside an artefact that holds the networks of the folds.
+FOLDER = "folds"
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "body20_25hz_folds.yaml"
+
+
+@dataclass
+class Fold:
+    """A network and what it never saw.
+
+    Attributes:
+        index: of `FOLDS`.
+        model: trained without the fold's groups; its blend and scale were fitted on the other folds' predictions.
+        clips: the training split's clips of the fold's groups.
+    """
+
+    index: int
+    model: AuxMotionModel
+    clips: list[Clip]
+
+
+def save_fold(model: AuxMotionModel, folder: Path, fold: int) -> Path:
+    """Write a fold's network to `folder`, in half precision: all of them lie beside the artefact."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"fold_{fold}.safetensors"
+    weights = {n: p.detach().half().contiguous() for n, p in model.state_dict().items()}
+    save_file(weights, path, metadata={"model_config": json.dumps(asdict(model.config))})
+    path.chmod(0o644)  # safetensors makes it for the owner alone
+    return path
+
+
+def load_fold(folder: Path, fold: int) -> AuxMotionModel:
+    """A fold's network.
+
+    Raises:
+        ValueError: it is not there, or cannot be read.
+    """
+    path = folder / f"fold_{fold}.safetensors"
+    again = "write it with python -m training.fitting.out_of_fold train and python -m training.fitting.blending"
+    if not path.is_file():
+        raise ValueError(f"{path}: the network that lacks fold {fold} is not there: {again}")
+    try:
+        with safe_open(path, "pt") as file:
+            model = AuxMotionModel(ModelConfig(**json.loads(file.metadata()["model_config"])))
+            model.load_state_dict({n: file.get_tensor(n).float() for n in file.keys()})  # noqa: SIM118
+    except Exception as error:  # whatever damaged or other weights make of the readers
+        raise ValueError(f"{path}: expected a fold's network, got {type(error).__name__}: {again}") from None
+    return model.eval()
+
+
+def folds(model_dir: Path, data: Path) -> Iterator[Fold]:
+    """The folds of an artefact, one after the other.
+
+    Args:
+        model_dir: artefact with a folder `folds`.
+        data: folder with the data archives.
+
+    Raises:
+        ValueError: a network is not there, or damaged.
+        OSError: the data are not there.
+    """
+    clips = load_split(data, "train")
+    for fold in range(len(FOLDS)):
+        yield Fold(fold, load_fold(Path(model_dir) / FOLDER, fold), [c for c in clips if fold_of(c) == fold])
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def commands() -> None:
+    """Networks that lack a third of the recordings each."""
+
+
+def fold_of(clip: Clip) -> int:
+    """The fold that holds this clip out.
+
+    Raises:
+        ValueError: its recording group is in none.
+    """
+    for fold, groups in enumerate(FOLDS):
+        if clip.group in groups:
+            return fold
+    raise ValueError(f"{clip.name}: its recording group {clip.group!r} is in no fold: add it to FOLDS")
+
+
+@app.command("train")
+def train_fold(
+    fold: Annotated[int, typer.Option(help="which fold is held out", min=0, max=len(FOLDS) - 1)],
+    data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
+    out: Annotated[Path | None, typer.Option(help="folder for checkpoint and metrics")] = None,
+    config: Annotated[Path, typer.Option(help="YAML with the fields of TrainConfig")] = CONFIG,
+    steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
+    batch: Annotated[int | None, typer.Option(help="overrides the file's batch")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads for torch")] = 1,
+) -> None:
+    """Train the network that does not see one fold."""
+    try:
+        torch.set_num_threads(threads)
+        clips = [c for c in load_split(data, "train") if fold_of(c) != fold]
+        settings = read_config(config)
+        settings.steps, settings.batch = steps or settings.steps, batch or settings.batch
+        train(settings, clips, load_split(data, "validation"), out or Path(f"build/training/fold_{fold}"))
+    except (OSError, ValueError) as e:
+        raise SystemExit(f"training.fitting.out_of_fold: {e}") from None
+
+
+if __name__ == "__main__":
+    app()
