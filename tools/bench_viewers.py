@@ -159,16 +159,34 @@ def open_browser(size: tuple[int, int] = (1280, 720)) -> Any:
     return driver
 
 
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process and its children, seconds."""
+    import psutil
+
+    top, total = psutil.Process(pid), 0.0
+    for process in [top, *top.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
 def frames_a_second(driver: Any, seconds: float = 5.0) -> dict[str, float]:
-    """How often the page drew, and how often it could have."""
+    """How often the page drew, and the browser's processor time for a frame: what other work on the machine leaves."""
     read = "return [window.__drawn, window.__ticks, performance.now()]"
-    first = driver.execute_script(read)
+    browser = driver.service.process.pid
+    first, cpu_s = driver.execute_script(read), _cpu_s(browser)
     time.sleep(seconds)
-    last = driver.execute_script(read)
+    last, cpu_s = driver.execute_script(read), _cpu_s(browser) - cpu_s
     took_s = 1e-3 * (last[2] - first[2])
+    drawn = last[0] - first[0]
     return {
-        "drawn_hz": round((last[0] - first[0]) / took_s, 1),
+        "drawn_hz": round(drawn / took_s, 1),
         "animation_hz": round((last[1] - first[1]) / took_s, 1),
+        "browser_cpu_ms_per_frame": round(1e3 * cpu_s / max(drawn, 1), 1),
+        "browser_cpu_share": round(cpu_s / took_s, 2),
     }
 
 

@@ -6,6 +6,8 @@ import signal
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -90,4 +92,5 @@ def view(
     except KeyboardInterrupt:
         say("ended")
     finally:
-        server.stop()
+        with redirect_stdout(StringIO()):
+            server.stop()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import redirect_stdout
 from html import escape
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ from aux_motion_core.evaluation.moments import Moment
 from aux_motion_core.evaluation.replay import PREDICTED
 
 #: Moments shown a second, and updates of what is slower to draw.
-RATE_HZ, _SLOW_HZ = 30.0, 5.0
-_EYE_M, _NEAR_PEOPLE = np.array([-3.6, -3.2, 1.5]), 4.0
+RATE_HZ, _SLOW_HZ = 30.0, 4.0
+#: From the middle of the people, against how wide they are spread; what is added for the bounds.
+_EYE, _MARGIN_M = np.array([-0.78, -0.7, 0.3]), 1.5
 
 
 class ViewError(ValueError):
@@ -44,7 +47,8 @@ def serve(host: str, port: int) -> Any:
         except OSError as error:
             raise ViewError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --port") from None
         port = probe.getsockname()[1]
-    return viser.ViserServer(host=host, port=port, verbose=False)
+    with redirect_stdout(StringIO()):  # it draws a table of its addresses
+        return viser.ViserServer(host=host, port=port, verbose=False)
 
 
 class Page:
@@ -192,7 +196,7 @@ class Page:
         drawn = (moment.at_s, moment.frame.stamp_ns, shown, tuple(outcomes))
         if drawn != self._drawn:
             self._drawn = drawn
-            self._scene.show(moment, outcomes, self._source.occupancy(moment) if shown.bound else None, shown)
+            self._scene.show(moment, outcomes, self._source.occupancy(moment, shown.bound) if shown.bound else None, shown)
         if slow:
             self._tell(moment, shown)
 
@@ -226,8 +230,8 @@ class Page:
         every = np.stack(poses).reshape(-1, 3)
         low, high = np.percentile(every, [1, 99], axis=0)
         middle = (low + high) / 2.0
-        wide = max(float(np.linalg.norm((high - low)[:2])), 1.5)
-        self._eye = (middle + _EYE_M * max(wide / _NEAR_PEOPLE, 0.75), middle)
+        wide = float(np.linalg.norm(high - low)) + _MARGIN_M
+        self._eye = (middle + _EYE * wide, middle)
         floor_m = 0.0 if -0.6 < low[2] < 0.6 else float(low[2])
         self._scene.place_floor(middle[:2], floor_m)
         self._server.initial_camera.position = tuple(self._eye[0].tolist())

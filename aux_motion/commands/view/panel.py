@@ -14,10 +14,13 @@ from aux_motion_core.evaluation.moments import Curves
 
 EVERYBODY, NOBODY = "everybody", "none"
 SPEEDS = ("0.1 x", "0.25 x", "0.5 x", "1 x", "2 x", "4 x")
+#: Label -> kind of bound.
+BOUNDS = {"of each joint alone": "marginal", "of the whole body at once": "simultaneous", NOBODY: ""}
 #: Seconds before and after the moment that the curves show.
 BEFORE_S, AFTER_S = 6.0, 2.0
 #: Coverage is the mean over so many seconds: one message tells little.
 _MEAN_S = 1.0
+_GAP_S = 0.4
 _WORST_NONE = "..."
 
 
@@ -54,6 +57,7 @@ class Panel:
         sources: names, the published one first.
         horizons_s: that may be picked.
         bookmarks: lines to pick from.
+        bounds: label -> kind of bound, the first one is shown at the start.
         remembered_s: live: how far back the timeline goes.
     """
 
@@ -65,6 +69,7 @@ class Panel:
         sources: tuple[str, ...],
         horizons_s: np.ndarray,
         bookmarks: tuple[str, ...] = (),
+        bounds: dict[str, str] = BOUNDS,
         remembered_s: float = 30.0,
     ) -> None:
         import viser.uplot
@@ -76,7 +81,7 @@ class Panel:
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, control_width="large")
         gui.set_panel_label(title)
         gui.main_panel.dock_right()
-        gui.main_panel.set_width(370)
+        gui.main_panel.set_width(340)
         low, high = (0.0, max(duration_s, 0.01)) if duration_s is not None else (-remembered_s, 0.0)
         first = low if duration_s is not None else high
         self._live = duration_s is None
@@ -84,9 +89,34 @@ class Panel:
         self._play = gui.add_button("Play")
         self._step = gui.add_button_group("step", ("|<", "< step", "step >", ">|"))
         self._speed = gui.add_dropdown("speed", SPEEDS, initial_value="1 x", visible=not self._live)
+        with gui.add_folder("show"):
+            self._person = gui.add_dropdown("person", (EVERYBODY,), initial_value=EVERYBODY)
+            labels = tuple(f"{h:.1f} s ahead" for h in horizons_s)
+            self._horizons = dict(zip(labels, horizons_s.tolist(), strict=True))
+            middle = labels[min(1, len(labels) - 1)]
+            self._horizon = gui.add_dropdown("horizon", labels, initial_value=middle)
+            others = (NOBODY, *(s.replace("_", " ") for s in sources[1:]))
+            self._baseline = gui.add_dropdown("baseline", others, initial_value=NOBODY, visible=len(sources) > 1)
+            self._bound = gui.add_dropdown("bound", tuple(bounds), initial_value=next(iter(bounds)))
+            self._bounds = bounds
+            self._paths = gui.add_checkbox("paths of the joints", True)
+            self._later = gui.add_checkbox("seen later", True)
+            self._worst = gui.add_dropdown(
+                "worst moments", (_WORST_NONE, *bookmarks), initial_value=_WORST_NONE, visible=bool(bookmarks)
+            )
+        gui.add_html(_legend_html())
+        self.note = gui.add_html("")
+        beside = gui.add_panel()
+        with beside.add_tab("what is known"):
+            self._add_figures(gui)
+        beside.dock_left()
+        beside.set_width(330)
+        self._wire(server)
+
+    def _add_figures(self, gui: Any) -> None:
         self.words = gui.add_html("")
         self._curve_title = gui.add_html("")
-        axis = [{"size": 34}, {"size": 44}]
+        axis = [{"size": 34}, {"size": 54}]
         x = {"time": False, "range": (-BEFORE_S, AFTER_S)}
         nothing = np.array([-BEFORE_S, AFTER_S])
         self._error = gui.add_uplot(
@@ -118,23 +148,6 @@ class Panel:
             padding=(10, 16, 0, 0),
         )
         self._top_mm = 100.0
-        with gui.add_folder("show"):
-            self._person = gui.add_dropdown("person", (EVERYBODY,), initial_value=EVERYBODY)
-            labels = tuple(f"{h:.1f} s ahead" for h in horizons_s)
-            self._horizons = dict(zip(labels, horizons_s.tolist(), strict=True))
-            middle = labels[min(1, len(labels) - 1)]
-            self._horizon = gui.add_dropdown("horizon", labels, initial_value=middle)
-            others = (NOBODY, *(s.replace("_", " ") for s in sources[1:]))
-            self._baseline = gui.add_dropdown("baseline", others, initial_value=NOBODY, visible=len(sources) > 1)
-            self._bound = gui.add_checkbox("bound", True)
-            self._paths = gui.add_checkbox("paths of the joints", True)
-            self._later = gui.add_checkbox("seen later", True)
-            self._worst = gui.add_dropdown(
-                "worst moments", (_WORST_NONE, *bookmarks), initial_value=_WORST_NONE, visible=bool(bookmarks)
-            )
-        gui.add_html(_legend_html())
-        self.note = gui.add_html("")
-        self._wire(server)
 
     def _wire(self, server: Any) -> None:
         def on(handle: Any, name: str) -> None:
@@ -168,7 +181,7 @@ class Panel:
             horizon_s=self._horizons[self._horizon.value],
             horizon=horizons.index(self._horizon.value),
             baseline=self._sources.index(baseline) if baseline in self._sources else 0,
-            bound=self._bound.value,
+            bound=self._bounds[self._bound.value],
             paths=self._paths.value,
             later=self._later.value,
         )
@@ -251,6 +264,7 @@ class Panel:
     @staticmethod
     def _with_now(columns: list[np.ndarray], top: float, series: int) -> list[np.ndarray]:
         """Columns x and series, with a line at x = 0 as one more series; off the picture where there is nothing."""
+        columns = _with_gaps(columns)
         x = columns[0]
         values = columns[1:] or [np.full(len(x), -1e3)] * series
         if not len(x):
@@ -262,6 +276,16 @@ class Panel:
             out.append(np.insert(v, at, [here, here, here]))
         out.append(np.insert(np.full(len(x), -1e3), at, [-1e3, top, -1e3]))
         return out
+
+
+def _with_gaps(columns: list[np.ndarray]) -> list[np.ndarray]:
+    """Columns x and series, the series off the picture where x has a gap: no line over what is not known."""
+    after = np.flatnonzero(np.diff(columns[0]) > _GAP_S) + 1
+    if not len(after):
+        return columns
+    at = np.repeat(after, 2)
+    edge = np.stack([columns[0][after - 1] + 1e-6, columns[0][after] - 1e-6], 1).reshape(-1)
+    return [np.insert(columns[0], at, edge), *(np.insert(c, at, -1e3) for c in columns[1:])]
 
 
 def _running_mean(at_s: np.ndarray, values: np.ndarray, over_s: float) -> np.ndarray:

@@ -21,12 +21,14 @@ from aux_motion_core.evaluation.judge import HORIZONS_S
 from aux_motion_core.evaluation.moments import Moment, Moments
 from aux_motion_core.evaluation.run import Taken, judge, predict, quiet
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.safety.occupancy import Occupancy
+from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.robot import Robot
 
 _NS = 1_000_000_000
 #: After a jump the predictor starts so much earlier: its history, and the trust in new people, are there then.
 WARM_UP_S = 5.0
+#: A jump to near the start begins at the start.
+_NEAR_START_S = 15.0
 #: What is kept behind the time that is looked at, and predicted ahead of it.
 BEHIND_S, AHEAD_S = 20.0, 20.0
 #: Outcomes come in blocks: where few people are seen, prediction runs further ahead to have them, up to this.
@@ -129,8 +131,14 @@ class Recording:
         self._backend = make(p)
         self._table = getattr(self._backend, "calibration", None)
         self._config = quiet(p, self._table is not None)
-        self.builder = occupancy_builder(p)
-        self.robot = None if robot is None else RobotBeside(robot, self.builder)
+        shape = {name: getattr(p, name) for name in OccupancyConfig.model_fields}
+        self._builders = {
+            kind: OccupancyBuilder(
+                OccupancyConfig.model_validate({**shape, "occupancy_bound": kind}), p.reach_speed_mps, None, p.tracker_error_m
+            )
+            for kind in ("marginal", "simultaneous")
+        }
+        self.robot = None if robot is None else RobotBeside(robot, occupancy_builder(p))
         self._grid = Grid.of(self._backend)
         horizons = np.array([h for h in HORIZONS_S if h <= self._grid.future_steps * self._grid.dt_s + 1e-6])
         self.moments = Moments(Sources(self._grid, self._config).names, horizons)
@@ -167,9 +175,9 @@ class Recording:
                 self._from_s = self._jump_s = at_s
             self._wake.notify_all()
 
-    def occupancy(self, moment: Moment) -> Occupancy:
-        """Capsules of everybody at a moment."""
-        return self.builder.build(moment.batch)
+    def occupancy(self, moment: Moment, kind: str) -> Occupancy:
+        """Capsules of everybody at a moment, of a kind of bound: "marginal" or "simultaneous"."""
+        return self._builders[kind].build(moment.batch)
 
     def close(self) -> None:
         """Stop, and give the model back."""
@@ -218,10 +226,12 @@ class Recording:
 
     def _paced(self, predictor: Predictor, from_s: float) -> Iterator[Taken]:
         """What the predictor makes of the bag, no faster than it is looked at."""
-        start_ns = self._start_ns + round(max(from_s - WARM_UP_S, 0.0) * _NS)
+        begin_s = from_s - WARM_UP_S if from_s > _NEAR_START_S else 0.0
+        kept_s = from_s - 0.5 if begin_s > 0.0 else 0.0
+        start_ns = self._start_ns + round(begin_s * _NS)
         for taken in predict(self._reading.frames(start_ns), predictor):
             at_s = (taken.log_time_ns - self._start_ns) / _NS
-            if at_s >= from_s - 0.5:
+            if at_s >= kept_s:
                 self.moments.put(self._moment(taken, at_s))
             yield taken
             self._hold(at_s, taken.took_s)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion.commands.view.shapes import Colour, Sticks
+from aux_motion.commands.view.shapes import Colour, Skin, Sticks, outside
 from aux_motion.commands.view.words import speed_colour
 from aux_motion_core.evaluation.moments import Moment, Outcome, visible
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
@@ -22,7 +22,9 @@ BOUND: Colour = (255, 176, 92)
 SEEN_LATER: Colour = (74, 222, 148)
 BASELINE: Colour = (108, 160, 255)
 ROBOT: Colour = (150, 165, 190)
-BACKGROUND: Colour = (21, 25, 34)
+FLOOR: Colour = (46, 54, 70)
+BACKGROUND: Colour = (20, 20, 20)
+_FLOOR_M = 12.0
 #: Of paths, every so many steps of the prediction a point.
 _PATH_EVERY = 2
 _NO_ENDS, _NO_RADIUS = np.zeros((0, 2, 3)), np.zeros(0)
@@ -37,14 +39,15 @@ class Shown:
         horizon_s: how far ahead.
         horizon: index of it among the horizons that are judged.
         baseline: index among the sources, 0: none.
-        bound, paths, later: whether these are shown.
+        bound: which one: "marginal" (each joint and time on its own), "simultaneous" (all at once), or empty: none.
+        paths, later: whether these are shown.
     """
 
     person_id: str = ""
     horizon_s: float = 0.4
     horizon: int = 1
     baseline: int = 0
-    bound: bool = True
+    bound: str = "marginal"
     paths: bool = True
     later: bool = True
 
@@ -77,14 +80,16 @@ class Scene:
         scene = server.scene
         scene.set_up_direction("+z")
         scene.configure_environment_map(hdri=None)
-        scene.configure_default_lights(cast_shadow=False)
-        scene.set_background_image(np.full((4, 4, 3), BACKGROUND, np.uint8), format="png")
-        self._floor: Any = None
+        scene.configure_default_lights(enabled=False)
+        scene.add_light_ambient("/lights/all", color=(255, 255, 255), intensity=0.55)
+        scene.add_light_directional("/lights/sun", color=(255, 255, 255), intensity=0.9, position=(-3.0, -5.0, 8.0), cast_shadow=False)
+        # a grid and a background of viser cost a software renderer 11 ms a frame each: lines and the page's own colour
+        self._floor = Sticks(server, "/floor", FLOOR, sides=3)
         self._now = Sticks(server, "/now", NOW, ends=True)
         self._predicted = Sticks(server, "/predicted", PREDICTED)
         self._later = Sticks(server, "/seen_later", SEEN_LATER)
         self._baseline = Sticks(server, "/baseline", BASELINE)
-        self._bound = Sticks(server, "/bound", BOUND, opacity=0.16, ends=True, sides=10)
+        self._bounds: dict[int, Skin] = {}
         self._robot = Sticks(server, "/robot", ROBOT, ends=True, sides=12)
         self._robot_at: np.ndarray | None = None
         self._distance = Sticks(server, "/distance", (255, 107, 107))
@@ -94,11 +99,12 @@ class Scene:
 
     def place_floor(self, centre: np.ndarray, height_m: float) -> None:
         """A grid under the people, `centre` (2,) metres."""
-        self._floor = self._server.scene.add_grid(
-            "/floor", width=12.0, height=12.0, plane="xy", cell_size=0.5, section_size=1.0,
-            cell_color=(44, 51, 66), section_color=(62, 72, 94), cell_thickness=1.0, section_thickness=1.0,
-            position=(round(float(centre[0])), round(float(centre[1])), height_m - 0.005), shadow_opacity=0.0,
-        )  # fmt: skip
+        half, middle = _FLOOR_M / 2.0, np.round(centre)
+        steps = np.arange(-half, half + 0.5)
+        ends = np.zeros((2, len(steps), 2, 3))
+        ends[0, :, :, 0], ends[0, :, 0, 1], ends[0, :, 1, 1] = steps[:, None], -half, half
+        ends[1, :, :, 1], ends[1, :, 0, 0], ends[1, :, 1, 0] = steps[:, None], -half, half
+        self._floor.show(ends.reshape(-1, 2, 3) + (*middle.tolist(), height_m - 0.01), 0.006)
 
     def show(self, moment: Moment, outcomes: dict[str, Outcome], occupancy: Occupancy | None, shown: Shown) -> None:
         """Draw a moment.
@@ -106,7 +112,7 @@ class Scene:
         Args:
             moment: what was seen and predicted.
             outcomes: of its predictions, by person; those that are known.
-            occupancy: of its predictions.
+            occupancy: of its predictions; None: it is not shown.
             shown: what the viewer wants.
         """
         chosen = [p for p in moment.batch.people if shown.person_id in ("", p.person_id)]
@@ -121,7 +127,7 @@ class Scene:
             other = [bones(o.poses[shown.baseline, shown.horizon]) for o in known if shown.baseline]
             self._baseline.show(np.concatenate([_NO_ENDS, *other]), 0.010)
             self._show_paths(chosen if shown.paths else [])
-            self._show_bound(occupancy if shown.bound else None, moment, shown)
+            self._show_bound(occupancy, shown)
             self._show_robot(moment)
             self._show_labels(moment)
 
@@ -159,15 +165,20 @@ class Scene:
         else:
             self._paths.points, self._paths.colors = place, colour
 
-    def _show_bound(self, occupancy: Occupancy | None, moment: Moment, shown: Shown) -> None:
-        if occupancy is None or not occupancy.person_ids:
-            self._bound.show(_NO_ENDS, _NO_RADIUS)
-            return
-        rows = [k for k, i in enumerate(occupancy.person_ids) if shown.person_id in ("", i)]
-        interval = round(shown.horizon_s / occupancy.interval_s) - 1
-        interval = min(max(interval, 0), occupancy.intervals - 1)
-        radius = np.where(occupancy.kind == BoundKind.NONE, np.nan, occupancy.radius)[rows, interval]
-        self._bound.show(occupancy.ends[rows, interval].reshape(-1, 2, 3), radius.reshape(-1))
+    def _show_bound(self, occupancy: Occupancy | None, shown: Shown) -> None:
+        rows = []
+        if occupancy is not None:
+            rows = [k for k, i in enumerate(occupancy.person_ids) if shown.person_id in ("", i)]
+        for number, row in enumerate(rows):
+            interval = round(shown.horizon_s / occupancy.interval_s) - 1
+            interval = min(max(interval, 0), occupancy.intervals - 1)
+            ends, radius = occupancy.ends[row, interval].astype(float), occupancy.radius[row, interval].astype(float)
+            good = (occupancy.kind[row, interval] != BoundKind.NONE) & np.isfinite(radius) & np.isfinite(ends).all((1, 2))
+            if number not in self._bounds:
+                self._bounds[number] = Skin(self._server, f"/bound/{number}", BOUND, 0.22)
+            self._bounds[number].show(*outside(ends[good], radius[good]))
+        for number in range(len(rows), len(self._bounds)):
+            self._bounds[number].show(*outside(_NO_ENDS, _NO_RADIUS))
 
     def _show_robot(self, moment: Moment) -> None:
         ends, radius = moment.robot if moment.robot is not None else (_NO_ENDS, _NO_RADIUS)

@@ -60,6 +60,54 @@ def turns(along: np.ndarray) -> np.ndarray:
     return quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
 
 
+def capsule_mesh(rings: int, sides: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Capsule along z of radius 1: directions (V, 3) from its end, the end of each (V,) 0 or 1, faces (F, 3)."""
+    ball, faces = ball_mesh(2 * rings + 1, sides)
+    # the ball is cut at its widest: the upper half belongs to the second end, and a band joins the halves
+    return ball, (ball[:, 2] > 0.0).astype(int), faces
+
+
+_CAPSULE = capsule_mesh(5, 18)
+
+
+def outside(ends: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The surface of a body of capsules: what of each capsule's surface lies in no other one.
+
+    Args:
+        ends: (N, 2, 3) metres.
+        radius: (N,) metres.
+
+    Returns:
+        Vertices (V, 3) float32 metres and faces (F, 3) uint32.
+    """
+    if not len(ends):
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint32)
+    direction, end, faces = _CAPSULE
+    way = ends[:, 1] - ends[:, 0]
+    length = np.linalg.norm(way, axis=1)
+    along = np.where(length[:, None] > 1e-9, way / np.maximum(length, 1e-9)[:, None], (0.0, 0.0, 1.0))
+    helper = np.where(np.abs(along[:, 2:]) < 0.9, (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+    across = np.cross(helper, along)
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    axes = np.stack([across, np.cross(along, across), along], 1)  # (N, 3, 3)
+    points = ends[:, end] + radius[:, None, None] * (direction @ axes)  # (N, V, 3)
+    n, v = points.shape[:2]
+    flat = points.reshape(-1, 3)
+    # squared distance of every vertex to every capsule's axis, by products of matrices
+    first = ends[:, 0]
+    towards = flat @ way.T - np.einsum("nc,nc->n", first, way)
+    place = np.clip(towards / np.maximum(length**2, 1e-12), 0.0, 1.0)
+    apart = (flat * flat).sum(1)[:, None] - 2.0 * (flat @ first.T) + (first * first).sum(1)
+    apart += place * (place * length**2 - 2.0 * towards)
+    deep = np.maximum(radius - 1e-4, 0.0) ** 2 - apart
+    deep[np.arange(n * v), np.repeat(np.arange(n), v)] = -np.inf  # its own
+    hidden = (deep > 0.0).any(1)
+    every = (faces[None] + (np.arange(n) * v)[:, None, None]).reshape(-1, 3)
+    kept = every[~hidden[every].all(1)]
+    used, index = np.unique(kept, return_inverse=True)
+    return flat[used].astype(np.float32), index.reshape(-1, 3).astype(np.uint32)
+
+
 class _Batch:
     """Copies of one mesh; there is room for more than are shown, so that the page keeps its buffers."""
 
@@ -98,6 +146,35 @@ class _Batch:
         handle.batched_positions, handle.batched_wxyzs, handle.batched_scales = middle, turn, scale
         if colours is not None:
             handle.batched_colors = colour
+
+
+class Skin:
+    """A mesh that changes: one body at a time, see `outside`.
+
+    Args:
+        server: of viser.
+        name: in the scene's tree.
+        colour: RGB, 0 to 255.
+        opacity: 0 to 1.
+    """
+
+    def __init__(self, server: Any, name: str, colour: Colour, opacity: float) -> None:
+        self._server, self._name, self._colour, self._opacity = server, name, colour, opacity
+        self._handle: Any = None
+
+    def show(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        """Show vertices (V, 3) and faces (F, 3)."""
+        if not len(faces):
+            if self._handle is not None:
+                self._handle.visible = False
+            return
+        if self._handle is None:
+            self._handle = self._server.scene.add_mesh_simple(
+                self._name, vertices, faces, color=self._colour, opacity=self._opacity, material="toon5",
+                cast_shadow=False, receive_shadow=False,
+            )  # fmt: skip
+            return
+        self._handle.vertices, self._handle.faces, self._handle.visible = vertices, faces, True
 
 
 class Sticks:
