@@ -38,6 +38,10 @@ test: $(VENV)/.test-installed
 
 lint: $(VENV)/.lint-installed
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo "run: $(PY) -m ruff format ." >&2; exit 1; }
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(PY) -m mypy
+	@$(VENV)/bin/codespell
 
 msgs: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
@@ -54,8 +58,9 @@ clean:
 $(PY):
 	@bash tools/make_venv.sh $(VENV)
 
-$(VENV)/.lint-installed: constraints.txt | $(PY)
-	@$(PIP) ruff
+$(VENV)/.lint-installed: $(REQUIREMENTS) | $(PY)
+	@$(PIP) -U pip setuptools wheel
+	@$(PIP) -e '.[lint]'
 	@touch $@
 
 $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)

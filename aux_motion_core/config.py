@@ -36,12 +36,8 @@ class PredictorConfig(BaseModel):
         le=1.0,
         description="Observed span before a person is predicted, at most the model's window; before: bound only.",
     )
-    stale_after_s: float = Field(
-        0.3, ge=0.02, le=10.0, description="Age of the last observation that is STALE."
-    )
-    lost_after_s: float = Field(
-        1.0, ge=0.05, le=60.0, description="Age of the last observation that is ABSENT."
-    )
+    stale_after_s: float = Field(0.3, ge=0.02, le=10.0, description="Age of the last observation that is STALE.")
+    lost_after_s: float = Field(1.0, ge=0.05, le=60.0, description="Age of the last observation that is ABSENT.")
     absent_hold_s: float = Field(
         10.0, ge=0.0, le=3600.0, description="How long an ABSENT person is repeated, the bound growing."
     )
@@ -49,9 +45,7 @@ class PredictorConfig(BaseModel):
     reset_jump_s: float = Field(
         1.0, ge=0.05, le=60.0, description="A stamp going back by more starts a track anew (a looped bag)."
     )
-    max_people: int = Field(
-        64, ge=1, le=256, description="People followed at once; more are counted and left out."
-    )
+    max_people: int = Field(64, ge=1, le=256, description="People followed at once; more are counted and left out.")
     reach_speed_mps: float = Field(
         2.0,
         ge=0.5,

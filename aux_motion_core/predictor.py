@@ -15,8 +15,10 @@ from aux_motion_core.bounds.calibration import MOTION_CAPTURE
 from aux_motion_core.bounds.novelty import Unfamiliar
 from aux_motion_core.bounds.radii import Bounds, Known, equivalent_scale, known, reach_cap, reach_radius
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, Continuity, Outliers, widened
+from aux_motion_core.history.continuity import Continuity
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M
 from aux_motion_core.history.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
+from aux_motion_core.history.outliers import Outliers, widened
 from aux_motion_core.history.track import Added, Track
 from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference import Backend, make_backend
@@ -167,9 +169,7 @@ class Predictor:
         table, b = getattr(self.backend, "calibration", None), self.backend
         self.bounds = self._unfamiliar = None
         if table is None:
-            self.uncalibrated_because = (
-                f"{b.name} has no calibration table: people carry the reach set; run python -m training.fitting.calibrate"
-            )
+            self.uncalibrated_because = f"{b.name} has no calibration table: people carry the reach set; run python -m training.fitting.calibrate"
             return
         bounds = Bounds(table, self.config.coverage_level, round(self.config.body_horizon_s / b.dt_s))
         self.uncalibrated_because = bounds.reason
@@ -314,9 +314,7 @@ class Predictor:
         if not rows:
             return
         index = list(rows.values())
-        taken = self._continuity.take(
-            stamp_ns, list(rows), positions[index], status[index], self._people, self.config
-        )
+        taken = self._continuity.take(stamp_ns, list(rows), positions[index], status[index], self._people, self.config)
         for name, n in taken.counters.items():
             self._count(name, n)
         self.moves = taken.moves
@@ -369,9 +367,7 @@ class Predictor:
             person = self._people[person_id] = _Person()
         return person
 
-    def _add_one(
-        self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int
-    ) -> bool:
+    def _add_one(self, person: _Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int) -> bool:
         """Put an observation into the person's track; whether it is the newest."""
         track = person.track
         added = track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * _NS))

@@ -59,10 +59,7 @@ PARENTS: tuple[int, ...] = tuple(-1 if p is None else INDEX[p] for p in (_PARENT
 BONES: tuple[tuple[int, int], ...] = tuple((p, j) for j, p in enumerate(PARENTS) if p >= 0)
 #: Permutation that exchanges left and right.
 MIRROR: np.ndarray = np.array(
-    [
-        INDEX[j.replace("left_", "right_") if j.startswith("left_") else j.replace("right_", "left_")]
-        for j in JOINTS
-    ]
+    [INDEX[j.replace("left_", "right_") if j.startswith("left_") else j.replace("right_", "left_")] for j in JOINTS]
 )
 
 

@@ -66,9 +66,7 @@ def predictor(context):
         )
     }
     params_file = (
-        Path(given["params_file"]).expanduser()
-        if given["params_file"]
-        else share / "config" / "predictor.yaml"
+        Path(given["params_file"]).expanduser() if given["params_file"] else share / "config" / "predictor.yaml"
     )
     if not params_file.is_file():
         raise RuntimeError(f"params_file {params_file} does not exist: give the path of a ROS parameter file")
@@ -108,9 +106,7 @@ def generate_launch_description():
                 default_value="",
                 description="ROS parameter file; empty: the package's predictor.yaml",
             ),
-            DeclareLaunchArgument(
-                "namespace", default_value="", description="Namespace of the node and its topics"
-            ),
+            DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics"),
             DeclareLaunchArgument(
                 "model", default_value="", description="Name of a shipped model or folder of an artefact"
             ),

@@ -29,8 +29,7 @@ def clean_environment() -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AMENT_", "COLCON_", "ROS_", "_ROS_"))
-        and name
-        not in {"PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "CMAKE_PREFIX_PATH", "MAKEFLAGS", "MAKELEVEL"}
+        and name not in {"PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "CMAKE_PREFIX_PATH", "MAKEFLAGS", "MAKELEVEL"}
     }
     env["PATH"] = f"{PREFIX / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     env["VIRTUAL_ENV"] = str(PREFIX)
@@ -53,9 +52,7 @@ def patch_wheels() -> int:
     """
     python_include = sysconfig.get_paths()["include"]
     if not (Path(python_include) / "Python.h").is_file():
-        raise SystemExit(
-            f"Python.h is not in {python_include}: install the headers (apt install python3-dev)"
-        )
+        raise SystemExit(f"Python.h is not in {python_include}: install the headers (apt install python3-dev)")
     changed = 0
     for file in PREFIX.glob("share/*/cmake/*.cmake"):
         before = file.read_text(encoding="utf-8")
@@ -100,16 +97,12 @@ def main() -> int:
     try:
         wanted = digest()
     except metadata.PackageNotFoundError as error:
-        raise SystemExit(
-            f"{error.name} is not installed here: run `make msgs`, or pip install -e '.[ros]'"
-        ) from None
+        raise SystemExit(f"{error.name} is not installed here: run `make msgs`, or pip install -e '.[ros]'") from None
     if "--force" not in sys.argv[1:] and up_to_date(wanted):
         return 0
     for tool in ("cmake", "make", "c++"):
         if shutil.which(tool, path=clean_environment()["PATH"]) is None:
-            raise SystemExit(
-                f"{tool} is not installed; building the messages needs it: apt install cmake make g++"
-            )
+            raise SystemExit(f"{tool} is not installed; building the messages needs it: apt install cmake make g++")
     patched = patch_wheels()
     print(
         f"building aux_motion_msgs into {PREFIX.name} ({patched} CMake files of the wheels adapted)",

@@ -82,11 +82,7 @@ def write_onnx(model: AuxMotionModel, path: Path) -> None:
 def real_windows(clips: list, model: AuxMotionModel, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Normalised windows of real clips with a tenth whole, the rest masked from little to all."""
     c = model.config
-    cuts = [
-        w
-        for w in (cut(clip, c.history_steps, c.future_steps, c.dt_s, 1.0) for clip in clips)
-        if w is not None
-    ]
+    cuts = [w for w in (cut(clip, c.history_steps, c.future_steps, c.dt_s, 1.0) for clip in clips) if w is not None]
     past = np.concatenate([w.past for w in cuts])
     rng = np.random.default_rng(seed)
     ratio = rng.uniform(0.0, 1.0, len(past)) * (rng.random(len(past)) < 0.9)

@@ -22,9 +22,7 @@ from torch import Tensor, nn
 from aux_motion_core.skeleton import INDEX, N_JOINTS
 
 #: Joints whose velocity stands for the body's (the trunk moves with the root).
-TRUNK = tuple(
-    INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder")
-)
+TRUNK = tuple(INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder"))
 #: Additive mask; finite in fp16, and far below any score.
 MASKED_SCORE = -1.0e4
 
@@ -412,10 +410,7 @@ class AuxMotionModel(nn.Module):
                 k = k.reshape(b, s * c.coefficients, j * 3)
                 residual = (self.basis @ k).reshape(b, c.future_steps, j, 3)
                 futures.append(
-                    present[:, None]
-                    + gate[:, None, :, :1] * root_shift
-                    + gate[:, None, :, 1:] * local_shift
-                    + residual
+                    present[:, None] + gate[:, None, :, :1] * root_shift + gate[:, None, :, 1:] * local_shift + residual
                 )
         return {
             "future": torch.stack(futures),

@@ -39,7 +39,8 @@ CHECKPOINT_VERSION = 1
 #: What a checkpoint must hold to begin from its weights, and what else to go on from it.
 _BEGIN, _RESUME = ("config", "average", "step"), ("model", "optimiser", "history", "minutes")
 Settings = TypeVar("Settings", bound=BaseModel)
-#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks (`training.studies.auxiliary_tasks`).
+#: What is trained: all of it (`both`), or an arm of the study of the auxiliary tasks
+#: (`training.studies.auxiliary_tasks`).
 Arm = Literal["both", "clean", "augment", "mask", "denoise", "past_only", "detached"]
 #: arm -> the equal parts of its batch, where these are not all three
 PARTS = {"clean": ("clean",), "mask": ("clean", "masked"), "denoise": ("clean", "noised")}
@@ -55,7 +56,10 @@ class TrainConfig(BaseModel):
     seed: int = 0
     steps: int = Field(10000, gt=0)
     batch: int = Field(126, gt=2, description="samples per step, a third for each task")
-    arm: Arm = Field("both", description="`both` is the model's own training; the others are arms of training.studies.auxiliary_tasks")
+    arm: Arm = Field(
+        "both",
+        description="`both` is the model's own training; the others are arms of training.studies.auxiliary_tasks",
+    )
     chunks: int | None = Field(
         None, gt=0, description="draws that a batch is made of; a multiple of the processes, by default their number"
     )
@@ -172,7 +176,7 @@ def losses(
         recovered, denoised = (x - filled + filled.detach() for x in (recovered, denoised))
     future = distance(out["future"], clean[:, h:])
     if horizon_power:
-        share = model.ahead ** -horizon_power
+        share = model.ahead**-horizon_power
         future = future * (share / share.mean())[:, None]
     future = future.mean((0, 2, 3))  # over layers, steps, joints
     loss = {"predict": future[part["clean"]].mean()}

@@ -276,7 +276,9 @@ def _start(client: Client, echoing: processes.Process, node: processes.Process) 
             process.check()
             client.send(name, messages[index % len(messages)])
         if time.monotonic() > end:
-            raise processes.LiveError(f"no prediction within {processes.STARTUP_TIMEOUT_S:.0f} s (node: {node.last_line()})")
+            raise processes.LiveError(
+                f"no prediction within {processes.STARTUP_TIMEOUT_S:.0f} s (node: {node.last_line()})"
+            )
         index += 1
         time.sleep(1.0 / 30.0)
     first_ns = min(client.sides["node"].answered.values())
@@ -286,7 +288,9 @@ def _start(client: Client, echoing: processes.Process, node: processes.Process) 
 def _row(side: Side, people: int, rate_hz: float) -> Record:
     late_s = [(side.answered[s] - s) * 1e-9 for s in side.sent if s in side.answered]
     if not late_s:
-        raise processes.LiveError(f"no prediction came back of {len(side.sent)} messages ({people} people, {rate_hz} Hz)")
+        raise processes.LiveError(
+            f"no prediction came back of {len(side.sent)} messages ({people} people, {rate_hz} Hz)"
+        )
     p50, p95, p99 = (round(1e3 * float(q), 4) for q in np.percentile(late_s, (50, 95, 99)))
     return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "sent": len(side.sent), "missed": len(side.sent) - len(late_s)}
 

@@ -17,21 +17,20 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from aux_motion_core.camera.depth_filter import DepthFilter, ray_covariance
 from aux_motion_core.camera.geometry import (
     TORSO,
     BodyPose,
-    Camera,
-    DepthFilter,
     Detection,
     LevelFrame,
     feet_in_camera,
     median_direction,
-    ray_covariance,
     ray_rotation,
     solve_body,
     stature,
     up_direction,
 )
+from aux_motion_core.camera.intrinsics import Camera
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.trackers.joint_maps import map_confidence, map_joints
 from aux_motion_core.types import SkeletonFrame
@@ -339,9 +338,7 @@ class PeopleTracker:
             person.turn = turn
         else:
             share = 1.0 - np.exp(-gap_s / self.TURN_S)
-            person.turn = person.turn * Rotation.from_rotvec(
-                share * (person.turn.inv() * turn).as_rotvec()
-            )
+            person.turn = person.turn * Rotation.from_rotvec(share * (person.turn.inv() * turn).as_rotvec())
         distance = float(np.linalg.norm(pose.translation))
         if missed and gap_s > self.PAUSE_S:
             person.depth, person.settling = None, []
@@ -551,10 +548,7 @@ def track(
     def begin() -> PeopleTracker:
         level = estimate_level(camera, [d for _, d in warm_up], settings.person_height_m, up, height_m)
         pitch, roll = level.tilt_deg
-        say(
-            f"camera: pitch {pitch:.1f} deg down, roll {roll:.1f} deg, {level.height_m:.2f} m high "
-            f"({level.source})"
-        )
+        say(f"camera: pitch {pitch:.1f} deg down, roll {roll:.1f} deg, {level.height_m:.2f} m high ({level.source})")
         on_level(level)
         return PeopleTracker(camera, level, settings)
 

@@ -18,26 +18,18 @@ def run(
     params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML).")] = None,
     fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, z up.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")
-    ] = None,
+    backend: Annotated[str | None, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Threads of the backend.")] = None,
     tracker: Annotated[str | None, typer.Option(help="What sends the skeletons (docs/trackers.md).")] = None,
     joints: Annotated[
         str | None, typer.Option(help="Joint list of pose_array: coco17, or every joint with commas.")
     ] = None,
-    input_topic: Annotated[
-        str | None, typer.Option(help="Topic of the skeletons; several with commas.")
-    ] = None,
-    static_frame: Annotated[
-        str | None, typer.Option(help="Frame that --static-transform brings to it.")
-    ] = None,
+    input_topic: Annotated[str | None, typer.Option(help="Topic of the skeletons; several with commas.")] = None,
+    static_frame: Annotated[str | None, typer.Option(help="Frame that --static-transform brings to it.")] = None,
     static_transform: Annotated[
         str | None, typer.Option(help="Pose of --static-frame in the fixed frame: x,y,z,qx,qy,qz,qw.")
     ] = None,
-    mix: Annotated[
-        bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")
-    ] = None,
+    mix: Annotated[bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("-p", "--param", metavar="NAME:=VALUE", help="Any other parameter; may be given again."),
@@ -55,9 +47,7 @@ def run(
     if params is not None and not params.is_file():
         raise typer.BadParameter(f"parameter file {params} does not exist", param_hint="--params")
     if log_level.lower() not in ("debug", "info", "warn", "error", "fatal"):
-        raise typer.BadParameter(
-            f"{log_level!r}: expected debug, info, warn, error or fatal", param_hint="--log-level"
-        )
+        raise typer.BadParameter(f"{log_level!r}: expected debug, info, warn, error or fatal", param_hint="--log-level")
     overrides = {
         "fixed_frame": fixed_frame,
         "model_dir": None if model is None else str(model),

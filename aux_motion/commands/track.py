@@ -14,7 +14,8 @@ import typer
 
 from aux_motion.commands import camera_tracker
 from aux_motion.commands.camera_tracker import Settings, TrackerError, Video
-from aux_motion_core.camera.geometry import Camera, LevelFrame, load_intrinsics
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, load_intrinsics
 from aux_motion_core.types import SkeletonFrame
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -182,9 +183,7 @@ def track(
     camera_height_m: Annotated[
         float | None, typer.Option(help="Camera above the floor; estimated from feet otherwise.")
     ] = None,
-    frame_id: Annotated[
-        str, typer.Option(help="Frame of the output: z up, origin below the camera.")
-    ] = "camera_floor",
+    frame_id: Annotated[str, typer.Option(help="Frame of the output: z up, origin below the camera.")] = "camera_floor",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so much of the video.")] = None,
 ) -> None:
     """Track people in a video or camera with MediaPipe: skeletons on a topic, or in a bag with --out."""

@@ -210,9 +210,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
     def _transform_is_a_rotation(self) -> NodeParameters:
         norm = math.hypot(*self.static_transform[3:])
         if not (math.isfinite(norm) and abs(norm - 1.0) < 1e-3):
-            raise ValueError(
-                f"static_transform: the quaternion (last four numbers) has length {norm:.4g}, expected 1"
-            )
+            raise ValueError(f"static_transform: the quaternion (last four numbers) has length {norm:.4g}, expected 1")
         return self
 
 
@@ -239,17 +237,13 @@ def validate(values: dict[str, Any]) -> NodeParameters:
         ParameterError: what is wrong, all of it in one line.
     """
     try:
-        return NodeParameters.model_validate(
-            {k: v for k, v in values.items() if not (k == "fixed_frame" and v == "")}
-        )
+        return NodeParameters.model_validate({k: v for k, v in values.items() if not (k == "fixed_frame" and v == "")})
     except ValidationError as error:
         parts = []
         for problem in error.errors():
             name = ".".join(str(p) for p in problem["loc"])
             if name == "fixed_frame" and problem["type"] == "missing":
-                parts.append(
-                    "parameter fixed_frame is required: set it to a frame that does not accelerate, z up"
-                )
+                parts.append("parameter fixed_frame is required: set it to a frame that does not accelerate, z up")
             elif not name:
                 parts.append(f"parameters: {problem['msg'].removeprefix('Value error, ')}")
             else:

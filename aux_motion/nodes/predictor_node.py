@@ -140,9 +140,7 @@ class PredictorNode(LifecycleNode):
             "input_topic": sources.topics,
         }
         self._diagnostics.backend = backend
-        self._heartbeat = self.create_timer(
-            1.0 / parameters.heartbeat_hz, self._on_heartbeat, clock=self._steady
-        )
+        self._heartbeat = self.create_timer(1.0 / parameters.heartbeat_hz, self._on_heartbeat, clock=self._steady)
         self._heartbeat.cancel()  # until activate
         self._diagnostics.lifecycle = "inactive"
         self.get_logger().info(
@@ -554,9 +552,7 @@ class PredictorNode(LifecycleNode):
             self._trace.add("diagnostics", start, time.perf_counter())
 
 
-def spin(
-    arguments: list[str] | None = None, overrides: dict[str, Any] | None = None, needs_start: bool = False
-) -> int:
+def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = None, needs_start: bool = False) -> int:
     """Run the node until SIGINT or SIGTERM.
 
     Args:

@@ -24,7 +24,7 @@ from aux_motion_core.bounds.calibration import (
     joint_cells,
     key,
 )
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
 from aux_motion_core.history.normalise import last_observed
 from aux_motion_core.skeleton import N_JOINTS
 
@@ -184,9 +184,7 @@ def _factors(groups: list[Group], names: list[str], level: str) -> np.ndarray | 
     return np.array([[[np.inf if x is None else x for x in r] for r in of[n].factor[level]] for n in names])
 
 
-def reach_cap(
-    mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS
-) -> np.ndarray:
+def reach_cap(mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS) -> np.ndarray:
     """Radius around `mean` that holds all that a joint can reach from where it was last seen.
 
     The reach ball sits on the last observation, the radius on the mean: so the distance between the two is added.

@@ -3,7 +3,8 @@
 All joints within their spheres at once is much more than a robot needs. It needs the distance from where it is to the
 nearest part of anybody, until it could stand, to be no less than was said. That distance is one number, so it is
 calibrated as one (split or cross-conformal): the spheres of all joints grow by one factor until they hold it. The
-factors and the evidence are in `separation.json` beside a model, written by `python -m training.fitting.calibrate_separation`.
+factors and the evidence are in `separation.json` beside a model, written by `python -m
+training.fitting.calibrate_separation`.
 """
 
 from __future__ import annotations

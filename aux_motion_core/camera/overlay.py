@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aux_motion_core.camera.geometry import Camera, CameraError, LevelFrame, parse_intrinsics
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, CameraError, parse_intrinsics
 from aux_motion_core.skeleton import BONES, INDEX
 
 _PRESENT, _EDGE = (255, 255, 255), (60, 30, 0)  # BGR
@@ -141,9 +142,7 @@ def draw_moment(image: np.ndarray, scene: Scene, moment: Moment, drawn: int = 4)
         draw(image, scene, np.asarray(pose), _PRESENT, 3)
 
 
-def picture(
-    path: str | Path, video: str | Path, scene: Scene, moments: Sequence[Moment], columns: int = 2
-) -> int:
+def picture(path: str | Path, video: str | Path, scene: Scene, moments: Sequence[Moment], columns: int = 2) -> int:
     """A sheet of video pictures with skeletons.
 
     Args:

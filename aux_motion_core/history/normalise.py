@@ -64,7 +64,7 @@ def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
         Positions (N, J, 3), zero where never seen; seen (N, J); index of the step (N, J).
     """
     steps = mask.shape[1]
-    seen = mask.any(1)
+    seen: np.ndarray = np.any(mask, axis=1)
     index = steps - 1 - np.argmax(mask[:, ::-1], axis=1)
     last = windows[np.arange(len(mask))[:, None], index, np.arange(mask.shape[2])]
     return np.where(seen[..., None], last, 0.0), seen, index

@@ -136,9 +136,7 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
     for name, shape in shapes.items():
         got = {**artefact.inputs, **artefact.outputs}.get(name)
         if got is None or list(got[1:]) != shape:
-            raise ArtefactError(
-                f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again"
-            )
+            raise ArtefactError(f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again")
     artefact.check_file()
     table, digest = artefact.calibration, artefact.onnx_sha256
     if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):

@@ -14,10 +14,7 @@ from aux_motion_core.skeleton import INDEX, JOINTS
 #: Decays fitted on the training split (`python -m training.fitting.baselines`).
 _FITTED = Path(__file__).with_name("baselines.json")
 _TRUNK = np.array(
-    [
-        INDEX[n]
-        for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder")
-    ]
+    [INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder")]
 )
 
 
@@ -124,11 +121,7 @@ class DampedPose(Baseline):
         root = self._root_velocity(velocity, has)
         local = np.where(has[..., None], velocity - root, 0.0)
         t = (age[:, None] + self._ahead[:, None])[..., None]
-        return (
-            last[:, None]
-            + root[:, None] * glide(t, self.tau_root_s)
-            + local[:, None] * glide(t, self.tau_pose_s)
-        )
+        return last[:, None] + root[:, None] * glide(t, self.tau_root_s) + local[:, None] * glide(t, self.tau_pose_s)
 
 
 class KalmanConstantAcceleration(Baseline):

@@ -12,7 +12,8 @@ them is larger than a loss of 1; beyond, the bound is on the members' losses onl
 Outcomes are known one horizon late. With D predictions under way, D + 1 sets of weights that take turns would have a
 bound larger by sqrt(D + 1) (Joulani, Gyorgy and Szepesvari, Online Learning under Delayed Feedback, ICML 2013). Here
 one set takes every outcome when it is known, for which that proof does not hold; and the constants are chosen on
-recordings for few seconds (`python -m training.studies.ensemble`), not for a T known ahead. So the bounds tell the order, and what
+recordings for few seconds (`python -m training.studies.ensemble`), not for a T known ahead. So the bounds tell the
+order, and what
 is reached is measured.
 """
 

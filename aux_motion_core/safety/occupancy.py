@@ -1,7 +1,8 @@
 """What space people may occupy: a capsule for each body segment and interval of the time ahead.
 
 A capsule is all that is within `radius` of the line between two ends. Its radius is the thickness of the body
-(`aux_motion_core.safety.anthropometry`), the bound of the prediction, and the motion inside the interval. The idea of capsules
+(`aux_motion_core.safety.anthropometry`), the bound of the prediction, and the motion inside the interval. The idea
+of capsules
 over time intervals is that of SaRA (Schepp et al., "SaRA: A Tool for Safe Human-Robot Coexistence and Collaboration
 through Reachability Analysis", ICRA 2022).
 """
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.separation_bound import SeparationBound, SeparationBoundError
-from aux_motion_core.history.continuity import LIMB_SPAN_M
+from aux_motion_core.history.limits import LIMB_SPAN_M
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE, SEGMENT_JOINTS, SEGMENTS, body, body_scale
 from aux_motion_core.skeleton import BONES, N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState

@@ -339,9 +339,7 @@ def joint_list(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return tuple(found)
 
 
-def map_joints(
-    name: str, positions: np.ndarray, valid: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def map_joints(name: str, positions: np.ndarray, valid: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a tracker's joints as `body20`.
 
     Args:
@@ -360,8 +358,7 @@ def map_joints(
     count = len(table.joints)
     if positions.ndim < 2 or positions.shape[-2:] != (count, 3):
         raise MappingError(
-            f"positions of shape {positions.shape} do not fit joint list {table.name}: "
-            f"expected (..., {count}, 3)"
+            f"positions of shape {positions.shape} do not fit joint list {table.name}: expected (..., {count}, 3)"
         )
     present = np.isfinite(positions).all(axis=-1)
     if valid is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 #: Fields of `Marker` in order: i 4 bytes, f 4 bytes, d 8 bytes, b 1 byte, s string, B bytes, P points (3 d), C colours
 #: (4 f), U uv coordinates (2 f). A new field at the end makes the layout unknown, and the message is read as usual.
-_FIELDS = "iis" "s" "iii" "ddddddd" "ddd" "ffff" "ii" "b" "PC" "s" "iissB" "U" "ss" "sB" "b"
+_FIELDS = "iissiiiddddddddddffffiibPCsiissBUsssBb"
 _SIZES = {"i": 4, "f": 4, "d": 8, "b": 1}
 _ITEMS = {"s": 1, "B": 1, "P": 24, "C": 16, "U": 8}
 _FRAME, _ID, _ACTION, _X = 2, 4, 6, 7  # places in _FIELDS

@@ -24,11 +24,7 @@ COCO = [
 def frame(t: float, people=("a",), missing=(), positions=None, frame_id="map") -> SkeletonFrame:
     """All people in the pose of `motion` at t seconds, a metre apart."""
     n = len(people)
-    x = (
-        motion([t])[0] + np.arange(n)[:, None, None] * np.array([0.0, 1.0, 0.0])
-        if positions is None
-        else positions
-    )
+    x = motion([t])[0] + np.arange(n)[:, None, None] * np.array([0.0, 1.0, 0.0]) if positions is None else positions
     status = np.full((n, 20), JointStatus.OBSERVED, np.uint8)
     status[:, list(missing)] = JointStatus.MISSING
     return SkeletonFrame(T0 + round(t * NS), frame_id, tuple(people), x, status, np.ones((n, 20), np.float32))
@@ -101,11 +97,7 @@ def test_an_empty_frame_says_nobody_and_forgets_nobody():
     p = make()
     assert p.predict(now(0.0)).people == ()
     feed(p)
-    p.add(
-        SkeletonFrame(
-            now(0.65), "map", (), np.zeros((0, 20, 3)), np.zeros((0, 20), np.uint8), np.zeros((0, 20))
-        )
-    )
+    p.add(SkeletonFrame(now(0.65), "map", (), np.zeros((0, 20, 3)), np.zeros((0, 20), np.uint8), np.zeros((0, 20))))
     assert only(p, 0.66).state is TrackState.TRACKING
 
 
@@ -288,9 +280,7 @@ def test_the_bound_of_a_hidden_joint_counts_from_its_own_last_sight():
     assert person.radius[0, foot] == pytest.approx(1.5 + 2.0 * (0.5 + 0.04))  # as far as limbs are long
 
 
-@pytest.mark.parametrize(
-    ("rate", "jitter"), [(5, 0.0), (5, 0.01), (6, 0.005), (8, 0.01), (10, 0.015), (120, 0.001)]
-)
+@pytest.mark.parametrize(("rate", "jitter"), [(5, 0.0), (5, 0.01), (6, 0.005), (8, 0.01), (10, 0.015), (120, 0.001)])
 def test_slow_and_fast_trackers_are_tracked(rate, jitter):
     p = make("onnx")
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aux_motion_core.bounds.calibration import CLASS_NAMES, MOTION_CAPTURE, Calibration, body_cells, joint_cells, key
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 
 
 def table(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERFACES = ROOT / "aux_motion_core" / "adapters" / "interfaces"
+INTERFACES = ROOT / "aux_motion_core" / "trackers" / "interfaces"
 _TF = "MSG: tf2_msgs/msg/TFMessage\ngeometry_msgs/TransformStamped[] transforms\n"
 _CMAKE = """cmake_minimum_required(VERSION 3.8)
 project({name})

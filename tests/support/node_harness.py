@@ -59,9 +59,7 @@ def environment(domain: int) -> dict[str, str]:
 class NodeProcess:
     """`aux_motion_predictor` (or another command) in a process of its own; its output goes to a file."""
 
-    def __init__(
-        self, domain: int, log: Path, command: list[str] | None = None, **parameters: object
-    ) -> None:
+    def __init__(self, domain: int, log: Path, command: list[str] | None = None, **parameters: object) -> None:
         arguments = ["--ros-args"]
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -159,23 +157,17 @@ class Probe:
 
     def set_parameter(self, name: str, value: object):
         parameter: ParameterMsg = Parameter(name, value=value).to_parameter_msg()
-        return self.call(
-            SetParameters, "set_parameters", SetParameters.Request(parameters=[parameter])
-        ).results[0]
+        return self.call(SetParameters, "set_parameters", SetParameters.Request(parameters=[parameter])).results[0]
 
     def describe(self, *names: str):
-        return self.call(
-            DescribeParameters, "describe_parameters", DescribeParameters.Request(names=list(names))
-        )
+        return self.call(DescribeParameters, "describe_parameters", DescribeParameters.Request(names=list(names)))
 
     def values(self, part: str) -> dict[str, str]:
         """Key-value pairs of a part of the newest diagnostics, empty before the first."""
         status = self.diagnostics.get(part)
         return {} if status is None else {pair.key: pair.value for pair in status.values}
 
-    def send(
-        self, stamp_ns: int, ids=("1",), frame_id: str = "world", x: float = 0.0, **changes: object
-    ) -> None:
+    def send(self, stamp_ns: int, ids=("1",), frame_id: str = "world", x: float = 0.0, **changes: object) -> None:
         """Publish people who stand, two metres from each other, at x."""
         message = SkeletonArray(joint_names=list(JOINTS), person_ids=list(ids))
         message.header.frame_id = frame_id
@@ -194,9 +186,7 @@ class Probe:
             self.send(0, ids=())
             self.spin_for(0.05)
 
-    def walk(
-        self, start_ns: int, frames: int = 20, dt_s: float = 0.04, speed_mps: float = 1.0, **kw: object
-    ) -> int:
+    def walk(self, start_ns: int, frames: int = 20, dt_s: float = 0.04, speed_mps: float = 1.0, **kw: object) -> int:
         """Publish a person who walks along +x, frame after frame; returns the last stamp."""
         stamp_ns = start_ns
         for k in range(frames):

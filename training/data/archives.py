@@ -46,9 +46,7 @@ def unpack(data_dir: str | os.PathLike) -> Path:
         raise FileNotFoundError(f"{data_dir}: expected a folder with the data archives; name it with --data")
     missing = [n for n in (*ARCHIVES, *TABLES) if not (data_dir / n).is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{data_dir}: missing {', '.join(missing)}; put them there or name another --data"
-        )
+        raise FileNotFoundError(f"{data_dir}: missing {', '.join(missing)}; put them there or name another --data")
     key = hashlib.sha256()
     for name in (*ARCHIVES, *TABLES):
         stat = (data_dir / name).stat()

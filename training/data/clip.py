@@ -75,7 +75,5 @@ def make_clip(
     if mask is not None:
         seen &= mask
     positions[~seen] = 0.0
-    stamps = (
-        np.arange(len(positions)) / rate_hz if stamps_s is None else np.asarray(stamps_s, dtype=np.float64)
-    )
+    stamps = np.arange(len(positions)) / rate_hz if stamps_s is None else np.asarray(stamps_s, dtype=np.float64)
     return Clip(name, group, action, float(rate_hz), stamps, positions, seen, licence, source)

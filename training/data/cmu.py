@@ -115,9 +115,7 @@ def load_table(path: Path, columns: int, delimiter: str | None = ",", header: in
     """
     lines = read_text(path).splitlines()
     if delimiter:
-        lines = [
-            line.strip().removesuffix(delimiter) for line in lines
-        ]  # some writers end each line with one
+        lines = [line.strip().removesuffix(delimiter) for line in lines]  # some writers end each line with one
     rows = [(i + 1, line.split(delimiter)) for i, line in enumerate(lines) if i >= header and line.strip()]
     if not rows:
         raise ValueError(f"{path}: expected rows of {columns} numbers, the file holds none")

@@ -81,9 +81,7 @@ class CorruptionConfig:
     noised_and_masked_share: float = 0.4  # of noised samples: they also lack what trackers lack
 
 
-def random_joint_frames(
-    rng: np.random.Generator, shape: tuple[int, int, int], ratio: np.ndarray
-) -> np.ndarray:
+def random_joint_frames(rng: np.random.Generator, shape: tuple[int, int, int], ratio: np.ndarray) -> np.ndarray:
     """True with probability `ratio` (batch,) for each joint-frame."""
     return rng.random(shape) < ratio[:, None, None]
 
@@ -145,11 +143,7 @@ def tracker_noise(rng: np.random.Generator, windows: np.ndarray) -> np.ndarray:
     distance = rng.uniform(1.0, 5.0, (n, 1, 1, 1))
     ray = rng.normal(size=(n, 1, 1, 3)) * np.array([1.0, 1.0, 0.25])
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    depth = (
-        0.002
-        * distance**2
-        * (rng.normal(size=(n, steps, 1, 1)) * 0.7 + rng.normal(size=(n, steps, joints, 1)))
-    )
+    depth = 0.002 * distance**2 * (rng.normal(size=(n, steps, 1, 1)) * 0.7 + rng.normal(size=(n, steps, joints, 1)))
     jitter = jitter + ray * depth * (rng.random((n, 1, 1, 1)) < 0.5)
     keep = rng.uniform(0.0, 0.8, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.5)
     for k in range(1, steps):
@@ -170,9 +164,7 @@ def paper_noise(rng: np.random.Generator, windows: np.ndarray, config: Corruptio
     return windows + hit[..., None] * rng.normal(size=windows.shape) * sigma
 
 
-def corrupt_masked(
-    rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_masked(rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig) -> tuple[np.ndarray, np.ndarray]:
     """The masking task's input: windows and their observed mask; some also carry tracker noise."""
     n = len(windows)
     shape = windows.shape[:3]
@@ -192,9 +184,7 @@ def corrupt_masked(
     return masked, observed
 
 
-def corrupt_noised(
-    rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_noised(rng: np.random.Generator, windows: np.ndarray, c: CorruptionConfig) -> tuple[np.ndarray, np.ndarray]:
     """The denoising task's input: noise on observed joints; some also lack what trackers lack."""
     n = len(windows)
     tracker = (rng.random(n) < c.tracker_noise_share)[:, None, None, None]

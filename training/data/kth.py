@@ -34,9 +34,7 @@ def load_handover(folder: Path) -> list[Clip]:
     """Giver and taker of one handover; the frame has z up. Occluded (held) stretches are masked."""
     clips = []
     for person in ("giver", "taker"):
-        tables = {
-            j: load_table(folder / f"{person}_{s}_pose_saved.csv", 7, header=1) for s, j in SEGMENTS.items()
-        }
+        tables = {j: load_table(folder / f"{person}_{s}_pose_saved.csv", 7, header=1) for s, j in SEGMENTS.items()}
         frames = {len(t) for t in tables.values()}
         if len(frames) != 1:
             raise ValueError(f"{folder}: the {person}'s segments differ in their rows: {sorted(frames)}")

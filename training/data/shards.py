@@ -93,8 +93,8 @@ def load_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     path = Path(folder) / "manifest.json"
     if not path.is_file():
         raise ValueError(
-            f"{folder}: no manifest.json, so it is not prepared, or only in part: run python -m training.data.prepare with "
-            f"--out {folder} (again; it goes on where it stopped)"
+            f"{folder}: no manifest.json, so it is not prepared, or only in part: run python -m training.data.prepare "
+            f"with --out {folder} (again; it goes on where it stopped)"
         )
     try:
         manifest = json.loads(path.read_text())

@@ -25,9 +25,7 @@ class Windows:
     future_mask: np.ndarray
 
 
-def cut(
-    clip, history: int, future: int, dt_s: float, stride_s: float = 0.2, max_gap_s: float = 0.12
-) -> Windows | None:
+def cut(clip, history: int, future: int, dt_s: float, stride_s: float = 0.2, max_gap_s: float = 0.12) -> Windows | None:
     """Cut windows every `stride_s`; None when the clip is shorter than one window."""
     t = np.asarray(clip.stamps_s, dtype=np.float64)
     first, last = t[0] + (history - 1) * dt_s, t[-1] - future * dt_s

@@ -33,9 +33,7 @@ HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 def score(backend, windows: list) -> float:
     """Mean over clips and horizons of the error in metres."""
     steps = [round(h / backend.dt_s) - 1 for h in HORIZONS_S]
-    return float(
-        np.mean([mean_error(predict(backend.infer, w.past, w.past_mask), w, steps) for w in windows])
-    )
+    return float(np.mean([mean_error(predict(backend.infer, w.past, w.past_mask), w, steps) for w in windows]))
 
 
 def fit(name: str, windows: list) -> dict[str, float]:
@@ -43,9 +41,7 @@ def fit(name: str, windows: list) -> dict[str, float]:
     best: dict[str, float] = {}
     for _ in range(2 if len(GRIDS[name]) > 1 else 1):
         for key, grid in GRIDS[name].items():
-            best[key] = min(
-                grid, key=lambda v, key=key: score(baselines.make(name, **{**best, key: v}), windows)
-            )
+            best[key] = min(grid, key=lambda v, key=key: score(baselines.make(name, **{**best, key: v}), windows))
     return best
 
 

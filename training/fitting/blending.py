@@ -2,7 +2,8 @@
 
     python -m training.fitting.blend --data ../shared/data --start-from models/body20_25hz --json build/stacking.json
 
-Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the recordings
+Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the
+recordings
 that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these predictions:
 its mean by the logarithm of the distance to the truth, so that people who stand count as much as those who run, its
 scale by the Laplace score (a proper one).
@@ -284,7 +285,9 @@ def main(
     windows: Annotated[int, typer.Option(help="drawn from each fold", min=252)] = WINDOWS,
     steps: Annotated[int, typer.Option(help="of fitting", min=1)] = STEPS,
     width: Annotated[int, typer.Option(help="of the blend", min=1)] = WIDTH,
-    shrink: Annotated[bool, typer.Option(help="blend what training.fitting.still_shrink leaves of the networks' predictions")] = True,
+    shrink: Annotated[
+        bool, typer.Option(help="blend what training.fitting.still_shrink leaves of the networks' predictions")
+    ] = True,
     json_path: Annotated[Path | None, typer.Option("--json", help="what it gains")] = None,
 ) -> None:
     """Fit the blend on the folds' predictions, and judge it."""

@@ -4,10 +4,12 @@
 
 The table goes into the artefact's model.json. It is made of scores (error over the model's scale) of recordings that
 the predicting network did not see: by recording group, a network of the same recipe that was trained without it
-(`training.fitting.out_of_fold`; cross-conformal prediction, Vovk, Annals of Mathematics and Artificial Intelligence 74, 2015).
+(`training.fitting.out_of_fold`; cross-conformal prediction, Vovk, Annals of Mathematics and Artificial Intelligence
+74, 2015).
 Evidence is counted in clips and in windows that do not overlap; masked copies of a window share its weight.
 
-    python -m training.fitting.calibrate --model models/body20_25hz --bags DIR --out build/my_model    # your own tracker
+    python -m training.fitting.calibrate --model models/body20_25hz --bags DIR --out build/my_model    # your own \
+        tracker
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from aux_motion_core.bounds.calibration import (
 )
 from aux_motion_core.bounds.radii import Bounds, cells
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import JOINTS

@@ -1,6 +1,7 @@
 """Calibrate the separation bound: the distance to a robot that a prediction promises (`occupancy_bound: separation`).
 
-    python -m training.fitting.calibrate_separation --model models/body20_25hz --data ../shared/data --json build/sep.json
+    python -m training.fitting.calibrate_separation --model models/body20_25hz --data ../shared/data --json \
+        build/sep.json
 
 Robots (arms and balls) are put beside people at the time of a prediction, without regard to what they do next. The
 score of a prediction and a robot is the smallest factor by which the spheres about the predicted joints must be scaled

@@ -163,7 +163,9 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
     loaded = artefact.load(model_dir)
     table = loaded.calibration
     if table is None:
-        raise ValueError(f"{model_dir} has no calibration table: run python -m training.fitting.calibrate --model {model_dir}")
+        raise ValueError(
+            f"{model_dir} has no calibration table: run python -m training.fitting.calibrate --model {model_dir}"
+        )
     backend = OnnxBackend(loaded)
     shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
     tiers, clips_of = {}, {}

@@ -4,7 +4,8 @@
 
 The errors of a network on the recordings it was trained on are far smaller than on others, so they cannot tell how far
 to trust it. The training split is therefore cut into three folds by recording group, and a network is trained on each
-two of them; its predictions of the third are what blending, scale (`training.fitting.blending`) and the calibrated bounds
+two of them; its predictions of the third are what blending, scale (`training.fitting.blending`) and the calibrated
+bounds
 (`training.fitting.calibrate`) are fitted on (stacked generalisation: Wolpert, Neural Networks 5, 1992; cross-conformal
 prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 2015).
 """

@@ -324,7 +324,10 @@ def run(study: StudyConfig, data: Path, out: Path, minutes: float) -> None:
         result = run_cell(cell, study, clips, tiers, out)
         write_atomically(path, lambda f, result=result: f.write(json.dumps(result).encode()))
     done = sum((out / f"{c.name}.json").exists() for c in cells)
-    print(f"{done} of {len(cells)} cells are done; tables: python -m training.studies.auxiliary_tasks --out {out} --report")
+    print(
+        f"{done} of {len(cells)} cells are done; tables: "
+        f"python -m training.studies.auxiliary_tasks --out {out} --report"
+    )
 
 
 def main(

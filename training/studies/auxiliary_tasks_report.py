@@ -1,4 +1,7 @@
-"""The tables of the study (`training.studies.auxiliary_tasks`) from the cells that are there; what is not trained yet stays empty."""
+"""The tables of the study (`training.studies.auxiliary_tasks`) from the cells that are there.
+
+A cell that is not trained yet stays empty.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ from training.studies.auxiliary_tasks import (
 )
 from training.train import write_atomically
 
-BEGIN, END = "<!-- tables: made by `python -m training.studies.auxiliary_tasks --report` -->", "<!-- end of the tables -->"
+BEGIN, END = (
+    "<!-- tables: made by `python -m training.studies.auxiliary_tasks --report` -->",
+    "<!-- end of the tables -->",
+)
 #: conditions of the main tables: column -> condition
 COLUMNS = {
     "clean": "clean",

@@ -1,7 +1,8 @@
 """The papers' benchmarks, by their own protocol:
 
     python -m training.studies.benchmark --dataset cmu --predictor zero_velocity --data ../shared/data --json OUT.json
-    python -m training.studies.benchmark --dataset cmu --predictor models/benchmark_cmu --data ../shared/data --json OUT.json
+    python -m training.studies.benchmark --dataset cmu --predictor models/benchmark_cmu --data ../shared/data --json \
+        OUT.json
 
 Every sliding window of every test file, ten frames observed, the error at the papers' frame indices, averaged over the
 windows of an action, and then over the actions. A table beside published figures goes to OUT.md.

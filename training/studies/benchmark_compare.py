@@ -1,6 +1,7 @@
 """What helps on the benchmark: variants of a recipe, judged on held-out training files, never on test.
 
-    python -m training.studies.benchmark_compare --variants training/configs/benchmark_variants.yaml --data ../shared/data \
+    python -m training.studies.benchmark_compare --variants training/configs/benchmark_variants.yaml --data \
+        ../shared/data \
         --out build/variants --json docs/benchmarks/experiments_cmu.json
 
 One after the other in the order of the file; finished ones are not run again, so a killed run goes on. The table goes

@@ -1,6 +1,7 @@
 """Train a model for the papers' benchmark:
 
-    python -m training.studies.benchmark_train --config training/configs/benchmark_cmu.yaml --data ../shared/data --out DIR
+    python -m training.studies.benchmark_train --config training/configs/benchmark_cmu.yaml --data ../shared/data \
+        --out DIR
     python -m training.studies.benchmark_train ... --refit      # the recipe frozen, on all training files
 
 Without --refit the last file of each action is held out and judged; the test files are then not read. With --refit

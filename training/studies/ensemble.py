@@ -2,7 +2,8 @@
 
     python -m training.studies.ensemble --model models/body20_25hz --data ../shared/data --json docs/benchmarks/mix.json
 
-Through the node's path at 30 Hz. `choice` is on the validation clips: what the constants of `aux_motion_core.inference.ensemble` were
+Through the node's path at 30 Hz. `choice` is on the validation clips: what the constants of
+`aux_motion_core.inference.ensemble` were
 chosen by. `clips` are recordings one by one; `sessions` what a tracker saw of one person, a clip after the other;
 `changes` recordings of different motions in turn, unseen for 0.3 s between, with the error over the time since the
 change. A mix whose own model does not fit is shown by a baseline in the model's place.
@@ -213,7 +214,12 @@ def measure(model: Path, data: Path, clips_of_kinect: int) -> Iterator[dict]:
         "command": "python -m training.studies.ensemble",
         "artefact": {"name": backends["model"].name, "version": backends["model"].version},
         "rate_hz": RATE_HZ,
-        "constants": {"rate": ensemble.RATE, "share": ensemble.SHARE, "loss_m": ensemble.LOSS_M, "prior_of_baselines": ensemble.PRIOR},
+        "constants": {
+            "rate": ensemble.RATE,
+            "share": ensemble.SHARE,
+            "loss_m": ensemble.LOSS_M,
+            "prior_of_baselines": ensemble.PRIOR,
+        },
     }
     for name, backend in backends.items():
         out[name] = {

@@ -389,7 +389,9 @@ def test_a_topic_with_two_types_gives_the_wanted_one_and_names_the_other(tmp_pat
     same(got, frames, 0)
     assert "1 messages of topic /s are of another type (std_msgs/msg/String)" in line
     with reader.BagReader(tmp_path / "bag") as bag:
-        with pytest.raises(reader.BagError, match="/s of bag .* several types that would do: .*SkeletonArray, std_msgs"):
+        with pytest.raises(
+            reader.BagError, match="/s of bag .* several types that would do: .*SkeletonArray, std_msgs"
+        ):
             bag.select({reader.SKELETONS, "std_msgs/msg/String"})
 
 

@@ -19,9 +19,10 @@ WRITE = """
 import sys, time
 import numpy as np
 from dataclasses import replace
-from aux_motion_core import bags, synthetic
-from aux_motion_core.messages import frame_fields
-from aux_motion_core.recording import Recording
+from aux_motion_core.bags import reader as bags
+from aux_motion_core.bags.recording import Recording
+from aux_motion_core.testing import synthetic
+from aux_motion_core.wire.messages import frame_fields
 
 frame, rng, store = synthetic.frames(4, 0.1)[0], np.random.default_rng(0), bags.typestore()
 with Recording(sys.argv[1]) as recording:

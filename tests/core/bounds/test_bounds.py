@@ -11,7 +11,7 @@ from aux_motion_core.bounds import novelty
 from aux_motion_core.bounds.calibration import SHARES
 from aux_motion_core.bounds.radii import Bounds, equivalent_scale, known, reach_cap
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.continuity import JOINT_LIMITS_MPS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 from aux_motion_core.history.normalise import normalise
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor

@@ -74,9 +74,7 @@ def test_a_scale_that_is_none_becomes_the_reach_set_of_that_joint() -> None:
 
 def test_a_level_that_was_not_calibrated_is_refused() -> None:
     config = WANTED.model_copy(update={"separation_level": 0.999})
-    with pytest.raises(
-        SeparationBoundError, match="separation_level 0.999 was not calibrated: the table has 0.99;"
-    ):
+    with pytest.raises(SeparationBoundError, match="separation_level 0.999 was not calibrated: the table has 0.99;"):
         OccupancyBuilder(config, separation=table())
     with pytest.raises(SeparationBoundError, match="occupancy_bound is separation: expected its table"):
         OccupancyBuilder(WANTED)

@@ -10,21 +10,18 @@ import pytest
 from scipy.spatial.transform import Rotation
 from support.camera_helpers import standing
 
+from aux_motion_core.camera.depth_filter import DepthFilter, ray_covariance
 from aux_motion_core.camera.geometry import (
-    Camera,
-    CameraError,
-    DepthFilter,
     Detection,
     LevelFrame,
-    load_intrinsics,
     median_direction,
-    ray_covariance,
     ray_rotation,
     solve_body,
     stature,
     translation,
     up_direction,
 )
+from aux_motion_core.camera.intrinsics import Camera, CameraError, load_intrinsics
 
 needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
 CAMERA = Camera(1280, 720, 900.0, 900.0, 640.0, 360.0)

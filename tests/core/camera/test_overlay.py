@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from aux_motion_core.camera.geometry import Camera, CameraError, LevelFrame
+from aux_motion_core.camera.geometry import LevelFrame
+from aux_motion_core.camera.intrinsics import Camera, CameraError
 from aux_motion_core.camera.overlay import Moment, Scene, bones, draw, draw_moment, picture
 from aux_motion_core.skeleton import INDEX, JOINTS
 

@@ -8,7 +8,9 @@ import pytest
 
 from aux_motion_core.bags import reader
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.faults import KINDS, LIMBS, FaultError, Faults, help_text
+from aux_motion_core.evaluation.fault_base import FaultError
+from aux_motion_core.evaluation.fault_poses import LIMBS
+from aux_motion_core.evaluation.faults import KINDS, Faults, help_text
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JOINTS, MIRROR, JointStatus

@@ -76,7 +76,7 @@ def test_bad_options_are_named(name: str, options: dict, says: str) -> None:
 
 def test_choosing_no_tracker_imports_no_trackers_package(root) -> None:
     code = (
-        "import sys; from aux_motion_core import adapters\n"
+        "import sys; from aux_motion_core import trackers as adapters\n"
         "[adapters.adapter_class(n) for n in adapters.NAMES]\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0].endswith('_msgs')), 'rosbags' in sys.modules)"
     )

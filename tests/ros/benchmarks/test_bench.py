@@ -145,13 +145,13 @@ def test_a_soak_that_gets_a_signal_ends_and_so_does_its_node(root, how, code):
 
 
 ENDS = {
-    "bench": "rclpy.init(args=[])\nfrom aux_motion.bench_dds import Client\nClient().close()",
+    "bench": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.bench_dds import Client\nClient().close()",
     "soak": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.soak import _Watch\n_Watch(1, 30.0, 1.0).close()",
     "demo": "from aux_motion.commands.processes import Recorder\nwith Recorder():\n    pass",
 }
 ENDING = """
 import rclpy
-from aux_motion import live
+from aux_motion.commands import processes as live
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import get_current_signal_handlers_options as installed
 

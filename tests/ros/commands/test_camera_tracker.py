@@ -16,7 +16,8 @@ from aux_motion.commands import make_sample, track
 from aux_motion.commands.camera_tracker import MediaPipe, PeopleTracker, Settings, TrackerError, Video, estimate_level
 from aux_motion.commands.camera_tracker import track as follow
 from aux_motion_core.bags.reader import read_skeletons
-from aux_motion_core.camera.geometry import Camera, Detection, LevelFrame, ray_rotation
+from aux_motion_core.camera.geometry import Detection, LevelFrame, ray_rotation
+from aux_motion_core.camera.intrinsics import Camera
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus
 
 needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")

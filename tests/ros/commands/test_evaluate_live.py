@@ -67,7 +67,9 @@ def test_the_evaluation_and_the_live_node_predict_the_same(root, tmp_path, ros_d
     )
     try:
         with processes.Recorder() as recorder:
-            processes.wait(lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor")
+            processes.wait(
+                lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor"
+            )
             arguments = ["play", str(sample), "--clock", "100", "--wait-for", "2"]
             with processes.Process("aux_motion.cli", arguments, tmp_path / "player.log") as player:
                 processes.wait(lambda: player.popen.poll() is not None, [player], 120.0, "end of the bag")

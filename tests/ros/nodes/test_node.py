@@ -455,7 +455,7 @@ def test_signals_end_it_with_status_0(start, probe, how):
 
 STARTS = """
 import os, signal, sys, time
-from aux_motion import node
+from aux_motion.nodes import predictor_node as node
 
 real = node.output_qos
 
@@ -505,7 +505,7 @@ SPINS = """
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import get_current_signal_handlers_options as installed
-from aux_motion import spinning
+from aux_motion.nodes import spinning
 
 class Executor(SingleThreadedExecutor):
     def spin(self):

@@ -200,7 +200,7 @@ def test_what_cannot_be_used_is_one_line_at_configure(domain):
     """All in one process, which is quicker."""
     code = (
         "import sys, json, rclpy\n"
-        "from aux_motion.node import PredictorNode\n"
+        "from aux_motion.nodes.predictor_node import PredictorNode\n"
         "rclpy.init()\n"
         "for more in json.loads(sys.argv[1]):\n"
         "    node = PredictorNode({'fixed_frame': 'world', 'backend': 'zero_velocity', **more})\n"

@@ -172,18 +172,14 @@ def test_lost_bones_are_those_of_the_recorded_skeleton(folder):
 def test_bodies_are_human(data_dir):
     """Bone lengths are constant and human, feet touch a floor near z = 0, toes lead ankles."""
     clips = [
-        c
-        for s in ("train", "validation", "new_subject", "new_motion", "seen_group")
-        for c in load_split(data_dir, s)
+        c for s in ("train", "validation", "new_subject", "new_motion", "seen_group") for c in load_split(data_dir, s)
     ]
     for clip in clips:
         p = clip.positions
         assert clip.mask.all() and np.isfinite(p).all(), clip.name
         lengths = np.stack([np.linalg.norm(p[:, j] - p[:, i], axis=-1) for i, j in BONES], -1)
         rigid = [
-            k
-            for k, (i, j) in enumerate(BONES)
-            if JOINTS[i] not in ("spine", "neck") or JOINTS[j].endswith("shoulder")
+            k for k, (i, j) in enumerate(BONES) if JOINTS[i] not in ("spine", "neck") or JOINTS[j].endswith("shoulder")
         ]  # spine to neck and neck to head bend
         assert np.ptp(lengths[:, rigid], axis=0).max() < 0.001, clip.name
         body = dict(zip(BONES, lengths.mean(0), strict=True))
@@ -237,17 +233,11 @@ def test_handover_people_face_each_other(data_dir):
             for a, b in (("shoulder", "elbow"), ("elbow", "wrist"))
         }
         upper = np.stack([bone["left", "shoulder"], bone["right", "shoulder"]])
-        assert (
-            np.ptp(upper) < 0.002 and 0.2 < upper.mean() < 0.33
-        )  # rigid, left as right: these are the joints
+        assert np.ptp(upper) < 0.002 and 0.2 < upper.mean() < 0.33  # rigid, left as right: these are the joints
         # hands are tracked on their own: the forearm of the arm that hands over varies by 5 cm
-        assert all(
-            0.2 < bone[side, "elbow"].min() < bone[side, "elbow"].max() < 0.3 for side in ("left", "right")
-        )
+        assert all(0.2 < bone[side, "elbow"].min() < bone[side, "elbow"].max() < 0.3 for side in ("left", "right"))
     # the giver's right hand goes out to the taker, and comes back
-    hands = np.linalg.norm(
-        giver.positions[:, INDEX["right_wrist"]] - taker.positions[:, INDEX["right_wrist"]], axis=-1
-    )
+    hands = np.linalg.norm(giver.positions[:, INDEX["right_wrist"]] - taker.positions[:, INDEX["right_wrist"]], axis=-1)
     assert hands.min() < 0.45 < 0.7 < hands[0]
 
 

@@ -189,7 +189,9 @@ def test_a_damaged_manifest_or_shard_is_named(tmp_path, text):
     folder, out = recordings(tmp_path / "in", 2), tmp_path / "out"
     prepare("folder", folder, out, Options(), progress=False)
     (out / "manifest.json").write_text(text)
-    with pytest.raises(ValueError, match=r"manifest\.json: cannot be read .*delete it and run training.data.prepare again"):
+    with pytest.raises(
+        ValueError, match=r"manifest\.json: cannot be read .*delete it and run training.data.prepare again"
+    ):
         load_prepared(out)
     (out / "manifest.json").unlink()
     (shard,) = out.glob("shard-*")

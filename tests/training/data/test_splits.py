@@ -25,15 +25,9 @@ def splits(data_dir) -> dict[str, list[Clip]]:
 def leaks(learned: list[Clip], held_out: list[Clip]) -> list[str]:
     """What clips of the two sides share: names, groups, root rows, windows."""
     found = [f"{n}: in both" for n in {c.name for c in learned} & {c.name for c in held_out}]
-    found += [
-        f"group {g}: in both" for g in {c.group for c in learned if c.group in {o.group for o in held_out}}
-    ]
-    found += [
-        f"{o.first} and {o.second}: {o.root_rows} root rows" for o in shared_root_rows(learned, held_out)
-    ]
-    found += [
-        f"{o.first} and {o.second}: {o.distance_m * 1000:.1f} mm" for o in near_identical(learned, held_out)
-    ]
+    found += [f"group {g}: in both" for g in {c.group for c in learned if c.group in {o.group for o in held_out}}]
+    found += [f"{o.first} and {o.second}: {o.root_rows} root rows" for o in shared_root_rows(learned, held_out)]
+    found += [f"{o.first} and {o.second}: {o.distance_m * 1000:.1f} mm" for o in near_identical(learned, held_out)]
     return found
 
 

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from support.train_helpers import clip  # noqa: E402
 
-from aux_motion_core.inference import (
+from aux_motion_core.inference import (  # noqa: E402
     artefact,  # noqa: E402
     precision,  # noqa: E402
 )
 from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
-from training import export, finetune, train
+from training import export, finetune, train  # noqa: E402
 from training.fitting import blending, out_of_fold  # noqa: E402
 from training.fitting.blending import Predictions  # noqa: E402
 from training.model import AuxMotionModel, Blend, ModelConfig  # noqa: E402

@@ -60,7 +60,10 @@ def test_cells_have_names_of_their_own_and_the_most_telling_come_first():
 def test_arms_are_equal_in_steps_or_in_forward_passes():
     c = StudyConfig(steps=600, train=SETTINGS.train)
     assert {auxiliary_tasks.settings(Cell(a, 0), c).steps for a in ARMS} == {600}
-    passes = {a: auxiliary_tasks.settings(Cell(a, 0, equal_passes=True), c).steps * auxiliary_tasks.PASSES.get(a, 3) for a in ARMS}
+    passes = {
+        a: auxiliary_tasks.settings(Cell(a, 0, equal_passes=True), c).steps * auxiliary_tasks.PASSES.get(a, 3)
+        for a in ARMS
+    }
     assert set(passes.values()) == {1800}
 
 
@@ -150,7 +153,10 @@ def test_a_cell_holds_what_the_tables_need(trained):
     _, made = trained
     both, clean = made[Cell("both", 0)], made[Cell("clean", 0)]
     assert both["forward_passes"] == 6 and clean["forward_passes"] == 2
-    assert clean["interpolated"][auxiliary_tasks.JUDGED[0]]["leg missing"] and not both["interpolated"][auxiliary_tasks.JUDGED[0]]
+    assert (
+        clean["interpolated"][auxiliary_tasks.JUDGED[0]]["leg missing"]
+        and not both["interpolated"][auxiliary_tasks.JUDGED[0]]
+    )
     row = both["judged"]["new_subject"]
     assert len(row["clean"]["all"]) == len(CLIPS) and len(row["clean"]["layers"]) == 2
     assert row["missing 40 %"]["recovered"][0][0] > 0 and row["noise 20 mm on 50 %"]["denoised"][0][0] > 0
@@ -188,7 +194,11 @@ def test_the_tables_leave_empty_what_is_not_trained(trained, tmp_path):
     assert rows["denoise"].pop("seeds") == 0 and set(rows["denoise"].values()) == {None}
     assert rows["both"]["seeds"] == 2 and rows["augment"]["seeds"] == 1
     by_hand = np.mean(
-        [[r[1] for r in made[Cell("both", s)]["judged"][t]["clean"]["all"]] for s in (0, 1) for t in auxiliary_tasks.JUDGED]
+        [
+            [r[1] for r in made[Cell("both", s)]["judged"][t]["clean"]["all"]]
+            for s in (0, 1)
+            for t in auxiliary_tasks.JUDGED
+        ]
     )
     assert rows["both"]["clean"] == pytest.approx(by_hand, abs=0.06)
     assert len([line for line in page.splitlines() if line.startswith("| denoise |")]) > 3

@@ -19,7 +19,7 @@ from training.data.h36m import ACTIONS  # noqa: E402
 from training.studies import benchmark, benchmark_compare  # noqa: E402
 from training.studies.benchmark import evaluate, gliding  # noqa: E402
 from training.studies.benchmark_data import HISTORY, PROTOCOLS, Sequence, load_sequences, windows  # noqa: E402
-from training.studies.benchmark_train import (
+from training.studies.benchmark_train import (  # noqa: E402
     MIRROR,
     Batches,
     BenchmarkConfig,
