@@ -112,19 +112,19 @@ def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
     """
     joints = tuple(parameters.given("tracker_joints"))
     topics = parameters.given("input_topics")
-    trackers = parameters.given("input_trackers") or [parameters.tracker]
+    names = parameters.given("input_trackers") or [parameters.tracker]
     frames = parameters.given("input_frames") or [""]
     count = max(len(topics), 1)
-    trackers = trackers * count if len(trackers) == 1 else trackers
+    names = names * count if len(names) == 1 else names
     frames = frames * count if len(frames) == 1 else frames
     planned = []
     for i in range(count):
-        options = {"joints": joints} if joints and trackers.adapter_class(trackers[i]).takes_joints else {}
-        adapter = trackers.make(trackers[i], frame_id="" if frames[i] == "-" else frames[i], **options)
+        options = {"joints": joints} if joints and trackers.adapter_class(names[i]).takes_joints else {}
+        adapter = trackers.make(names[i], frame_id="" if frames[i] == "-" else frames[i], **options)
         planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
     if joints and not any(adapter.takes_joints for _, adapter in planned):
         raise AdapterError(
-            f"tracker_joints is set, but the messages of {', '.join(sorted(set(trackers)))} name their joints: "
+            f"tracker_joints is set, but the messages of {', '.join(sorted(set(names)))} name their joints: "
             "leave it empty"
         )
     return planned

@@ -65,7 +65,7 @@ class Page:
         duration = None if source.live else source.duration_s
         lines = tuple(b.text for b in source.bookmarks)
         horizons = source.moments.horizons_s
-        self._panel = Panel(server, source.title, duration, source.moments.sources, horizons, lines)
+        self._panel = Panel(server, source.title, duration, source.moments.sources, horizons, lines, source.bounds)
         self._scene = Scene(server)
         self._at_s, self._speed = start_s or 0.0, 1.0
         self._seek_people = start_s is None and not source.live
@@ -117,7 +117,7 @@ class Page:
             self._seek_people = False
             if name == "seek":
                 self._playing = False
-                self._at_s = value if not self._source.live else self._source.moments.last_s + value
+                self._at_s = value if not self._source.live else float(np.nan_to_num(self._source.moments.last_s)) + value
             elif name == "play":
                 self._playing = not self._playing
                 if self._playing and not self._source.live and self._at_s >= self._source.duration_s - 0.05:
@@ -204,7 +204,9 @@ class Page:
         panel, people = self._panel, moment.batch.people
         panel.set_people(sorted(p.person_id for p in people))
         robot = self._source.robot.robot if self._source.robot is not None else None
-        told = "" if robot is not None or self._source.live else "No robot is here: name its description with --robot."
+        told = "No robot is here: name its description with --robot."
+        if self._source.live:
+            told = "No decision of a monitor is heard (topic separation)."
         speed = words.speed_html(moment.separation, robot, moment.robot_trouble, told)
         shown_people = [p for p in people if shown.person_id in ("", p.person_id)]
         states = "".join(words.person_html(p) for p in shown_people) or "nobody is known"

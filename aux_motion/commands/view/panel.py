@@ -14,8 +14,6 @@ from aux_motion_core.evaluation.moments import Curves
 
 EVERYBODY, NOBODY = "everybody", "none"
 SPEEDS = ("0.1 x", "0.25 x", "0.5 x", "1 x", "2 x", "4 x")
-#: Label -> kind of bound.
-BOUNDS = {"of each joint alone": "marginal", "of the whole body at once": "simultaneous", NOBODY: ""}
 #: Seconds before and after the moment that the curves show.
 BEFORE_S, AFTER_S = 6.0, 2.0
 #: Coverage is the mean over so many seconds: one message tells little.
@@ -68,8 +66,8 @@ class Panel:
         duration_s: float | None,
         sources: tuple[str, ...],
         horizons_s: np.ndarray,
-        bookmarks: tuple[str, ...] = (),
-        bounds: dict[str, str] = BOUNDS,
+        bookmarks: tuple[str, ...],
+        bounds: dict[str, str],
         remembered_s: float = 30.0,
     ) -> None:
         import viser.uplot

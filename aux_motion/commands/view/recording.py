@@ -25,6 +25,8 @@ from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder, Occupa
 from aux_motion_core.safety.robot import Robot
 
 _NS = 1_000_000_000
+#: Kinds of bound to pick from, by their label.
+BOUNDS = {"of each joint alone": "marginal", "of the whole body at once": "simultaneous", "none": ""}
 #: After a jump the predictor starts so much earlier: its history, and the trust in new people, are there then.
 WARM_UP_S = 5.0
 #: A jump to near the start begins at the start.
@@ -120,6 +122,7 @@ class Recording:
     """
 
     live = False
+    bounds = BOUNDS
 
     def __init__(self, opened: Opened, robot: Robot | None = None, start_s: float = 0.0) -> None:
         self.opened, self.title, self.bookmarks = opened, opened.title, opened.bookmarks
