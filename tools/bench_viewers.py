@@ -1,6 +1,6 @@
 """Compares viser and rerun as the page of `aux-motion view`: start, memory, frames a second, without a network.
 
-    python tools/bench_viewers.py --json docs/benchmarks/viewers.json --viser PYTHON --rerun PYTHON
+    python -m tools.bench_viewers --json docs/benchmarks/viewers.json --viser PYTHON --rerun PYTHON
 
 Each library is installed in an environment of its own. A child process serves the same moving scene: people as lines, 25
 poses ahead of them as points, and the bound as capsules, 30 times a second. Chromium looks at it, without a window,
@@ -17,26 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parent.parent
 _SEGMENTS, _STEPS, _RATE_HZ = 17, 25, 30.0
-#: Counts the frames in which something was drawn, in every canvas of the page.
-COUNT_FRAMES = """
-(() => {
-  let drawn = false; window.__drawn = 0; window.__ticks = 0;
-  for (const kind of [window.WebGL2RenderingContext, window.WebGLRenderingContext]) {
-    if (!kind) continue;
-    for (const name of ['drawArrays', 'drawElements', 'drawArraysInstanced', 'drawElementsInstanced',
-                        'drawRangeElements']) {
-      const draw = kind.prototype[name];
-      if (draw) kind.prototype[name] = function (...a) { drawn = true; return draw.apply(this, a); };
-    }
-  }
-  const tick = () => { window.__ticks++; if (drawn) { window.__drawn++; drawn = false; }
-                       requestAnimationFrame(tick); };
-  requestAnimationFrame(tick);
-})();
-"""
-
 
 # The scene, in a child with the library
 
@@ -133,75 +114,7 @@ def serve_rerun(people: int, port: int) -> None:
         time.sleep(max(0.0, start + (k + 1) / _RATE_HZ - time.monotonic()))
 
 
-# The browser
-
-
-def open_browser(size: tuple[int, int] = (1280, 720)) -> Any:
-    """Chromium without a window and a graphics card; no host but this one can be reached."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--ignore-gpu-blocklist",
-        f"--window-size={size[0]},{size[1]}",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
-    ):
-        options.add_argument(argument)
-    options.binary_location = "/usr/bin/chromium"
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNT_FRAMES})
-    return driver
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process and its children, seconds."""
-    import psutil
-
-    top, total = psutil.Process(pid), 0.0
-    for process in [top, *top.children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue
-        total += times.user + times.system
-    return total
-
-
-def frames_a_second(driver: Any, seconds: float = 5.0) -> dict[str, float]:
-    """How often the page drew, and the browser's processor time for a frame: what other work on the machine leaves."""
-    read = "return [window.__drawn, window.__ticks, performance.now()]"
-    browser = driver.service.process.pid
-    first, cpu_s = driver.execute_script(read), _cpu_s(browser)
-    time.sleep(seconds)
-    last, cpu_s = driver.execute_script(read), _cpu_s(browser) - cpu_s
-    took_s = 1e-3 * (last[2] - first[2])
-    drawn = last[0] - first[0]
-    return {
-        "drawn_hz": round(drawn / took_s, 1),
-        "animation_hz": round((last[1] - first[1]) / took_s, 1),
-        "browser_cpu_ms_per_frame": round(1e3 * cpu_s / max(drawn, 1), 1),
-        "browser_cpu_share": round(cpu_s / took_s, 2),
-    }
-
-
-def resident_mib(pid: int) -> float:
-    """Memory of a process and its children (shared pages of each counted)."""
-    import psutil
-
-    top = psutil.Process(pid)
-    total = 0
-    for process in [top, *top.children(recursive=True)]:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return round(total / 2**20, 0)
+# The trial
 
 
 def trial(name: str, python: str, people: int, port: int, picture: Path | None) -> dict[str, Any]:
@@ -209,6 +122,8 @@ def trial(name: str, python: str, people: int, port: int, picture: Path | None) 
     command = [python, __file__, "--serve", name, "--people", str(people), "--port", str(port)]
     began = time.monotonic()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    from tools.browser import errors, frames_a_second, open_browser, resident_mib
+
     driver = None
     try:
         if not any(line.strip() == "serving" for line in child.stdout):
@@ -227,13 +142,13 @@ def trial(name: str, python: str, people: int, port: int, picture: Path | None) 
         drawn_s = time.monotonic() - opened
         time.sleep(6.0)
         frames = frames_a_second(driver)
-        errors = [e["message"][:200] for e in driver.get_log("browser") if e["level"] == "SEVERE"]
+        wrong = [line[:200] for line in errors(driver)]
         if picture:
             driver.save_screenshot(str(picture / f"{name}_{people}.png"))
         browser = driver.service.process.pid
         return {
             "library": name, "people": people, "serving_s": round(serving_s, 2), "first_frames_s": round(drawn_s, 2),
-            **frames, "server_mib": resident_mib(child.pid), "browser_mib": resident_mib(browser), "errors": errors,
+            **frames, "server_mib": resident_mib(child.pid), "browser_mib": resident_mib(browser), "errors": wrong,
         }  # fmt: skip
     finally:
         if driver is not None:

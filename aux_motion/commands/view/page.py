@@ -229,8 +229,11 @@ class Page:
         if not poses:
             return
         self._placed = True
-        every = np.stack(poses).reshape(-1, 3)
-        low, high = np.percentile(every, [1, 99], axis=0)
+        low, high = np.percentile(np.stack(poses).reshape(-1, 3), [1, 99], axis=0)
+        robot = next((m.robot for m in some if m.robot is not None), None)
+        if robot is not None:
+            ends = robot[0].reshape(-1, 3)
+            low, high = np.minimum(low, ends.min(0)), np.maximum(high, ends.max(0))
         middle = (low + high) / 2.0
         wide = float(np.linalg.norm(high - low)) + _MARGIN_M
         self._eye = (middle + _EYE * wide, middle)

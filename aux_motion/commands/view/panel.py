@@ -19,6 +19,8 @@ BEFORE_S, AFTER_S = 6.0, 2.0
 #: Coverage is the mean over so many seconds: one message tells little.
 _MEAN_S = 1.0
 _GAP_S = 0.4
+#: Below every picture.
+_OFF = -1e3
 _WORST_NONE = "..."
 
 
@@ -240,7 +242,8 @@ class Panel:
         at_now = int(np.argmin(np.abs(at_s))) if good.any() else -1
         told = ""
         if at_now >= 0:
-            told = f" <b>{first[good][at_now]:.0f} mm</b>"
+            ago_s = -float(at_s[at_now])
+            told = f" <b>{first[good][at_now]:.0f} mm</b>" + (f" ({ago_s:.1f} s ago)" if abs(ago_s) > _GAP_S else "")
             if shown.baseline:
                 told += f", {escape(names[shown.baseline].replace('_', ' '))} {other[good][at_now]:.0f} mm"
         inside = _running_mean(curves.at_s, curves.inside, _MEAN_S)
@@ -253,9 +256,9 @@ class Panel:
         if top > self._top_mm or top < 0.4 * self._top_mm:
             self._top_mm = top
             self._error.scales = {**self._error.scales, "y": {"range": (0.0, top)}}
-        shown_other = other[good] if shown.baseline else np.full(good.sum(), -1e3)
+        shown_other = other[good] if shown.baseline else np.full(good.sum(), _OFF)
         self._error.data = tuple(self._with_now([at_s, first[good], shown_other], self._top_mm, 2))
-        promised = 100.0 * curves.nominal if np.isfinite(curves.nominal) else -1e3
+        promised = 100.0 * curves.nominal if np.isfinite(curves.nominal) else _OFF
         cover = [curves.at_s[has] - now_s, 100.0 * inside[has], np.full(has.sum(), promised)]
         self._coverage.data = tuple(self._with_now(cover, 105.0, 2))
 
@@ -264,26 +267,27 @@ class Panel:
         """Columns x and series, with a line at x = 0 as one more series; off the picture where there is nothing."""
         columns = _with_gaps(columns)
         x = columns[0]
-        values = columns[1:] or [np.full(len(x), -1e3)] * series
+        values = columns[1:] or [np.full(len(x), _OFF)] * series
         if not len(x):
-            x, values = np.array([-BEFORE_S, AFTER_S]), [np.full(2, -1e3)] * series
+            x, values = np.array([-BEFORE_S, AFTER_S]), [np.full(2, _OFF)] * series
         at = int(np.searchsorted(x, 0.0))
+        within = x[0] <= 0.0 <= x[-1]
         out = [np.insert(x, at, [0.0, 0.0, 0.0])]
-        for v in values:
-            here = np.interp(0.0, x, v)
-            out.append(np.insert(v, at, [here, here, here]))
-        out.append(np.insert(np.full(len(x), -1e3), at, [-1e3, top, -1e3]))
+        out += [np.insert(v, at, [np.interp(0.0, x, v) if within else _OFF] * 3) for v in values]
+        out.append(np.insert(np.full(len(x), _OFF), at, [_OFF, top, _OFF]))
         return out
 
 
 def _with_gaps(columns: list[np.ndarray]) -> list[np.ndarray]:
     """Columns x and series, the series off the picture where x has a gap: no line over what is not known."""
-    after = np.flatnonzero(np.diff(columns[0]) > _GAP_S) + 1
-    if not len(after):
+    x = columns[0]
+    if not len(x):
         return columns
-    at = np.repeat(after, 2)
-    edge = np.stack([columns[0][after - 1] + 1e-6, columns[0][after] - 1e-6], 1).reshape(-1)
-    return [np.insert(columns[0], at, edge), *(np.insert(c, at, -1e3) for c in columns[1:])]
+    after = np.flatnonzero(np.diff(x) > _GAP_S) + 1
+    at = np.concatenate([[0], np.repeat(after, 2), [len(x)]])
+    inside = np.stack([x[after - 1] + 1e-6, x[after] - 1e-6], 1).reshape(-1)
+    edge = np.concatenate([[x[0] - 1e-6], inside, [x[-1] + 1e-6]])
+    return [np.insert(x, at, edge), *(np.insert(c, at, _OFF) for c in columns[1:])]
 
 
 def _running_mean(at_s: np.ndarray, values: np.ndarray, over_s: float) -> np.ndarray:
