@@ -159,12 +159,15 @@ def view(
     tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
     joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
     model: Model = None,
+    backend: BackendName = "onnx",
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; other machines reach 0.0.0.0.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any that is free.")] = 8088,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; by default 8088, or one that is free (0: any).")
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the desktop's browser.")] = False,
     start: Annotated[
         float | None, typer.Option(min=0.0, help="Second to begin at; by default the first with a prediction.")
@@ -175,7 +178,9 @@ def view(
     _use_domain(domain)
     from aux_motion.commands.view import command as implementation
 
-    values: dict[str, object] = {"model_dir": str(model)} if model is not None else {}
+    values: dict[str, object] = {"backend": backend}
+    if model is not None:
+        values["model_dir"] = str(model)
     if fixed_frame is not None:
         values["fixed_frame"] = fixed_frame
     job = {

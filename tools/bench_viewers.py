@@ -2,8 +2,8 @@
 
     python -m tools.bench_viewers --json docs/benchmarks/viewers.json --viser PYTHON --rerun PYTHON
 
-Each library is installed in an environment of its own. A child process serves the same moving scene: people as lines, 25
-poses ahead of them as points, and the bound as capsules, 30 times a second. Chromium looks at it, without a window,
+Each library is installed in an environment of its own. A child process serves the same moving scene: people as lines,
+25 poses ahead of them as points, and the bound as capsules, 30 times a second. Chromium looks at it, without a window,
 without a graphics card and with every host but this one unreachable. Needs selenium, psutil and Debian's chromium.
 """
 
@@ -62,12 +62,24 @@ def serve_viser(people: int, port: int) -> None:
     cloud = server.scene.add_point_cloud("/ahead", ahead.reshape(-1, 3), (230, 110, 80), point_size=0.02)
     upright = np.tile([1.0, 0.0, 0.0, 0.0], (2 * n, 1))
     balls = server.scene.add_batched_meshes_simple(
-        "/balls", ball.vertices, ball.faces, upright, points,
-        batched_scales=np.full(2 * n, 0.12), batched_colors=(90, 160, 90), opacity=0.3,
+        "/balls",
+        ball.vertices,
+        ball.faces,
+        upright,
+        points,
+        batched_scales=np.full(2 * n, 0.12),
+        batched_colors=(90, 160, 90),
+        opacity=0.3,
     )
     tubes = server.scene.add_batched_meshes_simple(
-        "/tubes", tube.vertices, tube.faces, turn, middle,
-        batched_scales=scale, batched_colors=(90, 160, 90), opacity=0.3,
+        "/tubes",
+        tube.vertices,
+        tube.faces,
+        turn,
+        middle,
+        batched_scales=scale,
+        batched_colors=(90, 160, 90),
+        opacity=0.3,
     )
     print("serving", flush=True)
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""A real browser for tests and benchmarks: Debian's chromium by Selenium, without a window, a graphics card or a network."""
+"""A real browser for tests and benchmarks: chromium by Selenium, without a window, a graphics card or a network."""
 
 from __future__ import annotations
 

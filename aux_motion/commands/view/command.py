@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -16,7 +18,11 @@ from aux_motion.commands.view.page import Page, ViewError, serve
 from aux_motion.commands.view.recording import Opened, Recording, open_evaluation
 from aux_motion.commands.view.robots import placed
 
-PORT = 8088
+
+def _open(address: str) -> bool:
+    """Open a page in the desktop's browser; False where there is no desktop. A browser of the terminal is none."""
+    desktop = sys.platform == "darwin" or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    return desktop and webbrowser.open(address)
 
 
 def opened(path: Path, job: dict[str, Any]) -> Opened:
@@ -39,7 +45,7 @@ def view(
     robot: Path | None = None,
     robot_at: str = "",
     host: str = "127.0.0.1",
-    port: int = PORT,
+    port: int | None = None,
     browser: bool = False,
     start_s: float | None = None,
     say: Callable[[str], None] = print,
@@ -54,7 +60,7 @@ def view(
         robot: description of the robot.
         robot_at: where it stands, see `robots.placed`.
         host: address to listen on.
-        port: 0: any that is free.
+        port: 0: any that is free; None: 8088, or where that is taken any that is free.
         browser: open the page in the desktop's browser.
         start_s: moment to begin at; None: the first one with a prediction.
         say: takes lines for the terminal.
@@ -82,7 +88,7 @@ def view(
             say(f"{source.title}: look at {address} (Ctrl-C ends it)")
             if host not in ("127.0.0.1", "localhost", "::1"):
                 say(f"everybody who reaches {host} can see it")
-            if browser and not webbrowser.open(address):
+            if browser and not _open(address):
                 say(f"no browser could be opened: open {address} yourself")
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, lambda *_: page.stop.set())

@@ -1,4 +1,4 @@
-"""What ROS topics say now: predictions, occupancy and the monitor's decisions, with what came of each a second later."""
+"""What ROS topics say now: predictions, occupancy and the monitor's decisions, and what came of each a second later."""
 
 from __future__ import annotations
 
@@ -175,7 +175,9 @@ class Live:
 
         give(self._court.observe(frame, [index(i) for i in frame.person_ids]))
         predicted = published(batch, [index(p.person_id) for p in batch.people], at_s)
-        fresh = [p.stamp_ns == frame.stamp_ns and p.state in (TrackState.TRACKING, TrackState.DEGRADED) for p in batch.people]
+        fresh = [
+            p.stamp_ns == frame.stamp_ns and p.state in (TrackState.TRACKING, TrackState.DEGRADED) for p in batch.people
+        ]
         self._court.take(predicted.rows(np.flatnonzero(fresh)))
         self._batches += 1
         if self._batches % 8 == 0:

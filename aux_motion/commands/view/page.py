@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 import time
 from contextlib import redirect_stdout
@@ -20,6 +21,7 @@ from aux_motion_core.evaluation.replay import PREDICTED
 
 #: Moments shown a second, and updates of what is slower to draw.
 RATE_HZ, _SLOW_HZ = 30.0, 4.0
+_PORT = 8088
 #: From the middle of the people, against how wide they are spread; what is added for the bounds.
 _EYE, _MARGIN_M = np.array([-0.78, -0.7, 0.3]), 1.5
 
@@ -28,8 +30,12 @@ class ViewError(ValueError):
     """The page cannot be shown, in one line."""
 
 
-def serve(host: str, port: int) -> Any:
+def serve(host: str, port: int | None) -> Any:
     """A server of viser.
+
+    Args:
+        host: address to listen on.
+        port: 0: any that is free; None: 8088, or where that is taken any that is free.
 
     Raises:
         ViewError: viser is not installed, or the address cannot be used.
@@ -38,17 +44,28 @@ def serve(host: str, port: int) -> Any:
         import viser
     except ImportError as error:
         raise ViewError(f"{error}: the page needs viser (pip install 'aux_motion[view]')") from None
-    import socket
-
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for wanted in (_PORT, 0) if port is None else (port,):
         try:
-            probe.bind((host, port))
+            port = _free(host, wanted)
+            break
         except OSError as error:
-            raise ViewError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --port") from None
-        port = probe.getsockname()[1]
+            if wanted == 0 or port is not None:
+                why = f"({error.strerror}): choose another --port or --host"
+                raise ViewError(f"cannot listen on {host}:{wanted} {why}") from None
     with redirect_stdout(StringIO()):  # it draws a table of its addresses
         return viser.ViserServer(host=host, port=port, verbose=False)
+
+
+def _free(host: str, port: int) -> int:
+    """The port, which can be listened on; for 0 one that is free.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        return probe.getsockname()[1]
 
 
 class Page:
@@ -117,7 +134,9 @@ class Page:
             self._seek_people = False
             if name == "seek":
                 self._playing = False
-                self._at_s = value if not self._source.live else float(np.nan_to_num(self._source.moments.last_s)) + value
+                self._at_s = (
+                    value if not self._source.live else float(np.nan_to_num(self._source.moments.last_s)) + value
+                )
             elif name == "play":
                 self._playing = not self._playing
                 if self._playing and not self._source.live and self._at_s >= self._source.duration_s - 0.05:
@@ -189,14 +208,14 @@ class Page:
                 panel.set_html(panel.words, "predicting ..." if not self._source.ended else "nothing is here")
             return
         outcomes = {
-            p.person_id: o
-            for p in moment.batch.people
-            if (o := moments.outcome(p.person_id, p.stamp_ns)) is not None
+            p.person_id: o for p in moment.batch.people if (o := moments.outcome(p.person_id, p.stamp_ns)) is not None
         }
         drawn = (moment.at_s, moment.frame.stamp_ns, shown, tuple(outcomes))
         if drawn != self._drawn:
             self._drawn = drawn
-            self._scene.show(moment, outcomes, self._source.occupancy(moment, shown.bound) if shown.bound else None, shown)
+            self._scene.show(
+                moment, outcomes, self._source.occupancy(moment, shown.bound) if shown.bound else None, shown
+            )
         if slow:
             self._tell(moment, shown)
 

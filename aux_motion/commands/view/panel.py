@@ -72,7 +72,6 @@ class Panel:
         bounds: dict[str, str],
         remembered_s: float = 30.0,
     ) -> None:
-        import viser.uplot
 
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._quiet = False
@@ -250,7 +249,9 @@ class Panel:
         has = np.isfinite(inside)
         share = f", joints inside the bound <b>{100 * inside[has][-1]:.0f} %</b>" if has.any() else ""
         title = f"{escape(person_id)}, {shown.horizon_s:.1f} s ahead: error{told}{share}"
-        self.set_html(self._curve_title, title + '<div style="opacity:.6">error in mm; joints inside in %; s from now</div>')
+        self.set_html(
+            self._curve_title, title + '<div style="opacity:.6">error in mm; joints inside in %; s from now</div>'
+        )
         largest = float(max(first[good].max(initial=0.0), other[good].max(initial=0.0)))
         top = 100.0 * max(np.ceil(1.1 * largest / 100.0), 1.0)
         if top > self._top_mm or top < 0.4 * self._top_mm:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,9 @@ def open_evaluation(folder: Path) -> Opened:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BagError(f"cannot read {path}: {error.strerror}; name a bag, or a folder made by aux-motion evaluate") from None
+        raise BagError(
+            f"cannot read {path}: {error.strerror}; name a bag, or a folder made by aux-motion evaluate"
+        ) from None
     except ValueError:
         raise BagError(f"{path} is damaged: run aux-motion evaluate again") from None
     if "bags" in summary:
@@ -90,7 +91,12 @@ def open_evaluation(folder: Path) -> Opened:
     if "bag" not in summary or "fixed_frame" not in summary:
         raise BagError(f"{path} is not of aux-motion evaluate: name a bag, or a folder made by it")
     bookmarks = tuple(
-        Bookmark(m["at_s"], round(m["stamp_s"] * _NS), m["person"], f"{m['error_mm']:.0f} mm: {m['person']} at {m['at_s']:.1f} s")
+        Bookmark(
+            m["at_s"],
+            round(m["stamp_s"] * _NS),
+            m["person"],
+            f"{m['error_mm']:.0f} mm: {m['person']} at {m['at_s']:.1f} s",
+        )
         for m in summary.get("worst", ())
     )  # fmt: skip
     values: dict[str, Any] = dict(summary.get("parameters", {}))
@@ -103,14 +109,16 @@ def open_evaluation(folder: Path) -> Opened:
         note = f"The bag {bag} is not here: its people as {annotated.name} has them."
         bag, topic, tracker = annotated, "/skeletons", "aux_motion"
         values = {k: v for k, v in values.items() if k not in ("tracker", "tracker_joints", "static_transforms")}
-    return Opened(Job(bag=bag, out=folder, topic=topic, tracker=tracker, values=values), f"{bag.name}, evaluated", bookmarks, note)
+    return Opened(
+        Job(bag=bag, out=folder, topic=topic, tracker=tracker, values=values), f"{bag.name}, evaluated", bookmarks, note
+    )
 
 
 class Recording:
     """Moments of a bag around the time that is looked at.
 
-    A thread reads the bag from `WARM_UP_S` before that time, predicts and judges as `aux-motion evaluate` does, and stops
-    when it is far enough ahead. What lies far behind is forgotten, and made again when it is looked at.
+    A thread reads the bag from `WARM_UP_S` before that time, predicts and judges as `aux-motion evaluate` does, and
+    stops when it is far enough ahead. What lies far behind is forgotten, and made again when it is looked at.
 
     Args:
         opened: what to view.
@@ -137,7 +145,10 @@ class Recording:
         shape = {name: getattr(p, name) for name in OccupancyConfig.model_fields}
         self._builders = {
             kind: OccupancyBuilder(
-                OccupancyConfig.model_validate({**shape, "occupancy_bound": kind}), p.reach_speed_mps, None, p.tracker_error_m
+                OccupancyConfig.model_validate({**shape, "occupancy_bound": kind}),
+                p.reach_speed_mps,
+                None,
+                p.tracker_error_m,
             )
             for kind in ("marginal", "simultaneous")
         }

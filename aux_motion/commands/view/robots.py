@@ -35,11 +35,12 @@ def placed(path: Path, at: str = "") -> Robot:
         raise RobotError(f"--robot-at {at!r}: expected four numbers, x y z in metres and yaw in degrees") from None
     cos, sin = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    links = [
-        link if link.frame
-        else link.model_copy(update={"ends_m": tuple(tuple(p) for p in (np.array(link.ends_m) @ turn.T + (x, y, z)).tolist())})
-        for link in robot.links
-    ]  # fmt: skip
+    links = []
+    for link in robot.links:
+        if not link.frame:
+            ends = np.array(link.ends_m) @ turn.T + (x, y, z)
+            link = link.model_copy(update={"ends_m": tuple(tuple(end) for end in ends.tolist())})
+        links.append(link)
     return robot.model_copy(update={"links": tuple(links)})
 
 

@@ -82,7 +82,9 @@ class Scene:
         scene.configure_environment_map(hdri=None)
         scene.configure_default_lights(enabled=False)
         scene.add_light_ambient("/lights/all", color=(255, 255, 255), intensity=0.55)
-        scene.add_light_directional("/lights/sun", color=(255, 255, 255), intensity=0.9, position=(-3.0, -5.0, 8.0), cast_shadow=False)
+        scene.add_light_directional(
+            "/lights/sun", color=(255, 255, 255), intensity=0.9, position=(-3.0, -5.0, 8.0), cast_shadow=False
+        )
         # a grid and a background of viser cost a software renderer 11 ms a frame each: lines and the page's own colour
         self._floor = Sticks(server, "/floor", FLOOR, sides=3)
         self._now = Sticks(server, "/now", NOW, ends=True)
@@ -119,7 +121,8 @@ class Scene:
         with self._server.atomic():
             self._show_now(moment)
             self._predicted.show(
-                np.concatenate([_NO_ENDS, *(bones(pose_at(p, moment.batch.dt_s, shown.horizon_s)) for p in chosen)]), 0.014
+                np.concatenate([_NO_ENDS, *(bones(pose_at(p, moment.batch.dt_s, shown.horizon_s)) for p in chosen)]),
+                0.014,
             )
             known = [outcomes[p.person_id] for p in chosen if p.person_id in outcomes]
             later = [bones(o.truth[shown.horizon]) for o in known if shown.later]
@@ -160,7 +163,13 @@ class Scene:
         place, colour = np.concatenate(points).astype(np.float32), np.concatenate(colours).astype(np.uint8)
         if self._paths is None:
             self._paths = self._server.scene.add_point_cloud(
-                "/paths", place, colour, point_size=0.014, point_shape="circle", precision="float32", point_shading="flat"
+                "/paths",
+                place,
+                colour,
+                point_size=0.014,
+                point_shape="circle",
+                precision="float32",
+                point_shading="flat",
             )
         else:
             self._paths.points, self._paths.colors = place, colour
@@ -173,7 +182,9 @@ class Scene:
             interval = round(shown.horizon_s / occupancy.interval_s) - 1
             interval = min(max(interval, 0), occupancy.intervals - 1)
             ends, radius = occupancy.ends[row, interval].astype(float), occupancy.radius[row, interval].astype(float)
-            good = (occupancy.kind[row, interval] != BoundKind.NONE) & np.isfinite(radius) & np.isfinite(ends).all((1, 2))
+            good = (
+                (occupancy.kind[row, interval] != BoundKind.NONE) & np.isfinite(radius) & np.isfinite(ends).all((1, 2))
+            )
             if number not in self._bounds:
                 self._bounds[number] = Skin(self._server, f"/bound/{number}", BOUND, 0.22)
             self._bounds[number].show(*outside(ends[good], radius[good]))
@@ -208,7 +219,11 @@ class Scene:
         for row, person in enumerate(people):
             pose = np.asarray(person.recovered)
             top = pose[np.argmax(pose[:, 2])] + (0.0, 0.0, 0.18)
-            text = person.person_id if person.state == TrackState.TRACKING else f"{person.person_id}: {person.state.name.lower().replace('_', ' ')}"
+            text = (
+                person.person_id
+                if person.state == TrackState.TRACKING
+                else f"{person.person_id}: {person.state.name.lower().replace('_', ' ')}"
+            )
             if row not in self._labels:
                 self._labels[row] = self._server.scene.add_label(f"/label_{row}", text, anchor="bottom-center")
             _update(self._labels[row], text, top)

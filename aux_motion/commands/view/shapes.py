@@ -111,7 +111,9 @@ def outside(ends: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarra
 class _Batch:
     """Copies of one mesh; there is room for more than are shown, so that the page keeps its buffers."""
 
-    def __init__(self, server: Any, name: str, mesh: tuple[np.ndarray, np.ndarray], colour: Colour, opacity: float) -> None:
+    def __init__(
+        self, server: Any, name: str, mesh: tuple[np.ndarray, np.ndarray], colour: Colour, opacity: float
+    ) -> None:
         self._server, self._name, self._mesh, self._colour = server, name, mesh, colour
         self._opacity = None if opacity >= 1.0 else opacity
         self._room = 0
@@ -193,7 +195,9 @@ class Sticks:
         self, server: Any, name: str, colour: Colour, opacity: float = 1.0, ends: bool = False, sides: int = 6
     ) -> None:
         self._tubes = _Batch(server, f"{name}/tubes", tube_mesh(sides), colour, opacity)
-        self._balls = _Batch(server, f"{name}/balls", ball_mesh(max(sides // 2, 4), sides), colour, opacity) if ends else None
+        self._balls = (
+            _Batch(server, f"{name}/balls", ball_mesh(max(sides // 2, 4), sides), colour, opacity) if ends else None
+        )
 
     def show(self, ends: np.ndarray, radius: np.ndarray | float, colours: np.ndarray | None = None) -> None:
         """Show N sticks; what is not finite is left out.
