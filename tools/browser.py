@@ -27,9 +27,8 @@ _ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-dev-shm-usage",
-    "--use-angle=swiftshader",
+    "--disable-gpu",  # as on a machine without a graphics card: pages and WebGL are drawn by the processor
     "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
     # no other host than this one
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )

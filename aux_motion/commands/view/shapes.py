@@ -67,7 +67,7 @@ def capsule_mesh(rings: int, sides: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return ball, (ball[:, 2] > 0.0).astype(int), faces
 
 
-_CAPSULE = capsule_mesh(5, 18)
+_CAPSULE = capsule_mesh(4, 14)
 
 
 def outside(ends: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

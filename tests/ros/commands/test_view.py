@@ -88,7 +88,7 @@ def test_the_surface_of_one_capsule_is_whole():
     a, b, c = (vertices[faces[:, k]].astype(float) for k in range(3))
     volume = np.einsum("fc,fc->f", a, np.cross(b, c)).sum() / 6.0  # positive: faces look outwards
     length = np.linalg.norm(end[1] - end[0])
-    assert volume == pytest.approx(np.pi * radius**2 * length + 4 / 3 * np.pi * radius**3, rel=0.05)
+    assert volume == pytest.approx(np.pi * radius**2 * length + 4 / 3 * np.pi * radius**3, rel=0.08)
 
 
 def test_the_surface_of_a_body_has_nothing_inside():
