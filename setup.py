@@ -76,7 +76,7 @@ setup(
     maintainer="aux_motion maintainers",
     maintainer_email="maintainers@aux-motion.invalid",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
-    package_data={"aux_motion_core": ["inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
+    package_data={"aux_motion_core": ["py.typed", "inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

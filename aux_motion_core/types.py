@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
@@ -38,6 +39,76 @@ class Reason(IntFlag):
     NON_FINITE_OUTPUT = 8192
 
 
+class View(IntEnum):
+    """Whether all that could hold a person was seen (wire values of `view`). Only COMPLETE may be read as "free"."""
+
+    UNKNOWN = 0  # nobody has judged it: the default of messages, old recordings and offline predictions
+    INCOMPLETE = 1  # somebody may be there who is not among the people: `ViewReason` says why
+    COMPLETE = 2  # each input is heard, and all that it reports is among the people
+
+
+class ViewReason(IntFlag):
+    """Why a view is not complete (wire values of `view_reasons`)."""
+
+    NONE = 0
+    INPUT_SILENT = 1  # an input was not heard within its time, or never
+    INPUT_STAMPS = 2  # an input's stamps stand still, are old or ahead
+    INPUT_REJECTED = 4  # an input's newest message could not be used: frame, joint names, lengths
+    INPUT_FROZEN = 8  # an input repeats the same bodies under new stamps
+    PERSON_UNPLACED = 16  # a tracker reports somebody without a place that can be used
+    PERSON_IMPLAUSIBLE = 32  # ... or of a size that no body has
+    PERSON_UNCONFIRMED = 64  # a newcomer is not yet believed
+    PERSON_LOST = 128  # somebody was lost within the hold
+    PEOPLE_OVER_LIMIT = 256  # more people than `max_people`
+    RESET = 512  # start, activation or step of the clock within the hold: who was there before is not known
+    FAILED = 1024  # the prediction itself failed
+
+
+#: Age of an input that was never heard, seconds.
+NEVER_S = float("inf")
+
+
+@dataclass(frozen=True)
+class ViewReport:
+    """How complete the view is that a batch was made from.
+
+    Attributes:
+        view: the verdict.
+        reasons: why it is not COMPLETE; NONE where it is.
+        oldest_input_ns: of the newest capture stamp of each input, the oldest one; 0: not known.
+        unplaced_people: how many people are reported now without a place that can be used.
+    """
+
+    view: View = View.UNKNOWN
+    reasons: ViewReason = ViewReason.NONE
+    oldest_input_ns: int = 0
+    unplaced_people: int = 0
+
+    def input_age_s(self, now_ns: int) -> float:
+        """Age of the oldest input that counts, seconds; `NEVER_S` where it is not known."""
+        return (now_ns - self.oldest_input_ns) * 1e-9 if self.oldest_input_ns > 0 else NEVER_S
+
+    def refusal(self, now_ns: int, max_age_s: float) -> str:
+        """Why nothing may be called free by this view, in one line; empty where it may.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+            max_age_s: oldest input that is still believed; one that is as far ahead is refused too.
+        """
+        if self.view is not View.COMPLETE:
+            names = ", ".join(str(r.name).lower() for r in ViewReason if r and r & self.reasons)
+            unplaced = f", {self.unplaced_people} reported without a place" if self.unplaced_people else ""
+            return f"view is {self.view.name.lower()}" + (f" ({names}{unplaced})" if names or unplaced else "")
+        if self.unplaced_people:
+            return f"{self.unplaced_people} people are reported without a place"
+        age_s = self.input_age_s(now_ns)
+        if age_s == NEVER_S:
+            return "the age of the input behind it is not known"
+        if not abs(age_s) <= max_age_s:
+            return f"the oldest input is {abs(age_s):.2f} s {'old' if age_s > 0 else 'ahead'}, limit {max_age_s:g} s"
+        return ""
+
+
 @dataclass(frozen=True)
 class SkeletonFrame:
     """All people of one tracker message, mapped to `body20`.
@@ -59,6 +130,77 @@ class SkeletonFrame:
     status: np.ndarray
     confidence: np.ndarray
     covariance: np.ndarray | None = None
+
+
+#: So many outcomes of a horizon tell how a model fits.
+MIN_OUTCOMES = 30.0
+
+
+class FitVerdict(IntEnum):
+    """Whether the model fits what it sees (wire values of `SelfCheck.fit`)."""
+
+    UNKNOWN = 0  # too few outcomes
+    FITS = 1
+    DOES_NOT_FIT = 2  # worse than holding the pose
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How predictions fitted what was then seen, over the last seconds, each (H,) and NaN where nothing is known.
+
+    Attributes:
+        error_m: mean distance of a joint from where it was seen, metres.
+        holding_error_m: the same of a pose that stays as it was: a model above this does not fit.
+        jitter_m: mean change of the predicted position of a joint, for one time, from one prediction to the next.
+        unseen_share: part of the joints seen at the prediction that were not seen at its horizon.
+        outcomes: predictions judged, older ones counting less.
+        weights: (H, members) of the mix, or None.
+    """
+
+    error_m: np.ndarray
+    holding_error_m: np.ndarray
+    jitter_m: np.ndarray
+    unseen_share: np.ndarray
+    outcomes: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SelfCheckReport:
+    """The self-check of one moment, what the topic `self_check` carries.
+
+    Attributes:
+        stamp_ns: now.
+        window_s: what is so old counts 1/e.
+        horizons_s: (H,) seconds.
+        verdict: of all people together.
+        overall: of all people together, those who left too.
+        people: of each person who is known, by id.
+        members: what the mix weighs; empty without one.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    model_name: str
+    model_version: str
+    window_s: float
+    horizons_s: np.ndarray
+    verdict: FitVerdict
+    overall: Fit
+    people: Mapping[str, Fit]
+    members: tuple[str, ...] = ()
+
+    def remark(self) -> str:
+        """What is wrong, in one line with the remedy; empty unless the model does not fit."""
+        if self.verdict is not FitVerdict.DOES_NOT_FIT:
+            return ""
+        fit = self.overall
+        worst = int(np.nanargmax(np.where(fit.outcomes >= MIN_OUTCOMES, fit.error_m - fit.holding_error_m, -1.0)))
+        remedy = "train it on this motion" if self.members else "set mix to true, or train it on this motion"
+        return (
+            f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
+            f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +244,11 @@ class MotionPrediction:
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Every known person at one time; an empty `people` says that nobody is known."""
+    """Every known person at one time.
+
+    An empty `people` says that nobody is known; that nobody is there it says only with a `view` that is COMPLETE and
+    fresh (`ViewReport.refusal`).
+    """
 
     stamp_ns: int
     frame_id: str
@@ -113,3 +259,4 @@ class PredictionBatch:
     joint_names: tuple[str, ...]
     people: tuple[MotionPrediction, ...] = field(default_factory=tuple)
     processing_time_s: float = 0.0
+    view: ViewReport = field(default_factory=ViewReport)

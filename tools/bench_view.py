@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from aux_motion_core.bags import reader
+from aux_motion_core.bags import writer
 from aux_motion_core.testing import synthetic
 from tools import browser
 
@@ -109,9 +109,9 @@ def measure(name: str, arguments: list[str], seconds: float, jump_s: float | Non
 
 
 def _write(path: Path, people: int, seconds: float, rate_hz: float) -> Path:
-    with reader.BagWriter(path) as writer:
+    with writer.BagWriter(path) as out:
         for frame in synthetic.frames(people, seconds, rate_hz):
-            writer.write("/skeletons", frame, frame.stamp_ns)
+            out.write("/skeletons", frame, frame.stamp_ns)
     return path
 
 

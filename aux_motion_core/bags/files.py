@@ -189,7 +189,7 @@ class _StreamedMcap(_Storage):
         for record in self._records():
             if isinstance(record, Message) and record.log_time >= start_ns:
                 key = self._channels.get(record.channel_id)
-                if key in keys:
+                if key is not None and key in keys:
                     yield RawMessage(key, record.log_time, record.data)
 
     def _records(self) -> Iterator[McapRecord]:
@@ -331,7 +331,7 @@ class _ScannedSqlite(_Storage):
                 return
             number, log_time_ns, data = row
             key = self._ids.get(number)
-            if key not in keys:
+            if key is None or key not in keys:
                 continue
             if not isinstance(log_time_ns, int) or not isinstance(data, bytes):
                 unusable += 1

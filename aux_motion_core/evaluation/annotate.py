@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bags.reader import BagError, BagWriter, typestore
+from aux_motion_core.bags.definitions import typestore
+from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.evaluation.errors import mean_of_seen
 from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import BONES
@@ -111,7 +113,7 @@ class Annotator:
         status = []
         for person in batch.people:
             level = 0 if person.state == TrackState.TRACKING else 1
-            reasons = ", ".join(r.name.lower() for r in Reason if r and r in person.reasons) or "none"
+            reasons = ", ".join(str(r.name).lower() for r in Reason if r and r in person.reasons) or "none"
             values = [t["diagnostic_msgs/msg/KeyValue"](key="reasons", value=reasons)]
             status.append(
                 t["diagnostic_msgs/msg/DiagnosticStatus"](

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.inference import Answer
-from aux_motion_core.inference import compile as engines
+from aux_motion_core.inference import engine as engines
 from aux_motion_core.inference.artefact import OUTPUTS, Artefact
+from aux_motion_core.inference.build import Windows, build
 from aux_motion_core.inference.cuda import Gpu, GpuError
+from aux_motion_core.inference.interface import Answer
 from aux_motion_core.inference.onnx import OnnxBackend
 
 #: File beside the engine in which RTX keeps what it compiled for this GPU.
@@ -53,12 +54,19 @@ class Execution:
     ) -> None:
         self.max_people = card.max_people
         self._trt, self._cache_file = trt, cache_file
-        self._gpu: Gpu | None = gpu
+        self._gpu: Any = gpu  # None once it was given back
         self._pending = False
         self._shaped = 0
         self._device: dict[str, Any] = {}
         self._host: dict[str, np.ndarray] = {}
-        self._engine = self._context = self._runtime = self._cache = self._stream = self._event = None
+        self._engine: Any = None
+        self._context: Any = None
+        self._runtime: Any = None
+        self._cache: Any = None
+        self._stream: Any = None
+        self._event: Any = None
+        self._inputs: dict[str, tuple[int, ...]] = {}
+        self._outputs: dict[str, tuple[int, ...]] = {}
         self._graphs: dict[int, Any] = {}
         try:
             with gpu.current():
@@ -80,7 +88,7 @@ class Execution:
         sizes = {n: (card.max_people, *s) for n, s in {**self._inputs, **self._outputs}.items()}
         needed = 4 * sum(int(np.prod(s)) for s in sizes.values())
         engine = self._engine
-        needed += getattr(engine, "device_memory_size_v2", None) or getattr(engine, "device_memory_size", 0)
+        needed += int(getattr(engine, "device_memory_size_v2", 0) or getattr(engine, "device_memory_size", 0) or 0)
         free = gpu.free_bytes()
         if free < needed:
             raise GpuError(
@@ -113,8 +121,9 @@ class Execution:
     def _common(self) -> list[int]:
         return sorted({*range(1, min(engines.TUNED_PEOPLE, self.max_people) + 1), self.max_people})
 
-    def _zeros(self, n: int) -> list[np.ndarray]:
-        return [np.zeros((n, *s), np.float32) for s in self._inputs.values()]
+    def _zeros(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        values, mask = (np.zeros((n, *s), np.float32) for s in self._inputs.values())
+        return values, mask
 
     def _warm_up(self) -> None:
         """Run the common batches; what RTX compiled meanwhile is kept for the next start."""
@@ -340,13 +349,17 @@ class TensorrtBackend:
         return self._cpu.infer(values, mask)
 
     def _on_gpu(self, values: np.ndarray, mask: np.ndarray) -> Answer:
-        most, end_s = self._execution.max_people, time.perf_counter() + self._deadline_s
+        execution = self._execution
+        assert execution is not None
+        most, end_s = execution.max_people, time.perf_counter() + self._deadline_s
         if len(values) <= most:
-            return self._execution.run(values, mask, end_s)
+            return execution.run(values, mask, end_s)
         self.counters["batches_split"] += 1
         cuts = [slice(i, i + most) for i in range(0, len(values), most)]
-        parts = [self._execution.run(values[c], mask[c], end_s) for c in cuts]
-        return tuple(None if p[0] is None else np.concatenate(p) for p in zip(*parts))
+        parts = [execution.run(values[c], mask[c], end_s) for c in cuts]
+        future, recovered = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+        scales = [p[2] for p in parts if p[2] is not None]
+        return future, recovered, np.concatenate(scales) if scales else None
 
     def close(self) -> None:
         """See `Backend.close`."""
@@ -378,6 +391,7 @@ def make(
     max_people: int = 16,
     open_gpu: Callable[[], Gpu] = Gpu,
     load_flavour: Callable[[str], ModuleType] = engines.load_flavour,
+    windows: Callable[[Artefact], Windows | None] | None = None,
 ) -> TensorrtBackend:
     """A backend that runs the artefact with TensorRT.
 
@@ -391,6 +405,8 @@ def make(
         max_people: largest batch of an engine that `auto` builds.
         open_gpu: opens the GPU.
         load_flavour: imports TensorRT.
+        windows: gives real windows to compare a lower precision on, when `auto` builds an engine; None: it is not
+            compared.
 
     Raises:
         EngineError: with `strict`, what is wrong and the command that builds the engine.
@@ -414,9 +430,8 @@ def make(
                 try:
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
                 except engines.EngineError:
-                    bag = engines.sample_bag() if precision != "fp32" else None
-                    windows = None if bag is None else engines.bag_windows(bag, artefact)
-                    engines.build(artefact, folder, gpu.sm, precision, max_people, windows, flavour, gpu, trt)
+                    real = windows(artefact) if windows is not None and precision != "fp32" else None
+                    build(artefact, folder, gpu.sm, precision, max_people, real, flavour, gpu, trt)
                     built += f"built now into {folder}"
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
         except BaseException:

@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from aux_motion.commands.evaluate_input import Job
+from aux_motion.commands.offline import Job
 from aux_motion.commands.view.page import Page, ViewError, serve
 from aux_motion.commands.view.recording import Opened, Recording, open_evaluation
 from aux_motion.commands.view.robots import placed

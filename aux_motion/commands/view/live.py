@@ -130,10 +130,10 @@ class Live:
         self._node = rclpy.create_node("aux_motion_view")
         self._described, self._poses = robot, None
         if robot is not None:
-            from aux_motion.nodes.ssm_node import robot_poses
+            from aux_motion.nodes.robot_poses import make_robot_poses
 
             self.robot = _Shown(robot)
-            self._poses = robot_poses(robot, "auto", self._node)
+            self._poses = make_robot_poses(robot, "auto", self._node)
         reliable = QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
         self._node.create_subscription(PredictionArray, "predictions", self._on_predictions, reliable)
         self._node.create_subscription(OccupancyArray, "occupancy", self._on_occupancy, reliable)

@@ -228,7 +228,11 @@ class Page:
             told = "No decision of a monitor is heard (topic separation)."
         speed = words.speed_html(moment.separation, robot, moment.robot_trouble, told)
         shown_people = [p for p in people if shown.person_id in ("", p.person_id)]
-        states = "".join(words.person_html(p) for p in shown_people) or "nobody is known"
+        states = "".join(words.person_html(p) for p in shown_people) or "Nobody is known."
+        if self._source.live:
+            states += words.view_html(moment.batch.view)
+        elif moment.separation is not None:
+            speed += '<div style="opacity:.55">as if the recording held everybody who was there</div>'
         panel.set_html(panel.words, f'{states}<hr style="opacity:.25;margin:4px 0">{speed}')
         person_id = shown.person_id or (people[0].person_id if people else "")
         curves = None

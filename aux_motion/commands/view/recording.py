@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion.commands.evaluate_input import Job, Reading, make
+from aux_motion.commands.offline import Job, Reading, make
 from aux_motion.commands.view.robots import RobotBeside, occupancy_builder
 from aux_motion_core.bags import reader
-from aux_motion_core.bags.reader import BagError
+from aux_motion_core.bags.files import BagError
 from aux_motion_core.evaluation.comparisons import Grid, Sources
 from aux_motion_core.evaluation.judge import HORIZONS_S
 from aux_motion_core.evaluation.moments import Moment, Moments
-from aux_motion_core.evaluation.run import Taken, judge, predict, quiet
+from aux_motion_core.evaluation.replay import Taken, predict, quiet
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.robot import Robot
@@ -230,8 +231,8 @@ class Recording:
 
     def _note_damage(self) -> None:
         rejected = sum(self._reading.rejected.values())
-        if self._reading.damage:
-            self.trouble = self._reading.damage
+        if self._reading.report.damage:
+            self.trouble = self._reading.report.damage
         elif rejected:
             reason, count = self._reading.rejected.most_common(1)[0]
             self.trouble = f"{rejected} messages cannot be used; {count}: {reason}"

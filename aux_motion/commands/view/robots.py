@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from aux_motion_core.safety.occupancy import OccupancyBuilder
 from aux_motion_core.safety.robot import Robot, RobotError, load_robot
 from aux_motion_core.safety.separation import Monitor, Separation, SeparationConfig
 from aux_motion_core.space.tf import TfBuffer, TfError, matrix
-from aux_motion_core.types import PredictionBatch
+from aux_motion_core.types import PredictionBatch, View, ViewReport
 
 
 def placed(path: Path, at: str = "") -> Robot:
@@ -86,7 +87,11 @@ class RobotBeside:
             capsules = self.robot.capsules(self._poses(now_ns, batch.frame_id, tf))
         except TfError as error:
             trouble = f"the robot's place is not known: {' '.join(str(error).split())}"
-        return self.monitor.decide(now_ns, self._builder.build(batch), capsules), capsules, trouble
+        # nobody judges how complete a recorded view is: decided as if all that was there had been recorded
+        seen_ns = max((p.last_observed_ns for p in batch.people), default=now_ns)
+        view = ViewReport(View.COMPLETE, oldest_input_ns=max(seen_ns, batch.stamp_ns))
+        occupancy = self._builder.build(replace(batch, view=view))
+        return self.monitor.decide(now_ns, occupancy, capsules), capsules, trouble
 
     def _poses(self, now_ns: int, fixed: str, tf: TfBuffer | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         found = {}

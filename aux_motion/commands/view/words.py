@@ -8,7 +8,7 @@ import numpy as np
 
 from aux_motion_core.safety.robot import Robot
 from aux_motion_core.safety.separation import Separation, SpeedReason
-from aux_motion_core.types import MotionPrediction, Reason, TrackState
+from aux_motion_core.types import MotionPrediction, Reason, TrackState, View, ViewReason, ViewReport
 
 STATES = {
     TrackState.WARMING_UP: "warming up: seen too briefly to predict; only the present pose and a growing bound",
@@ -43,6 +43,26 @@ SPEEDS = {
     SpeedReason.ROBOT_STALE: "stopped: the robot's place is old",
     SpeedReason.NO_BOUND: "stopped: somebody has no bound",
     SpeedReason.BAD_DATA: "stopped: the data cannot be used",
+    SpeedReason.VIEW_INCOMPLETE: "stopped: somebody may be there who is not among the people",
+    SpeedReason.PUBLISHERS: "stopped: several nodes say where people are, or none",
+}
+VIEWS = {
+    View.UNKNOWN: "Nobody has judged whether everybody is among them.",
+    View.INCOMPLETE: "Somebody may be there who is not among them:",
+    View.COMPLETE: "Every input is heard, and all that they report is among them.",
+}
+VIEW_REASONS = {
+    ViewReason.INPUT_SILENT: "an input is silent",
+    ViewReason.INPUT_STAMPS: "an input's time stamps stand still, are old or ahead",
+    ViewReason.INPUT_REJECTED: "an input's newest message could not be used",
+    ViewReason.INPUT_FROZEN: "an input repeats the same bodies",
+    ViewReason.PERSON_UNPLACED: "somebody is reported without a usable place",
+    ViewReason.PERSON_IMPLAUSIBLE: "somebody is of a size that no body has",
+    ViewReason.PERSON_UNCONFIRMED: "a newcomer is not yet believed",
+    ViewReason.PERSON_LOST: "somebody was lost a short while ago",
+    ViewReason.PEOPLE_OVER_LIMIT: "there are more people than max_people",
+    ViewReason.RESET: "the node began anew a short while ago",
+    ViewReason.FAILED: "the prediction failed",
 }
 STATE_COLOURS = {
     TrackState.WARMING_UP: "#9aa7bd",
@@ -56,6 +76,13 @@ STATE_COLOURS = {
 def reasons(given: Reason) -> list[str]:
     """Each reason in words."""
     return [text for reason, text in REASONS.items() if reason in given]
+
+
+def view_html(report: ViewReport) -> str:
+    """How complete the view is, as a block of HTML."""
+    why = ", ".join(text for reason, text in VIEW_REASONS.items() if reason in report.reasons)
+    end = f" {escape(why)}." if why else ""
+    return f'<div style="opacity:.75">{escape(VIEWS[report.view])}{end}</div>'
 
 
 def bound(person: MotionPrediction) -> str:

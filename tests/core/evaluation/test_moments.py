@@ -9,7 +9,8 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.comparisons import Grid, Sources
 from aux_motion_core.evaluation.moments import Moment, Moments, published, visible
 from aux_motion_core.evaluation.outcomes import Court
-from aux_motion_core.evaluation.run import judge, predict
+from aux_motion_core.evaluation.replay import predict
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import JointStatus

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from aux_motion.commands import processes
+from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import BONES
 from aux_motion_core.testing import synthetic
 
@@ -17,7 +19,7 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 
 from aux_motion.commands.evaluate import evaluate_bag  # noqa: E402
-from aux_motion.commands.evaluate_input import Here, Job  # noqa: E402
+from aux_motion.commands.offline import Here, Job  # noqa: E402
 from aux_motion_core.evaluation.replay import PREDICTED  # noqa: E402
 from aux_motion_core.wire.messages import batch_from_message  # noqa: E402
 
@@ -28,7 +30,7 @@ def message_class(name):
 
 
 def test_ros_reads_every_message_of_the_annotated_bag(tmp_path):
-    with reader.BagWriter(tmp_path / "walk.mcap") as writer:
+    with BagWriter(tmp_path / "walk.mcap") as writer:
         for frame in synthetic.frames(2, 3.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     values = {"backend": "damped_pose"}
@@ -66,7 +68,7 @@ def test_the_evaluation_and_the_live_node_predict_the_same(root, tmp_path, ros_d
         ros_domain_id, tmp_path / "node.log", fixed_frame=first.frame_id, use_sim_time=True, autostart=True
     )
     try:
-        with processes.Recorder() as recorder:
+        with Listener() as recorder:
             processes.wait(
                 lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor"
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aux_motion.commands.evaluate_input import Job
+from aux_motion.commands.offline import Job
 from aux_motion.commands.view import words
 from aux_motion.commands.view.command import opened, view
 from aux_motion.commands.view.page import ViewError
@@ -22,13 +22,13 @@ from aux_motion.commands.view.recording import AHEAD_S, BEHIND_S, Opened, Record
 from aux_motion.commands.view.robots import placed
 from aux_motion.commands.view.scene import bones, pose_at
 from aux_motion.commands.view.shapes import outside, turns
-from aux_motion_core.bags import reader
-from aux_motion_core.bags.reader import BagError
+from aux_motion_core.bags import writer
+from aux_motion_core.bags.files import BagError
 from aux_motion_core.safety.robot import RobotError
 from aux_motion_core.safety.separation import SpeedReason
 from aux_motion_core.skeleton import INDEX
 from aux_motion_core.testing import synthetic
-from aux_motion_core.types import Reason, TrackState
+from aux_motion_core.types import Reason, TrackState, View, ViewReason
 
 SAMPLE = "samples/sports2d_demo.mcap"
 
@@ -41,9 +41,9 @@ def wait(condition, patience_s=60.0):
 
 
 def write(path, frames):
-    with reader.BagWriter(path) as writer:
+    with writer.BagWriter(path) as out:
         for frame in frames:
-            writer.write("/skeletons", frame, frame.stamp_ns)
+            out.write("/skeletons", frame, frame.stamp_ns)
     return path
 
 
@@ -54,6 +54,7 @@ def test_every_state_reason_and_decision_has_words():
     assert set(words.STATES) == set(words.STATE_COLOURS) == set(TrackState)
     assert set(words.REASONS) == set(Reason) - {Reason.NONE}
     assert set(words.SPEEDS) == set(SpeedReason)
+    assert set(words.VIEWS) == set(View) and set(words.VIEW_REASONS) == set(ViewReason) - {ViewReason.NONE}
     assert words.reasons(Reason.FEW_JOINTS | Reason.NOT_Z_UP) == [
         words.REASONS[Reason.FEW_JOINTS],
         words.REASONS[Reason.NOT_Z_UP],
@@ -124,8 +125,9 @@ def sample(root):
 
 
 def test_a_recording_shows_the_numbers_of_evaluate(sample, root):
-    from aux_motion.commands.evaluate_input import Here
-    from aux_motion_core.evaluation.run import judge, quiet
+    from aux_motion.commands.offline import Here
+    from aux_motion_core.evaluation.replay import quiet
+    from aux_motion_core.evaluation.run import judge
 
     here = Here(Job(bag=root / SAMPLE, out=root))
     evaluation = judge(here, here.grid, quiet(here._reading.parameters), table=here.table)
@@ -203,7 +205,7 @@ def test_a_long_bag_is_never_loaded_whole(long_bag):
 
 def test_a_bag_of_nothing_says_so(tmp_path, root):
     bag = write(tmp_path / "none.mcap", synthetic.frames(1, 0.2))
-    with pytest.raises(ValueError, match="fixed_frame|frame"):
+    with pytest.raises(ValueError, match="frame"):
         Recording(Opened(Job(bag=bag, out=tmp_path, values={"fixed_frame": 3}), "x"))
     with pytest.raises(BagError):
         Recording(opened(tmp_path / "not_there.mcap", {}))
