@@ -130,9 +130,9 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "aux-motion = aux_motion.cli:main",
+            "aux-motion = aux_motion.entry:main",
             "aux_motion_predictor = aux_motion.nodes.predictor_main:main",
-            "aux_motion_ssm = aux_motion.nodes.ssm_node:node_main",
+            "aux_motion_ssm = aux_motion.entry:monitor",
         ],
     },
 )

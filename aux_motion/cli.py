@@ -73,7 +73,9 @@ def predict(
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
     from aux_motion.commands import offline, predict
+    from aux_motion.commands.overwrite import refuse_overwrite
 
+    refuse_overwrite([bag, params, model], [out, json_out])
     job = offline.Job(
         bag=bag,
         topic=topic,
