@@ -34,7 +34,7 @@ from aux_motion.nodes.realtime import Background
 from aux_motion_core.bounds.separation_bound import SeparationBound, load_separation_bound
 from aux_motion_core.inference import artefact
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
-from aux_motion_core.types import PredictionBatch, View
+from aux_motion_core.types import PredictionBatch, View, ViewReason
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.
 _PACKAGES = {"moveit_msgs": "moveit-msgs", "people_msgs": "people", "sensor_msgs": "sensor-msgs"}
@@ -157,7 +157,8 @@ class PlannerOutputs:
             occupancy = self._builder.build(batch)
             self._occupancy.publish(occupancy_message(replace(occupancy, producer=self._producer)))
             self._note_sizes(occupancy)
-        if batch.view.view is not View.COMPLETE:
+        lost_only = batch.view.reasons == ViewReason.PERSON_LOST and not batch.view.unplaced_people
+        if batch.view.view is not View.COMPLETE and not lost_only:  # who is lost is in the message, and grows
             return
         now = time.perf_counter()
         for name, publisher, rate_hz, make in self._jobs:
