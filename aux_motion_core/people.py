@@ -211,7 +211,9 @@ class People:
         for name, n in taken.counters.items():
             _count(self.counters, name, n)
         self._follow(taken, stamp_ns)
-        sigmas = None if frame.covariance is None else dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
+        sigmas = None
+        if frame.covariance is not None:
+            sigmas = dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
         return self._put(taken, stamp_ns, rows.repeated, sigmas)
 
     def _inside(self, rows: Rows) -> Rows:

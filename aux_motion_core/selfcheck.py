@@ -204,7 +204,7 @@ class SelfCheck:
         since_s = (stamp_ns - self._all_ns) / NS
         if since_s > 0.0 and self._all_ns:
             self._all *= np.exp(-since_s / self.window_s)
-        if passed_s > 0.0 or passed_s < -1.0:  # the clock went back
+        if since_s > 0.0 or since_s < -1.0:  # the clock went back
             self._all_ns = stamp_ns
 
     def predicted(

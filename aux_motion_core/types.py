@@ -64,6 +64,8 @@ class ViewReason(IntFlag):
     FAILED = 1024  # the prediction itself failed
 
 
+#: Characters of a person's id.
+LONGEST_ID = 128
 #: Age of an input that was never heard, seconds.
 NEVER_S = float("inf")
 
@@ -139,6 +141,9 @@ class SkeletonFrame:
         unplaced: who is reported without a place that can be used, by id (a made-up one where there is none); some of
             them may be among `person_ids` too.
         view_reasons: why, beside that: PERSON_IMPLAUSIBLE, INPUT_FROZEN.
+
+    Raises:
+        ValueError: an id has more than `LONGEST_ID` characters.
     """
 
     stamp_ns: int
@@ -150,6 +155,14 @@ class SkeletonFrame:
     covariance: np.ndarray | None = None
     unplaced: tuple[str, ...] = ()
     view_reasons: ViewReason = ViewReason.NONE
+
+    def __post_init__(self) -> None:
+        for person_id in self.person_ids:
+            if len(person_id) > LONGEST_ID:
+                raise ValueError(
+                    f"the id of a person has {len(person_id)} characters ({person_id[:20]!r}...): expected at most "
+                    f"{LONGEST_ID}; the tracker or the recording is damaged"
+                )
 
 
 #: So many outcomes of a horizon tell how a model fits.
