@@ -77,11 +77,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "input"):
             self.open.append(tag)
         if tag == "img":
             self.pictures.append(given["alt"])
-        self.loads += [v for k, v in given.items() if k in ("src", "href") and not v.startswith("data:image/svg+xml;")]
+        here = ("data:image/svg+xml;", "http://localhost:8088/")  # pictures, and the page of aux-motion view
+        self.loads += [v for k, v in given.items() if k in ("src", "href") and not v.startswith(here)]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
