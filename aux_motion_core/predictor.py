@@ -144,6 +144,11 @@ class Predictor:
         """Of the last frame: id -> id under which that person went until then."""
         return self.people.moves
 
+    @property
+    def overlooked_until_ns(self) -> int | None:
+        """See `People.overlooked_until_ns`."""
+        return self.people.overlooked_until_ns
+
     def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
         """Why the view is not complete as far as people tell; see `People.view_reasons`."""
         return self.people.view_reasons(now_ns)

@@ -63,7 +63,7 @@ class Adapter(ABC):
     def __init__(self, joints: Sequence[str] = (), frame_id: str = "") -> None:
         self.frame_id = frame_id.lstrip("/")
         self.counters: Counter[str] = Counter()
-        self._places: deque[np.ndarray] = deque(maxlen=_PLACES)
+        self._holes_at: deque[np.ndarray] = deque(maxlen=_PLACES)
         try:
             self.joints = self._joints(tuple(joints))
         except MappingError as error:
@@ -150,7 +150,7 @@ class Adapter(ABC):
         if not positions.size:
             return positions
         holes: np.ndarray = ~positions.any(-1)
-        for place in self._places:
+        for place in self._holes_at:
             holes |= (positions == place).all(-1)
         flat = np.sort(positions[..., 0][~holes])
         if (flat[1:] == flat[:-1]).any():
@@ -174,7 +174,7 @@ class Adapter(ABC):
                 if not len(others) or near.min() <= _OFF_BODY_M:
                     continue
             out[where] = True
-            self._places.append(places[number])
+            self._holes_at.append(places[number])
         result: np.ndarray = out.reshape(holes.shape)
         return result
 

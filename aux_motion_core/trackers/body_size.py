@@ -70,8 +70,9 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
         middle = 0.5 * (order[rows, low] + order[rows, np.minimum(high, order.shape[1] - 1)])
         scale = np.where(count >= _MIN_BONES, middle, np.nan)
         wrong = (scale < SCALES[0]) | (scale > SCALES[1])
-        top = np.where(seen[..., None], positions, -np.inf).max(1)
-        bottom = np.where(seen[..., None], positions, np.inf).min(1)
+        near = seen & (np.abs(np.nan_to_num(positions)) < 1e4).all(-1)
+        top = np.where(near[..., None], positions, -np.inf).max(1)
+        bottom = np.where(near[..., None], positions, np.inf).min(1)
         extent = np.sqrt(((top - bottom) ** 2).sum(-1))
         joints = seen.sum(1)
         # a single joint that is far off is for the history to mask: most of the body must be
