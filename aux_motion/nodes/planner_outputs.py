@@ -35,6 +35,7 @@ from aux_motion_core.bounds.separation_bound import SeparationBound, load_separa
 from aux_motion_core.inference import artefact
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE, body_scale
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
+from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import PredictionBatch, View, ViewReason
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.

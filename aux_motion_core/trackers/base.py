@@ -154,7 +154,8 @@ class Adapter(ABC):
             holes |= (positions == place).all(-1)
         flat = np.sort(positions[..., 0][~holes])
         if (flat[1:] == flat[:-1]).any():
-            holes |= self._shared(positions, holes)
+            with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+                holes |= self._shared(positions, holes)
         if not holes.any():
             return positions
         self.counters["joints_on_one_place"] += int(holes.sum())
