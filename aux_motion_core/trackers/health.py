@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from aux_motion_core.types import SkeletonFrame, ViewReason
-from aux_motion_core.validity import InputEvidence
+from aux_motion_core.types import InputEvidence, SkeletonFrame, ViewReason
 
 _NS = 1_000_000_000
 #: A stamp so far from where the one before leads is wild, nanoseconds; and so many of them in a row are a jump.
