@@ -200,6 +200,7 @@ class People:
         """
         self.moves = {}
         self.counters["frames"] += 1
+        self._forget_newcomers(stamp_ns)
         if not frame.person_ids:
             return None
         rows = believable_rows(frame, self.counters)
@@ -215,6 +216,14 @@ class People:
         if frame.covariance is not None:
             sigmas = dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
         return self._put(taken, stamp_ns, rows.repeated, sigmas)
+
+    def _forget_newcomers(self, stamp_ns: int) -> None:
+        """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
+        stale_ns, frames = int(self.config.stale_after_s * NS), self.config.confirm_frames
+        for person_id in [i for i, p in self.known.items() if p.plausible < frames]:
+            if stamp_ns - self.known[person_id].track.newest_ns > stale_ns:
+                del self.known[person_id]
+                self.counters["people_unconfirmed"] += 1
 
     def _inside(self, rows: Rows) -> Rows:
         """Those of whom any joint is in the region; who is seen to be wholly outside is known no more."""
@@ -251,7 +260,7 @@ class People:
         return reasons, len(self.lost_until_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Drop who was lost longer ago than the hold, newcomers who did not stay, and whose stamps are of no clock."""
+        """Drop who was lost longer ago than the hold, and whose stamps are of another clock."""
         keep_ns = self._keep_ns
         ahead_ns = int(self.config.reset_jump_s * NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self.known.items()}
@@ -262,11 +271,6 @@ class People:
                 self._overlook(now_ns + int(self.config.lost_after_s * NS))
             if ages_ns[person_id] < 0:
                 self._lose(person_id, now_ns)
-        stale_ns = int(self.config.stale_after_s * NS)
-        for person_id in [i for i, p in self.known.items() if p.plausible < self.config.confirm_frames]:
-            if ages_ns[person_id] > stale_ns:
-                del self.known[person_id]
-                self.counters["people_unconfirmed"] += 1
         if self.overlooked_until_ns is not None and now_ns > self.overlooked_until_ns:
             self.overlooked_until_ns = None
 
