@@ -16,8 +16,8 @@ from aux_motion_msgs.msg import OccupancyArray, SeparationStatus  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
-from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 from support.node_harness import NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from aux_motion.commands.ssm import main  # noqa: E402
 from aux_motion_core.safety.separation import SpeedReason  # noqa: E402
