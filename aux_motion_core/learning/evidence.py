@@ -11,22 +11,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX, JOINTS
+from aux_motion_core.skeleton import JOINTS
 
 #: Joint groups that are weighed on their own.
 GROUPS = ("trunk", "left_arm", "right_arm", "left_leg", "right_leg")
 _LIMBS = {"arm": ("elbow", "wrist", "hand"), "leg": ("knee", "ankle", "foot")}
+
+
+def _group(joint: str) -> int:
+    side, _, name = joint.partition("_")
+    limb = next((limb for limb, names in _LIMBS.items() if name in names), None)
+    return GROUPS.index(f"{side}_{limb}") if limb else 0
+
+
 #: (J,) group of each joint.
-GROUP_OF = np.array(
-    [
-        next(
-            (g for g, n in enumerate(GROUPS) if n != "trunk" and j in {f"{n.split('_')[0]}_{k}" for k in _LIMBS[n.split("_")[1]]}),
-            0,
-        )
-        for j in JOINTS
-    ]
-)
-assert INDEX["pelvis"] == 0
+GROUP_OF = np.array([_group(joint) for joint in JOINTS])
 #: (G, J) 1 where a joint is of a group.
 MEMBERS = (GROUP_OF == np.arange(len(GROUPS))[:, None]).astype(np.float64)
 #: Candidates: shares of the slow and of the fast correction; the first is the network alone.
@@ -47,6 +46,9 @@ ALARM_S, ALARM = 0.7, 0.02
 #: What was taken back comes again with this time constant.
 RETURN_S = 4.0
 _NOISE_M = 0.002
+#: Radii of the network's answer are widened by a share of the way to the published one; it grows by this much each
+#: second of outcomes that are all outside, and falls while fewer than so many are.
+WIDENING_PER_S, WIDENING_MISS = 0.5, 0.04
 
 
 class Evidence:
@@ -75,16 +77,17 @@ class Evidence:
             "alarm": np.zeros((more, h, g)),
             "trust": np.ones((more, h, g)),
             "share": np.zeros((more, h, g, 2), np.float32),
+            "widening": np.ones((more, h, g), np.float32),
         }
         self.rows = {k: np.concatenate([self.rows[k], v]) if self.rows else v for k, v in new.items()}
 
     def start(self, row: int) -> None:
-        """A new person has this row: what all others earned is where it begins."""
+        """A new person has this row: what all together earned is where it begins."""
         while row >= len(self.rows["trust"]):
             self._rows(max(len(self.rows["trust"]), 16))
         for name in ("gain", "error", "alarm"):
             self.rows[name][row] = 0.0
-        self.rows["trust"][row] = 1.0
+        self.rows["trust"][row] = self.rows["widening"][row] = 1.0
         h = np.repeat(np.arange(self._h), len(GROUPS))
         self._share(np.full(len(h), row), h, np.tile(np.arange(len(GROUPS)), self._h))
 
@@ -92,64 +95,124 @@ class Evidence:
         """(N, H, G, 2) of the slow and the fast correction."""
         return self.rows["share"][rows]
 
+    def widening(self, rows: np.ndarray) -> np.ndarray:
+        """(N, H, G) share of the way from the network's answer to the published one that widens its radii."""
+        return self.rows["widening"][rows]
+
+    def _widen(
+        self,
+        row: np.ndarray,
+        horizon: np.ndarray,
+        passed_s: np.ndarray,
+        residual: np.ndarray,
+        published: np.ndarray,
+        radius: np.ndarray,
+        good: np.ndarray,
+    ) -> None:
+        """Online quantile tracking of the widening, as `aux_motion_core.bounds.adaptation` does of radii."""
+        a = self.rows
+        told = good & np.isfinite(radius)
+        n = told @ MEMBERS.T
+        away = np.sqrt(np.einsum("kjc,kjc->kj", residual - published, residual - published))
+        moved = np.sqrt(np.einsum("kjc,kjc->kj", published, published))
+        outside = told & (away > radius + a["widening"][row, horizon][:, GROUP_OF] * moved)
+        push = (outside @ MEMBERS.T) / np.maximum(n, 1.0) - WIDENING_MISS
+        step = np.where(n > 0, WIDENING_PER_S * passed_s[:, None] * push, 0.0)
+        a["widening"][row, horizon] = np.clip(a["widening"][row, horizon] + step, 0.0, 1.0)
+
+    def share_of_all(self) -> np.ndarray:
+        """(H,) mean share of the corrections that everybody's evidence gives."""
+        weight = self._weights(self.common * np.minimum(self.common_s, COMMON_S)[..., None])
+        return (weight @ CANDIDATES).sum(-1).mean(1)
+
+    def reset(self) -> None:
+        """Forget what was earned; people stay."""
+        self.common[:], self.common_s[:] = 0.0, 0.0
+        for name in ("gain", "error", "alarm", "share"):
+            self.rows[name][:] = 0.0
+        self.rows["trust"][:] = self.rows["widening"][:] = 1.0
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the arrays of `state`."""
+        return {"common": self.common.shape, "common_s": self.common_s.shape}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was earned, as arrays for a file."""
+        return {"common": self.common.copy(), "common_s": self.common_s.copy()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from `state`; whoever comes begins with half of it."""
+        self.reset()
+        self.common = np.clip(arrays["common"].astype(np.float64), -2.0, 1.0)
+        self.common_s = np.clip(arrays["common_s"].astype(np.float64), 0.0, 0.5 * COMMON_S)
+
+    def _weights(self, gain: np.ndarray) -> np.ndarray:
+        """(..., E) weights of the candidates by the sums of their gains."""
+        log = self._prior + RATE_PER_S * gain
+        weight = np.exp(log - log.max(-1, keepdims=True))
+        return weight / weight.sum(-1, keepdims=True)
+
     def _share(self, row: np.ndarray, h: np.ndarray, g: np.ndarray) -> None:
         """Make the shares of these (K,) triples anew."""
         a = self.rows
         common = self.common[h, g] * np.minimum(self.common_s[h, g], COMMON_S)[:, None]
-        log = self._prior + RATE_PER_S * (a["gain"][row, h, g] + common)
-        log -= log.max(-1, keepdims=True)
-        weight = np.exp(log)
-        weight /= weight.sum(-1, keepdims=True)
+        weight = self._weights(a["gain"][row, h, g] + common)
         a["share"][row, h, g] = (weight @ CANDIDATES) * a["trust"][row, h, g][:, None]
 
     def learn(
         self,
-        row: int,
-        horizon: int,
-        passed_s: float,
+        row: np.ndarray,
+        horizon: np.ndarray,
+        passed_s: np.ndarray,
         residual: np.ndarray,
         corrections: np.ndarray,
         published: np.ndarray,
+        radius: np.ndarray,
         good: np.ndarray,
     ) -> None:
-        """One outcome of a person.
+        """Outcomes of K predictions at one horizon each, no pair of row and horizon more than once.
 
         Args:
-            row: of the person.
-            horizon: which.
-            passed_s: since the outcome before, of the person and the horizon.
-            residual: (J, 3) metres from the network's answer to what was seen.
-            corrections: (2, J, 3) metres, slow and fast, as they were when the prediction was made.
-            published: (J, 3) metres, the correction that entered or would have.
-            good: (J,) bool, joints that tell something.
+            row: (K,) of the people.
+            horizon: (K,) which.
+            passed_s: (K,) since the outcome before, of the person and the horizon.
+            residual: (K, J, 3) metres from the network's answer to what was seen.
+            corrections: (K, 2, J, 3) metres, slow and fast, as they were when the prediction was made.
+            published: (K, J, 3) metres, the correction that entered or would have.
+            radius: (K, J) metres around the network's answer, NaN where it has none.
+            good: (K, J) bool, joints that tell something.
         """
+        self._widen(row, horizon, passed_s, residual, published, radius, good)
         a = self.rows
-        n = MEMBERS @ good
-        g = np.flatnonzero(n)
-        if not len(g):
+        n = good @ MEMBERS.T  # (K, G)
+        tried = np.tensordot(corrections, CANDIDATES, (1, 1)).transpose(0, 3, 1, 2)
+        tried = np.concatenate([tried, published[:, None]], 1)  # (K, E + 1, J, 3)
+        away = residual[:, None] - tried
+        error = np.sqrt(np.einsum("kejc,kejc->kej", away, away)) * good[:, None]
+        error = (error @ MEMBERS.T).transpose(0, 2, 1) / np.maximum(n, 1.0)[..., None]  # (K, G, E + 1)
+        k, g = np.nonzero(n)
+        if not len(k):
             return
-        tried = np.concatenate([np.einsum("ek,kjc->ejc", CANDIDATES, corrections), published[None]])
-        away = residual - tried
-        error = np.sqrt(np.einsum("ejc,ejc->ej", away, away)) * good
-        error = (error @ MEMBERS[g].T / n[g]).T  # (G', E + 1)
-        scale = a["error"][row, horizon, g]
-        scale = np.where(scale > 0.0, scale, error[:, _NONE])
+        row, horizon, passed_s, error = row[k], horizon[k], passed_s[k], error[k, g]
+        usual = a["error"][row, horizon, g]
+        usual = np.where(usual > 0.0, usual, error[:, _NONE])
         keep = np.exp(-passed_s / PERSON_S)
-        a["error"][row, horizon, g] = keep * scale + (1.0 - keep) * error[:, _NONE]
-        scale = np.maximum(scale, 0.5 * error[:, _NONE]) + _NOISE_M
-        gain = (error[:, _NONE, None] - error) / scale[:, None]
-        gain = np.clip(gain, -2.0, 1.0)
-        mine = gain[:, :-1] - MARGIN * CANDIDATES.sum(1)
-        a["gain"][row, horizon, g] = keep * a["gain"][row, horizon, g] + passed_s * mine
-        keep = np.exp(-passed_s / ALL_S)
-        seconds = self.common_s[horizon, g]
-        total = keep * seconds + passed_s
-        self.common[horizon, g] = (self.common[horizon, g] * (keep * seconds)[:, None] + passed_s * mine) / total[:, None]
-        self.common_s[horizon, g] = total
+        a["error"][row, horizon, g] = keep * usual + (1.0 - keep) * error[:, _NONE]
+        scale = np.maximum(usual, 0.5 * error[:, _NONE]) + _NOISE_M
+        gain = np.clip((error[:, _NONE, None] - error) / scale[:, None], -2.0, 1.0)
+        mine = (gain[:, :-1] - MARGIN * CANDIDATES.sum(1)) * passed_s[:, None]
+        a["gain"][row, horizon, g] = keep[:, None] * a["gain"][row, horizon, g] + mine
+        seconds = np.zeros_like(self.common_s)
+        total = np.zeros_like(self.common)
+        np.add.at(seconds, (horizon, g), passed_s)
+        np.add.at(total, (horizon, g), mine)
+        kept = np.exp(-seconds / ALL_S) * self.common_s
+        self.common = (self.common * kept[..., None] + total) / np.maximum(kept + seconds, 1e-9)[..., None]
+        self.common_s = kept + seconds
         keep = np.exp(-passed_s / ALARM_S)
         alarm = keep * a["alarm"][row, horizon, g] + (1.0 - keep) * gain[:, -1]
         bad = alarm < -ALARM
         trust = a["trust"][row, horizon, g]
         a["trust"][row, horizon, g] = np.where(bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S)))
         a["alarm"][row, horizon, g] = np.where(bad, 0.0, alarm)
-        self._share(np.full(len(g), row), np.full(len(g), horizon), g)
+        self._share(row, horizon, g)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX, N_JOINTS
+from aux_motion_core.skeleton import INDEX
 
-#: Joints whose values are inputs: those that say the same as a neighbour are left out.
-INPUTS = np.array([j for n, j in INDEX.items() if n not in ("spine", "left_hand", "right_hand", "left_foot", "right_foot")])
+#: Joints that say the same as a neighbour are no inputs.
+_LEFT_OUT = ("spine", "left_hand", "right_hand", "left_foot", "right_foot")
+INPUTS = np.array([j for name, j in INDEX.items() if name not in _LEFT_OUT])
 #: Spans over which velocities are taken, seconds; a shorter history gives what it has.
 LAGS_S = (0.08, 0.32)
 #: Velocities are worth so many seconds, so that all inputs are of one order (metres).
@@ -93,9 +94,3 @@ class Features:
         np.clip(out, -_LARGEST, _LARGEST, out=out)
         out[:, -1] = _BIAS
         return out
-
-
-def joints_of(values: np.ndarray) -> np.ndarray:
-    """Which joints are seen now, of masks (N, T, J): (N, J) bool."""
-    assert values.shape[-1] == N_JOINTS
-    return values[:, -1]
