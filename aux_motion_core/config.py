@@ -122,7 +122,19 @@ class PredictorConfig(BaseModel):
         description="Smallest factor that adaptation may put on the calibrated radii; 1.0: it only widens.",
     )
 
-    @field_validator("adaptation", mode="before")
+    learning: Literal["off", "shadow", "on"] = Field(
+        "shadow",
+        description="A correction of the model is learnt from what this tracker shows: off, shadow (learnt and judged, "
+        "not applied: the diagnostics and self_check say what it would gain) or on.",
+        json_schema_extra={"on_off": True},
+    )
+    learning_for: Literal["predictions", "all"] = Field(
+        "predictions",
+        description="What a learnt correction enters: predictions (and markers alone; occupancy and the other outputs "
+        "for planners stay with the shipped model) or all.",
+    )
+
+    @field_validator("adaptation", "learning", mode="before")
     @classmethod
     def _yaml_switch(cls, value: object) -> object:
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

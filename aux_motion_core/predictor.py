@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,9 +23,11 @@ from aux_motion_core.history.track import Added, Track
 from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference import Backend, make_backend
 from aux_motion_core.inference.ensemble import Mix
+from aux_motion_core.learning.files import Identity
+from aux_motion_core.learning.learner import Learner
 from aux_motion_core.selfcheck import Report, SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus, derive_joints
-from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, Shipped, SkeletonFrame, TrackState
 
 __all__ = ["Predictor", "make_backend"]
 
@@ -96,6 +98,7 @@ class _Result:
     radius: np.ndarray | None = None  # calibrated where there is no UNCALIBRATED, else the reach bound
     body: np.ndarray | None = None
     reach_mps: float = 0.0  # growth of the reach bound
+    shipped: Shipped | None = None  # without what was learnt, where radii are calibrated
 
 
 @dataclass
@@ -108,6 +111,9 @@ class _Radii:
     body: np.ndarray | None
     usable: np.ndarray  # (N,)
     odd: np.ndarray  # (N,) out of distribution
+    shipped: np.ndarray | None = None  # around the model's own mean, where a correction entered
+    body_shipped: np.ndarray | None = None
+    bare: np.ndarray | None = None  # the same by the table alone
 
 
 def _stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
@@ -152,6 +158,8 @@ class Predictor:
         #: Whether input unlike the table's is given the reach set; off to judge radii there.
         self.watch_distribution = True
         self._unfamiliar: Unfamiliar | None = None
+        #: What is learnt from outcomes on line; None: `learning` was never on.
+        self.learner: Learner | None = None
         self._calibrate()
         self._check_itself()
 
@@ -160,7 +168,7 @@ class Predictor:
         before, self.config = self.config, config
         if (before.coverage_level, before.body_horizon_s) != (config.coverage_level, config.body_horizon_s):
             self._calibrate()
-        names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor")
+        names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor", "learning")
         if any(getattr(before, n) != getattr(config, n) for n in names):
             self._check_itself()
 
@@ -220,7 +228,7 @@ class Predictor:
         b, c = self.backend, self.config
         mix = Mix(b, grid_steps(b.dt_s, b.future_steps)) if c.mix else None
         adapts = self.bounds is not None and c.adaptation != "off"
-        wanted = c.mix or adapts or c.self_check_s > 0.0
+        wanted = c.mix or adapts or c.self_check_s > 0.0 or c.learning == "on"
         self.self_check = SelfCheck(b.dt_s, b.future_steps, c.self_check_s or 10.0, mix=mix) if wanted else None
         if self.self_check and self.bounds is not None:
             self.self_check.adaptation = Adaptation(
@@ -233,8 +241,22 @@ class Predictor:
                 learn=adapts,
                 window_s=c.self_check_s or 10.0,
             )
+        if self.self_check and c.learning != "off":
+            self.self_check.listener = self.learner = self.learner or self._make_learner(self.self_check)
         for person in self._people.values():
             person.row = -1
+
+    def _make_learner(self, check: SelfCheck) -> Learner:
+        b = self.backend
+        model = getattr(b, "onnx_sha256", None) or getattr(getattr(b, "calibration", None), "onnx_sha256", None)
+        grid = f"{b.history_steps}+{b.future_steps} x {b.dt_s:g} s"
+        identity = Identity(model or f"{b.name} {b.version}", grid=grid)
+        return Learner(b.dt_s, b.history_steps, b.future_steps, check.steps, check.under_way, identity)
+
+    @property
+    def _learns(self) -> bool:
+        """Whether outcomes reach the learner now."""
+        return self.self_check is not None and self.self_check.listener is not None
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
@@ -322,6 +344,7 @@ class Predictor:
             moved = {new: self._people.pop(old) for new, old in taken.moves.items() if old in self._people}
             for person in moved.values():
                 person.relinked_ns = stamp_ns
+            self._not_learnt_from(moved.values())
             self._people.update(moved)
         if taken.restarted and len(self._people) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
@@ -343,9 +366,16 @@ class Predictor:
                 newest[row] = person
             if person_id in taken.duplicated or (doubled and frame.person_ids.count(person_id) > 1):
                 person.duplicated_ns = stamp_ns
+                self._not_learnt_from([person])
         if self.self_check and newest:
             at = list(newest)
             self.self_check.observe(list(newest.values()), stamp_ns, taken.positions[at], taken.status[at])
+
+    def _not_learnt_from(self, people: Iterable[_Person]) -> None:
+        """What was predicted for these people may have been of another body."""
+        rows = [p.row for p in people if p.row >= 0]
+        if self._learns and rows:
+            self.learner.forget_under_way(np.array(rows))
 
     def _count(self, name: str, n: int) -> None:
         if n:
@@ -463,15 +493,23 @@ class Predictor:
         future, recovered, scale = b.infer(values, mask)
         if self.keep_inferred:
             self._keep_inferred(people, values, mask, heading, future, hidden_s, times)
-        check, members, moved = self.self_check, None, None
+        check, members, moved, widened, alone = self.self_check, None, None, None, future
+        if self._learns:
+            at, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
+            correction = self.learner.correct(at, newest_ns, values, mask, future, heading)
+            if c.learning == "on" and correction.any():
+                future = future + correction
+                moved = np.sqrt(np.einsum("nsjc,nsjc->nsj", correction, correction))
+                widened = self.learner.widening(at, moved)
         if check and check.mix:
-            members, alone = check.mix.members(values, mask, future), future
+            members = check.mix.members(values, mask, future)
             future = check.mix.combine(check.rows_of(people), members)
-            moved = np.linalg.norm(future - alone, axis=-1)  # the table is of the model alone
+            moved, widened = np.linalg.norm(future - alone, axis=-1), None  # the table is of the model alone
         inferred = time.perf_counter()
+        alone = None if moved is None else denormalise(alone, heading)
         future, pose = denormalise(future, heading), denormalise(recovered[:, -1], heading)
         what = known(windows, mask, b.dt_s, hidden_s, times)
-        radii = self._radii(people, what, values, mask, future, scale, moved)
+        radii = self._radii(people, what, values, mask, future, scale, alone, moved, widened)
         # who is seen to move fast is not bounded by a fixed speed
         fast = np.minimum(c.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
         speed = np.maximum(c.reach_speed_mps, fast)
@@ -486,9 +524,11 @@ class Predictor:
             pose = np.where(finite[:, None, None], pose, np.where(seen_ever[..., None], what.last, rest))
         min_span = min(round(c.min_history_s / b.dt_s), b.history_steps - 1)
         calibrated = np.zeros(len(people), bool) if radii is None else radii.usable & ~radii.odd & finite
-        reach = None
+        reach = reach_alone = None
         if not calibrated.all():
             reach = reach_radius(future, pose, self._reach_steps, speed, hidden_s)
+            if alone is not None:
+                reach_alone = reach_radius(alone, pose, self._reach_steps, speed, hidden_s)
         usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
         self._count("out_of_distribution", int(odd.sum()))
         self._count("non_finite_scale", int((finite & ~usable).sum()))
@@ -525,6 +565,7 @@ class Predictor:
                 radius,
                 body,
                 float(speed[i]),
+                self._shipped(i, alone, radii, None if calibrated[i] else reach_alone),
             )
             person.done_version = person.track.version
         judged = [i for i, p in enumerate(people) if finite[i] and p.result.state is not TrackState.WARMING_UP]
@@ -538,7 +579,18 @@ class Predictor:
                 np.stack([people[i].track.newest_status != JointStatus.MISSING for i in judged]),
                 None if members is None else denormalise(members[:, :, check.steps], heading)[judged],
                 None if radii is None else self._to_judge(radii, calibrated)(judged),
+                None if radii is None or radii.bare is None else radii.bare[judged],
             )
+
+    def _shipped(
+        self, i: int, alone: np.ndarray | None, radii: _Radii | None, reach: np.ndarray | None
+    ) -> Shipped | None:
+        """What the model alone says of a person; None where nothing that was learnt entered, or it enters all."""
+        if alone is None or self.config.learning != "on" or self.config.learning_for == "all":
+            return None
+        if reach is not None:
+            return Shipped(alone[i], reach[i], None)
+        return Shipped(alone[i], radii.shipped[i], None if radii.body_shipped is None else radii.body_shipped[i])
 
     def _radii(
         self,
@@ -548,7 +600,9 @@ class Predictor:
         mask: np.ndarray,
         mean: np.ndarray,
         scale: np.ndarray | None,
-        moved: np.ndarray | None,
+        alone: np.ndarray | None = None,
+        moved: np.ndarray | None = None,
+        widened: np.ndarray | None = None,
     ) -> _Radii | None:
         """Calibrated radii around `mean`, whichever of these people can have them; None: nobody can.
 
@@ -558,27 +612,43 @@ class Predictor:
             values: (N, T, J, 3) metres, normalised; mask: (N, T, J).
             mean: (N, S, J, 3) metres as published, fixed frame.
             scale: (N, S, J, 3) metres of the model, or None.
-            moved: (N, S, J) metres between the model's own mean and `mean`, or None.
+            alone: (N, S, J, 3) metres, the model's own mean where `mean` is another.
+            moved: (N, S, J) metres between the two.
+            widened: (N, S, J) metres added to marginal radii in place of `moved`; body radii take all of it.
         """
         bounds, c = self.bounds, self.config
         if bounds is None or (scale is None and bounds.table.score != "error_m"):
             return None
         offline, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
-        cap = reach_cap(mean, what, self._reach_steps, bounds.top_mps)
         more = 0.0 if bounds.table.domain.tracker != MOTION_CAPTURE else c.tracker_error_m
-        if moved is not None:
-            more = more + moved
+        bare, body_bare = offline + more, None if body is None else body + more
         check = self.self_check
-        factor = body_factor = None
+        factors: tuple[np.ndarray, np.ndarray] | None = None
         if check and check.adaptation and c.adaptation == "on":
-            factor, body_factor = check.adaptation.factors(check.rows_of(people))
-        offline = np.fmin(offline + more, cap)  # NaN stays: both are
-        radius = offline if factor is None else np.minimum(offline * factor, cap)
-        body_offline = body
-        if body is not None:
-            body_offline = np.minimum(np.maximum(body + more, offline), cap)
-            body = body_offline if factor is None else np.minimum(body_offline * body_factor[:, None, None], cap)
-            body = np.maximum(body, radius)  # what holds all joints is no smaller than what holds each
+            factors = check.adaptation.factors(check.rows_of(people))
+
+        def around(
+            centre: np.ndarray, joints: np.ndarray, body: np.ndarray | None
+        ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+            """Radii by the table alone and with the factors, then those of the body."""
+            cap = reach_cap(centre, what, self._reach_steps, bounds.top_mps)
+            offline = np.fmin(joints, cap)  # NaN stays: both are
+            radius = offline if factors is None else np.minimum(offline * factors[0], cap)
+            if body is None:
+                return offline, radius, None, None
+            body_offline = np.minimum(np.maximum(body, offline), cap)
+            body = body_offline if factors is None else np.minimum(body_offline * factors[1][:, None, None], cap)
+            # what holds all joints is no smaller than what holds each
+            return offline, radius, body_offline, np.maximum(body, radius)
+
+        shipped = body_shipped = None
+        if moved is None:
+            offline, radius, body_offline, body = around(mean, bare, body_bare)
+        else:
+            if c.learning == "on" and c.learning_for == "predictions":
+                _, shipped, _, body_shipped = around(alone, bare, body_bare)
+            body = None if body_bare is None else body_bare + moved
+            offline, radius, body_offline, body = around(mean, bare + (moved if widened is None else widened), body)
         usable = np.isfinite(radius).all((1, 2))
         if scale is not None:
             usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
@@ -587,7 +657,7 @@ class Predictor:
         odd = np.zeros(len(people), bool)
         if self._unfamiliar and self.watch_distribution:
             odd = self._unfamiliar(values, mask) > 1.0
-        return _Radii(offline, radius, body_offline, body, usable, odd)
+        return _Radii(offline, radius, body_offline, body, usable, odd, shipped, body_shipped, bare)
 
     @staticmethod
     def _to_judge(radii: _Radii, calibrated: np.ndarray) -> Callable[[list[int]], tuple[np.ndarray | None, ...]]:
@@ -679,6 +749,7 @@ class Predictor:
                     radius_coverage=c.coverage_level,
                     body_radius=result.body,
                     body_coverage=float("nan") if result.body is None else c.coverage_level,
+                    shipped=result.shipped,
                 )
             return common if outliers is None else self._widen(common, outliers)
         # what nobody sees is bounded from now on, not from when it was last seen
@@ -714,4 +785,7 @@ class Predictor:
         )
         # no radius gets smaller, so what covered goes on covering
         body = None if person.body_radius is None else np.maximum(person.body_radius, radius)
+        if person.shipped is not None:
+            alone = self._widen(person.as_shipped(), outliers)
+            person = replace(person, shipped=Shipped(alone.mean, alone.radius, alone.body_radius))
         return replace(person, radius=radius, body_radius=body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -62,6 +62,15 @@ class SkeletonFrame:
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """What the model alone says where a learnt correction entered; as in `MotionPrediction`."""
+
+    mean: np.ndarray
+    radius: np.ndarray | None
+    body_radius: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class MotionPrediction:
     """One person's prediction. Step k (0-based) is at `stamp_ns + (k + 1) * dt`.
 
@@ -80,6 +89,7 @@ class MotionPrediction:
         body_radius: (steps, 20) metres around `mean` that hold all joints at all steps together, or None where no such
             bound is calibrated: then only `radius` bounds the body.
         body_coverage: nominal coverage of `body_radius`, of the whole body at once; NaN when it has none.
+        shipped: the same without what was learnt on line; None where nothing of it entered.
     """
 
     person_id: str
@@ -98,6 +108,14 @@ class MotionPrediction:
     scale: np.ndarray | None = None
     body_radius: np.ndarray | None = None
     body_coverage: float = float("nan")
+    shipped: Shipped | None = None
+
+    def as_shipped(self) -> MotionPrediction:
+        """Without what was learnt on line."""
+        s = self.shipped
+        if s is None:
+            return self
+        return replace(self, mean=s.mean, radius=s.radius, body_radius=s.body_radius, shipped=None)
 
 
 @dataclass(frozen=True)
@@ -113,3 +131,9 @@ class PredictionBatch:
     joint_names: tuple[str, ...]
     people: tuple[MotionPrediction, ...] = field(default_factory=tuple)
     processing_time_s: float = 0.0
+
+    def as_shipped(self) -> PredictionBatch:
+        """Without what was learnt on line."""
+        if all(p.shipped is None for p in self.people):
+            return self
+        return replace(self, people=tuple(p.as_shipped() for p in self.people))
