@@ -1,0 +1,126 @@
+"""The learning curve of a recording: errors and coverage minute by minute, with and without what was learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aux_motion_core.evaluation.outcomes import Outcomes
+
+#: Errors this close together tell the same: intervals are over blocks, seconds.
+BLOCK_S = 5.0
+MINUTE_S = 60.0
+#: A minute with less of somebody's motion is not shown, seconds.
+LEAST_S = 20.0
+_ROUNDS = 1000
+
+
+@dataclass
+class Curve:
+    """Collects outcomes in blocks of `BLOCK_S` of the recording.
+
+    Args:
+        sources: K names, the first is what was published.
+        horizons_s: (H,) seconds.
+    """
+
+    sources: tuple[str, ...]
+    horizons_s: np.ndarray
+    _blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    _inside: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def update(self, outcomes: Outcomes, names: dict[int, str] | None = None) -> None:
+        """Take outcomes of predictions that were judged; `names` are not used."""
+        p = outcomes.predicted
+        keep = np.flatnonzero(p.judged)
+        if not len(keep):
+            return
+        o = outcomes.rows(keep)
+        n = o.seen.sum(-1)  # (N, H)
+        error = np.nansum(np.where(o.seen[:, None], o.error_m, 0.0), -1) / np.maximum(n, 1)[:, None]  # (N, K, H)
+        radius = o.at_horizons(o.predicted.radius)
+        bounded = o.seen & np.isfinite(radius) & np.isfinite(o.predicted.level)[:, None, None]
+        with np.errstate(invalid="ignore"):
+            hit = bounded & (o.error_m[:, 0] <= radius)
+        block = np.floor(o.predicted.at_s / BLOCK_S).astype(int)
+        for b in np.unique(block):
+            at = block == b
+            told = (n[at] > 0).astype(float)
+            new = np.concatenate([told.sum(0)[None], np.einsum("nkh,nh->kh", error[at], told)])
+            self._blocks[b] = self._blocks.get(b, 0.0) + new
+            new = np.stack([hit[at].sum((0, 2)), bounded[at].sum((0, 2))])
+            self._inside[b] = self._inside.get(b, 0.0) + new
+
+    def minutes(self) -> list[dict[str, Any]]:
+        """Each minute as plain values: mean errors in mm with 95 % bootstrap intervals over blocks, and coverage."""
+        out = []
+        for minute in sorted({int(b * BLOCK_S // MINUTE_S) for b in self._blocks}):
+            blocks = [b for b in self._blocks if int(b * BLOCK_S // MINUTE_S) == minute]
+            sums = np.stack([self._blocks[b] for b in blocks])  # (B, 1 + K, H)
+            if sums[:, 0].any(1).sum() * BLOCK_S < LEAST_S:
+                continue
+            inside = np.sum([self._inside[b] for b in blocks], 0)
+            rng = np.random.default_rng(minute)
+            pick = rng.integers(len(sums), size=(_ROUNDS, len(sums)))
+            rounds = sums[pick].sum(1)
+            row: dict[str, Any] = {"minute": minute, "predictions": int(sums[:, 0].sum(0).max()), "errors_mm": {}}
+            for h, horizon_s in enumerate(self.horizons_s):
+                total = sums[..., h].sum(0)
+                if total[0] < 1.0:
+                    continue
+                some = rounds[:, 0, h] > 0
+                values = {}
+                for k, source in enumerate(self.sources):
+                    drawn = 1e3 * rounds[some, 1 + k, h] / rounds[some, 0, h]
+                    low, high = np.percentile(drawn, [2.5, 97.5])
+                    mean = 1e3 * total[1 + k] / total[0]
+                    values[source] = [round(float(x), 2) for x in (mean, low, high)]
+                row["errors_mm"][f"{horizon_s:g}" if horizon_s != 1.0 else "1.0"] = values
+            held = inside[0] / np.maximum(inside[1], 1.0)
+            row["coverage"] = [round(float(x), 4) if n else None for x, n in zip(held, inside[1], strict=True)]
+            out.append(row)
+        return out
+
+    def change(self, minutes: list[dict[str, Any]] | None = None) -> list[dict[str, float]]:
+        """Of each minute, horizon -> percent by which the published error differs from the model's: below 0 is less."""
+        rows = self.minutes() if minutes is None else minutes
+        first, model = self.sources[0], self.sources[1]
+        return [
+            {h: round(100.0 * (v[first][0] / max(v[model][0], 1e-6) - 1.0), 2) for h, v in row["errors_mm"].items()}
+            for row in rows
+        ]
+
+    def summary(self) -> dict[str, Any]:
+        """What a report shows."""
+        rows = self.minutes()
+        changes = self.change(rows)
+        worst = [max(c.values()) for c in changes if c]
+        return {
+            "sources": list(self.sources),
+            "minutes": rows,
+            "change_percent": changes,
+            "worst_minute_percent": max(worst) if worst else None,
+        }
+
+
+def table(summary: dict[str, Any], horizons: tuple[str, ...] = ("0.4", "1.0")) -> str:
+    """The curve as text: a line a minute, millimetres."""
+    first, model, *others = summary["sources"]
+    lines = [
+        f"{'minute':>6}" + "".join(f"  {f'{n} {h} s':>16}" for h in horizons for n in (model, first, "best other"))
+    ]
+    for row in summary["minutes"]:
+        cells = []
+        for h in horizons:
+            v = row["errors_mm"].get(h)
+            if v is None:
+                cells += [""] * 3
+                continue
+            rest = min((v[o][0] for o in others if o in v), default=None)
+            cells += [f"{v[model][0]:.1f}", f"{v[first][0]:.1f}", "" if rest is None else f"{rest:.1f}"]
+        lines.append(f"{row['minute']:6d}" + "".join(f"  {c:>16}" for c in cells))
+    if summary["worst_minute_percent"] is not None:
+        lines.append(f"the worst minute and horizon: {summary['worst_minute_percent']:+.1f} % against {model}")
+    return "\n".join(lines)
