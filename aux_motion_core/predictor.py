@@ -742,6 +742,7 @@ class Predictor:
             radius_basis=basis,
         )
         if not bound_only:
+            common = replace(common, shipped=result.shipped) if result.shipped is not None else common
             if not reasons & Reason.UNCALIBRATED:
                 common = replace(
                     common,
@@ -749,7 +750,6 @@ class Predictor:
                     radius_coverage=c.coverage_level,
                     body_radius=result.body,
                     body_coverage=float("nan") if result.body is None else c.coverage_level,
-                    shipped=result.shipped,
                 )
             return common if outliers is None else self._widen(common, outliers)
         # what nobody sees is bounded from now on, not from when it was last seen

@@ -42,7 +42,7 @@ PERSON_S, ALL_S = 15.0, 60.0
 #: What all people together tell counts so many seconds for each.
 COMMON_S = 6.0
 #: The published answer is judged over so long, and taken back where it was worse by so much.
-ALARM_S, ALARM = 0.7, 0.02
+ALARM_S, ALARM = 2.0, 0.05
 #: What was taken back comes again with this time constant.
 RETURN_S = 4.0
 _NOISE_M = 0.002

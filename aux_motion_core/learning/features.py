@@ -22,10 +22,15 @@ _BIAS = 0.1
 #: Inputs are no larger than this, metres: what is, is no motion of a person.
 _LARGEST = 3.0
 _MOST_S = 2.0
+#: Random Fourier features (Rahimi and Recht, NeurIPS 2007) of where the body is and how it moves: what a linear map of
+#: the inputs alone cannot say, such as that an arm that is up comes down. Their scale is in metres.
+N_RANDOM, RANDOM_M = 128, 1.0
 _NS = 1e-9
 
 #: Number of inputs.
-N_INPUTS = (len(LAGS_S) + len(_ANSWER_AT) + len(USUAL_S)) * 3 * len(INPUTS) + 1
+N_INPUTS = (len(LAGS_S) + len(_ANSWER_AT) + len(USUAL_S)) * 3 * len(INPUTS) + N_RANDOM + 1
+#: Blocks of the inputs that the random features are made of: the longest velocity, the shortest and the longest usual.
+_RANDOM_OF = (len(LAGS_S) - 1, len(LAGS_S) + len(_ANSWER_AT), -1)
 
 
 class Features:
@@ -44,6 +49,10 @@ class Features:
         self._factor = [np.float32(_VELOCITY_S / (k * dt_s)) for k in self._lags]
         self._answer = [min(max(round(part * steps) - 1, 0), steps - 1) for part in _ANSWER_AT]
         self._tau_s = np.array(USUAL_S)
+        rng = np.random.default_rng(0)
+        of = len(_RANDOM_OF) * 3 * len(INPUTS)
+        self._random = (rng.normal(size=(of, N_RANDOM)) / RANDOM_M).astype(np.float32)
+        self._phase = rng.uniform(0.0, 2.0 * np.pi, N_RANDOM).astype(np.float32)
         self._sum = np.zeros((0, len(USUAL_S), len(INPUTS), 3), np.float32)
         self._weight = np.zeros((0, len(USUAL_S), len(INPUTS), 1), np.float32)
         self._last_ns = np.zeros(0, np.int64)
@@ -90,7 +99,9 @@ class Features:
         np.subtract(now[:, None], total / np.maximum(weight, 1e-9), out=x[:, at:])
         x *= seen[:, None]
         out = np.empty((n, N_INPUTS), np.float32)
-        out[:, :-1] = x.reshape(n, -1)
-        np.clip(out, -_LARGEST, _LARGEST, out=out)
+        np.clip(x, -_LARGEST, _LARGEST, out=x)
+        out[:, : -1 - N_RANDOM] = x.reshape(n, -1)
+        cosine = np.cos(x[:, _RANDOM_OF].reshape(n, -1) @ self._random + self._phase)
+        np.multiply(cosine, np.float32(np.sqrt(2.0 / N_RANDOM)), out=out[:, -1 - N_RANDOM : -1])
         out[:, -1] = _BIAS
         return out

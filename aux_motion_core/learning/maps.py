@@ -12,7 +12,7 @@ from aux_motion_core.learning.under_way import Samples
 from aux_motion_core.skeleton import N_JOINTS
 
 #: Memory of the slow and of the fast map, seconds of outcomes.
-MEMORY_S = (300.0, 40.0)
+MEMORY_S = (300.0, 20.0)
 RIDGE = 2.0
 #: Functions of time that corrections are made of: sines that are zero now.
 N_BASIS = 3
