@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from aux_motion.benchmarks import options
+from aux_motion.commands.guard import guard
 
 app = typer.Typer(
     name="aux-motion",
@@ -95,9 +96,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     topic: Topic = None,
     tracker: Annotated[
-        str | None, typer.Option(help="Whose messages: zed, yolo, hiros, ...; by default told by the topic's type.")
+        str | None, typer.Option(help="Tracker: zed, yolo, hiros, ...; by default from the type of the topic.")
     ] = None,
-    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
     model: Model = None,
     backend: BackendName = "onnx",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
@@ -159,9 +160,9 @@ def compile(  # noqa: A001
     ] = None,
 ) -> None:
     """Build a TensorRT engine from a model."""
-    from aux_motion_core.inference import compile as implementation
+    from aux_motion.commands import compile as implementation
 
-    for line in implementation.compile_model(model_dir, out, target, precision, max_people, data):
+    for line in implementation.run(model_dir, out, target, precision, max_people, data):
         typer.echo(line)
 
 
@@ -172,19 +173,19 @@ def play(
         str | None, typer.Option(help="Topic to publish on: skeletons, or a tracker's topic as recorded, by default.")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="Topic in the bag; needed where several have people.")] = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker whose messages to play.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Play the messages of this tracker.")] = None,
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed: 2 is twice as fast.")] = 1.0,
-    loop: Annotated[bool, typer.Option(help="Start again at the end; time goes on.")] = False,
-    start: Annotated[float, typer.Option(min=0.0, help="Leave out so many seconds at the beginning.")] = 0.0,
+    loop: Annotated[bool, typer.Option(help="Start again at the end; stamps continue.")] = False,
+    start: Annotated[float, typer.Option(min=0.0, help="Seconds to leave out at the beginning.")] = 0.0,
     clock: Annotated[
-        float, typer.Option(min=0.0, max=1000.0, help="Publish the bag's time on /clock at so many Hz; keeps stamps.")
+        float, typer.Option(min=0.0, max=1000.0, help="Rate of /clock with the bag's time, Hz (0: none); keeps stamps.")
     ] = 0.0,
     keep_stamps: Annotated[bool, typer.Option(help="Publish recorded stamps, not the present.")] = False,
     tf: Annotated[bool, typer.Option(help="Play the bag's transforms too.")] = True,
-    wait_for: Annotated[int, typer.Option(min=0, help="Wait for so many subscribers before playing.")] = 1,
+    wait_for: Annotated[int, typer.Option(min=0, help="Subscribers to wait for before playing.")] = 1,
     domain: Domain = None,
 ) -> None:
-    """Publish a bag's skeletons in real time. Never on the domain of a robot that works."""
+    """Publish a bag's skeletons in real time. Never on the domain of a running robot."""
     _use_domain(domain)
     from aux_motion.commands import play
 
@@ -203,7 +204,7 @@ def record(
     out: Annotated[
         Path | None, typer.Option(help="New .mcap file; by default named after the present time.", show_default=False)
     ] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so long; otherwise with Ctrl-C.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length, seconds; by default until Ctrl-C.")] = None,
     sim_time: Annotated[bool, typer.Option("--sim-time", "--use-sim-time", help="Log by /clock.")] = False,
     domain: Domain = None,
 ) -> None:
@@ -226,9 +227,9 @@ def fault_inject(
         int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID to publish on; a private one by default.")
     ] = None,
     same_domain: Annotated[bool, typer.Option("--same-domain", help="Publish on the domain it listens on.")] = False,
-    list_faults: Annotated[bool, typer.Option("--list", help="Show all faults and end.")] = False,
+    list_faults: Annotated[bool, typer.Option("--list", help="List all faults and exit.")] = False,
 ) -> None:
-    """Lay seeded faults over live skeletons, on a domain of their own; never where a robot works."""
+    """Add seeded faults to live skeletons, on a domain of their own; never where a robot runs."""
     from aux_motion_core.evaluation.faults import Faults, help_text
 
     if list_faults:
@@ -245,127 +246,16 @@ def _use_domain(domain: int | None) -> None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)  # before rclpy starts
 
 
-def _numbers(text: str, option: str, most: int = 64) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or not all(1 <= n <= most for n in numbers):
-        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to {most} with commas, such as 1,4,8")
-    return numbers
-
-
-@app.command()
-def bench(
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write a picture (PNG, SVG; needs matplotlib).")] = None,
-    model: Model = None,
-    backend: BackendName = "onnx",
-    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8,16",
-    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas; the node has the first.")] = "1,2",
-    rates: Annotated[str, typer.Option(help="Rates of the input over DDS, Hz, with commas.")] = "15,30,60,120",
-    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage and variant.")] = 300,
-    baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
-    backends: Annotated[
-        bool, typer.Option(help="Measure the other ways to run the model too, plain torch among them.")
-    ] = False,
-    dds_seconds: Annotated[
-        float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
-    ] = 3.0,
-) -> None:
-    """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
-    from aux_motion.benchmarks import bench as implementation
-
-    numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
-    hertz = _numbers(rates, "--rates", 1000)
-    if dds_seconds > 0.0 and dds_seconds * min(hertz) < 4.0:
-        raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
-    _check_written(json_out)
-    if picture is not None:
-        from aux_motion.benchmarks import bench_plot
-
-        bench_plot.check(picture)
-        _check_written(picture)
-    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
-    typer.echo(implementation.table(report["records"]))
-    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
-    if picture is not None:
-        bench_plot.draw(report["records"], picture)
-        typer.echo(f"written: {picture}")
-
-
-@app.command()
-def soak(
-    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run.")] = 10.0,
-    people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
-    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
-    model: Model = None,
-    backend: BackendName = "onnx",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
-) -> None:
-    """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
-    from aux_motion.benchmarks import soak as implementation
-
-    _check_written(json_out)
-    report = implementation.run(minutes, people, rate, model, backend, threads)
-    typer.echo(implementation.text(report))
-    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
-    if not all(verdict["passed"] for verdict in report["verdicts"]):
-        raise typer.Exit(1)
-
-
-def _check_written(file: Path | None) -> None:
-    """Raise before minutes of work where what comes of them could not be written."""
-    if file is None:
-        return
-    there = file.exists()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab"):
-            pass
-        if not there:
-            file.unlink()
-    except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
-        raise ValueError(f"{file} cannot be written ({why}): name a file in a folder that is writable") from None
-
-
-def _write_json(file: Path | None, content: dict) -> None:
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        typer.echo(f"written: {file}")
-
-
 @app.command(context_settings=_OPEN)
 def ssm(context: typer.Context) -> None:
     """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
-    from aux_motion.nodes import ssm_node as implementation
+    from aux_motion.commands import ssm as implementation
 
-    raise typer.Exit(implementation.main(context.args) or 0)
+    raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
-def guard(call: Callable[[], object], name: str) -> None:
-    """Call; an error, expected or not, ends the process with one line and exit code 2.
-
-    AUX_MOTION_TRACEBACK=1 in the environment shows where it came from.
-
-    Args:
-        call: a command.
-        name: begins the line.
-    """
-    try:
-        call()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("AUX_MOTION_TRACEBACK"):
-            raise
-        lines = str(error).strip().splitlines() or ["no further message"]
-        named = isinstance(error, ValueError)  # every error class of this package is one
-        print(f"{name}: error: {'' if named else type(error).__name__ + ': '}{lines[0]}", file=sys.stderr)
-        sys.exit(2)
+app.command()(options.bench)
+app.command()(options.soak)
 
 
 def main() -> None:

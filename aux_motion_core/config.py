@@ -108,7 +108,7 @@ class PredictorConfig(BaseModel):
         ge=0.0,
         le=0.5,
         description="Added to radii that were calibrated on motion capture: the tracker's own error, until the model "
-        "is calibrated on the tracker (training.fitting.calibrate --bags); 0 for motion capture.",
+        "is calibrated on the tracker (training.calibrate --bags); 0 for motion capture.",
     )
     adaptation: Literal["off", "shadow", "on"] = Field(
         "on",
@@ -145,4 +145,6 @@ class PredictorConfig(BaseModel):
             raise ValueError(
                 f"lost_after_s ({self.lost_after_s}) must be larger than stale_after_s ({self.stale_after_s})"
             )
+        if self.mix and self.learning == "on":
+            raise ValueError("mix and learning: on exclude each other: set mix to false, or learning to shadow")
         return self

@@ -5,19 +5,18 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
 
 from aux_motion_core.bounds.adaptation import Adaptation
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import HORIZONS_S, NS
 from aux_motion_core.inference.ensemble import Mix
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.types import MIN_OUTCOMES, Fit, FitVerdict
 
-HORIZONS_S: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-_NS = 1_000_000_000
 #: Predictions of one person nearer to each other than this are not both judged, seconds.
 _EVERY_S = 0.03
 #: Successive predictions farther apart do not count for the jitter, seconds.
@@ -25,102 +24,12 @@ _SUCCESSIVE_S = 0.2
 #: Sources before the members of a mix: what is published, and the newest pose held.
 _PUBLISHED, _HELD, _OTHERS = 0, 1, 2
 #: Who was not seen for so long is not only late.
-_PATIENCE_NS = 2 * _NS
-#: So many outcomes of a horizon tell something.
-MIN_OUTCOMES = 30.0
+_PATIENCENS = 2 * NS
 #: A model does not fit when its error is larger than that of holding the pose by this factor and by this much, metres
 #: (less is a tracker's noise on people who stand), for so many seconds.
 WORSE_FACTOR, WORSE_M, WORSE_FOR_S = 1.1, 0.01, 3.0
 #: Rolling sums: judged outcomes, error, error of holding, joints predicted, joints never seen, updates, jitter.
 _N, _ERROR, _HOLDING, _JOINTS, _UNSEEN, _UPDATES, _JITTER, _SUMS = range(8)
-
-
-class Listener(Protocol):
-    """Whoever else learns from outcomes (`aux_motion_core.learning.learner.Learner`)."""
-
-    def start(self, row: int) -> None:
-        """A new person has this row."""
-
-    def predicted(self, rows: np.ndarray, at: np.ndarray, radius: np.ndarray | None = None) -> None:
-        """Predictions of people (N,) are in these slots (N,), with radii (N, H, J) or None."""
-
-    def outcomes(
-        self,
-        row: np.ndarray,
-        at: np.ndarray,
-        horizon: np.ndarray,
-        stamp_ns: np.ndarray,
-        truth: np.ndarray,
-        good: np.ndarray,
-    ) -> None:
-        """What was seen, truth (K, J, 3) where good (K, J), at horizons of predictions (K,)."""
-
-
-class Verdict(IntEnum):
-    """Whether the model fits what it sees (wire values of `SelfCheck.fit`)."""
-
-    UNKNOWN = 0  # too few outcomes
-    FITS = 1
-    DOES_NOT_FIT = 2  # worse than holding the pose
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How predictions fitted what was then seen, over the last seconds, each (H,) and NaN where nothing is known.
-
-    Attributes:
-        error_m: mean distance of a joint from where it was seen, metres.
-        holding_error_m: the same of a pose that stays as it was: a model above this does not fit.
-        jitter_m: mean change of the predicted position of a joint, for one time, from one prediction to the next.
-        unseen_share: part of the joints seen at the prediction that were not seen at its horizon.
-        outcomes: predictions judged, older ones counting less.
-        weights: (H, members) of the mix, or None.
-    """
-
-    error_m: np.ndarray
-    holding_error_m: np.ndarray
-    jitter_m: np.ndarray
-    unseen_share: np.ndarray
-    outcomes: np.ndarray
-    weights: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """The self-check of one moment, what the topic `self_check` carries.
-
-    Attributes:
-        stamp_ns: now.
-        window_s: what is so old counts 1/e.
-        horizons_s: (H,) seconds.
-        verdict: of all people together.
-        overall: of all people together, those who left too.
-        people: of each person who is known, by id.
-        members: what the mix weighs; empty without one.
-    """
-
-    stamp_ns: int
-    frame_id: str
-    model_name: str
-    model_version: str
-    window_s: float
-    horizons_s: np.ndarray
-    verdict: Verdict
-    overall: Fit
-    people: Mapping[str, Fit]
-    members: tuple[str, ...] = ()
-
-    def remark(self) -> str:
-        """What is wrong, in one line with the remedy; empty unless the model does not fit."""
-        if self.verdict is not Verdict.DOES_NOT_FIT:
-            return ""
-        fit = self.overall
-        worst = int(np.nanargmax(np.where(fit.outcomes >= MIN_OUTCOMES, fit.error_m - fit.holding_error_m, -1.0)))
-        remedy = "train it on this motion" if self.members else "set mix to true, or train it on this motion"
-        return (
-            f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
-            f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
-        )
 
 
 def _fit(sums: np.ndarray, weights: np.ndarray | None = None) -> Fit:
@@ -135,6 +44,27 @@ def _fit(sums: np.ndarray, weights: np.ndarray | None = None) -> Fit:
         outcomes=sums[_N].copy(),
         weights=weights,
     )
+
+
+class Listener(Protocol):
+    """Whoever else learns from outcomes (`aux_motion_core.learning.learner.Learner`)."""
+
+    def start(self, row: int) -> None:
+        """A new person has this row."""
+
+    def predicted(self, rows: np.ndarray, at: np.ndarray, radius: np.ndarray | None = None) -> None:
+        """Predictions of people (N,) are in these slots (N,), with radii (N, H, J) of the model alone, or None."""
+
+    def outcomes(
+        self,
+        row: np.ndarray,
+        at: np.ndarray,
+        horizon: np.ndarray,
+        stamp_ns: np.ndarray,
+        truth: np.ndarray,
+        good: np.ndarray,
+    ) -> None:
+        """What was seen, truth (K, J, 3) where good (K, J), at horizons of predictions (K,)."""
 
 
 class SelfCheck:
@@ -159,8 +89,8 @@ class SelfCheck:
         self.horizons_s = dt_s * (self.steps + 1)
         self.window_s, self.mix = window_s, mix
         self._dt_s, self._length = dt_s, steps
-        self._ahead_ns = np.round(self.horizons_s * _NS).astype(np.int64)
-        self._max_gap_ns = round(max_gap_s * _NS)
+        self._ahead_ns = np.round(self.horizons_s * NS).astype(np.int64)
+        self._max_gap_ns = round(max_gap_s * NS)
         #: Whether the jitter is measured; nothing else depends on it.
         self.measure_jitter = True
         self._sources = _OTHERS + (len(mix.names) if mix else 0)
@@ -272,10 +202,10 @@ class SelfCheck:
         a = self._rows
         away = a["pose"][row, what, :, horizon] - truth[:, None]
         error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+        stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
         if self.listener:
-            self.listener.outcomes(row, what, horizon, a["stamp"][row, what] + self._ahead_ns[horizon], truth, good)
+            self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
         if self.adaptation:
-            stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
             self.adaptation.learn(row, what, horizon, stamp_ns, error[:, _PUBLISHED], good, a["joints"][row, what])
         n = good.sum(1)
         error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
@@ -295,9 +225,9 @@ class SelfCheck:
 
     def _age(self, rows: np.ndarray, before_ns: np.ndarray, stamp_ns: int) -> None:
         """What was summed so far counts less."""
-        passed_s = np.where(before_ns > 0, np.maximum(stamp_ns - before_ns, 0), 0) / _NS
+        passed_s = np.where(before_ns > 0, np.maximum(stamp_ns - before_ns, 0), 0) / NS
         self._rows["sums"][rows] *= np.exp(-passed_s / self.window_s)[:, None, None]
-        passed_s = (stamp_ns - self._all_ns) / _NS
+        passed_s = (stamp_ns - self._all_ns) / NS
         if passed_s > 0.0 and self._all_ns:
             self._all *= np.exp(-passed_s / self.window_s)
         if passed_s > 0.0 or passed_s < -1.0:  # the clock went back
@@ -324,14 +254,14 @@ class SelfCheck:
             joints: (N, J) bool, seen at the stamp.
             members: (N, members, H, J, 3) of the mix, at `steps`.
             radii: for `Adaptation.predicted`: offline, published, body, published body, each (N, steps, J) or None.
-            bare: (N, steps, J) offline radii of the model's own mean, for the listener, or None.
+            bare: (N, steps, J) radii of the model's own mean by the table alone, for the listener, or None.
         """
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
         if self.measure_jitter:
             self._jitter(rows, stamp_ns, future)
             a["last"][rows], a["last_ns"][rows] = future, stamp_ns
-        fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * _NS
+        fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * NS
         if not fresh.all():
             rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))
             members = None if members is None else members[fresh]
@@ -352,7 +282,7 @@ class SelfCheck:
             self.listener.predicted(rows, at, None if bare is None else bare[:, self.steps])
 
     def _jitter(self, rows: np.ndarray, stamp_ns: np.ndarray, future: np.ndarray) -> None:
-        passed_s = (stamp_ns - self._rows["last_ns"][rows]) / _NS
+        passed_s = (stamp_ns - self._rows["last_ns"][rows]) / NS
         step = self.steps - passed_s[:, None] / self._dt_s  # on the new grid, where the old one has its horizons
         known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step >= 0.0)
         if not known.any():
@@ -372,17 +302,17 @@ class SelfCheck:
     def sweep(self, now_ns: int) -> None:
         """What was predicted for people who are not seen any more counts as never seen."""
         a = self._rows
-        gone = now_ns - a["seen_ns"] > _PATIENCE_NS
+        gone = now_ns - a["seen_ns"] > _PATIENCENS
         if not (gone & a["open"].any((1, 2))).any():
             return
-        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCE_NS
+        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS
         row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
         a["open"][row, what, horizon] = False
         new = np.zeros((len(row), _SUMS))
         new[:, _JOINTS] = new[:, _UNSEEN] = a["joints"][row, what].sum(1)
         self._add(row, horizon, new)
 
-    def verdict(self, now_ns: int) -> Verdict:
+    def verdict(self, now_ns: int) -> FitVerdict:
         """Whether the model fits; asked about once a second, since it must be worse for a while.
 
         Args:
@@ -392,14 +322,14 @@ class SelfCheck:
         enough = (overall.outcomes >= MIN_OUTCOMES) & np.isfinite(overall.error_m)
         if not enough.any():
             self._worse_since_ns = None
-            return Verdict.UNKNOWN
+            return FitVerdict.UNKNOWN
         limit = WORSE_FACTOR * overall.holding_error_m + WORSE_M
         if not (overall.error_m > limit)[enough].any():
             self._worse_since_ns = None
-            return Verdict.FITS
+            return FitVerdict.FITS
         if self._worse_since_ns is None or now_ns < self._worse_since_ns:
             self._worse_since_ns = now_ns
-        return Verdict.DOES_NOT_FIT if now_ns - self._worse_since_ns >= WORSE_FOR_S * _NS else Verdict.FITS
+        return FitVerdict.DOES_NOT_FIT if now_ns - self._worse_since_ns >= WORSE_FOR_S * NS else FitVerdict.FITS
 
     def fit(self, person: Any = None) -> Fit:
         """How predictions fitted lately: of a person, or of all together (also of those who left)."""
@@ -414,3 +344,30 @@ def grid_steps(dt_s: float, steps: int) -> np.ndarray:
     index = np.round(np.array(HORIZONS_S) / dt_s).astype(int) - 1
     index = index[(index >= 0) & (index < steps)]
     return index if len(index) else np.array([steps - 1])
+
+
+def self_check_for(backend: Backend, config: PredictorConfig, calibrated: bool) -> SelfCheck | None:
+    """The self-check that a configuration asks for; None: none.
+
+    Args:
+        backend: whose predictions are judged.
+        config: what for: its own report, an ensemble, adapted radii.
+        calibrated: whether there are radii to adapt.
+    """
+    mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps)) if config.mix else None
+    adapts = calibrated and config.adaptation != "off"
+    if not (config.mix or adapts or config.self_check_s > 0.0 or config.learning == "on"):
+        return None
+    check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=mix)
+    if calibrated:
+        check.adaptation = Adaptation(
+            config.coverage_level,
+            check.steps,
+            backend.dt_s,
+            backend.future_steps,
+            check.under_way,
+            floor=config.adaptation_floor,
+            learn=adapts,
+            window_s=config.self_check_s or 10.0,
+        )
+    return check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 
@@ -61,6 +62,79 @@ class SkeletonFrame:
     covariance: np.ndarray | None = None
 
 
+#: So many outcomes of a horizon tell how a model fits.
+MIN_OUTCOMES = 30.0
+
+
+class FitVerdict(IntEnum):
+    """Whether the model fits what it sees (wire values of `SelfCheck.fit`)."""
+
+    UNKNOWN = 0  # too few outcomes
+    FITS = 1
+    DOES_NOT_FIT = 2  # worse than holding the pose
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How predictions fitted what was then seen, over the last seconds, each (H,) and NaN where nothing is known.
+
+    Attributes:
+        error_m: mean distance of a joint from where it was seen, metres.
+        holding_error_m: the same of a pose that stays as it was: a model above this does not fit.
+        jitter_m: mean change of the predicted position of a joint, for one time, from one prediction to the next.
+        unseen_share: part of the joints seen at the prediction that were not seen at its horizon.
+        outcomes: predictions judged, older ones counting less.
+        weights: (H, members) of the mix, or None.
+    """
+
+    error_m: np.ndarray
+    holding_error_m: np.ndarray
+    jitter_m: np.ndarray
+    unseen_share: np.ndarray
+    outcomes: np.ndarray
+    weights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SelfCheckReport:
+    """The self-check of one moment, what the topic `self_check` carries.
+
+    Attributes:
+        stamp_ns: now.
+        window_s: what is so old counts 1/e.
+        horizons_s: (H,) seconds.
+        verdict: of all people together.
+        overall: of all people together, those who left too.
+        people: of each person who is known, by id.
+        members: what the mix weighs; empty without one.
+        learning: what is learnt on line; None: nothing.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    model_name: str
+    model_version: str
+    window_s: float
+    horizons_s: np.ndarray
+    verdict: FitVerdict
+    overall: Fit
+    people: Mapping[str, Fit]
+    members: tuple[str, ...] = ()
+    learning: Learning | None = None
+
+    def remark(self) -> str:
+        """What is wrong, in one line with the remedy; empty unless the model does not fit."""
+        if self.verdict is not FitVerdict.DOES_NOT_FIT:
+            return ""
+        fit = self.overall
+        worst = int(np.nanargmax(np.where(fit.outcomes >= MIN_OUTCOMES, fit.error_m - fit.holding_error_m, -1.0)))
+        remedy = "train it on this motion" if self.members else "set mix to true, or train it on this motion"
+        return (
+            f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
+            f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
+        )
+
+
 @dataclass(frozen=True)
 class Shipped:
     """What the model alone says where a learnt correction entered; as in `MotionPrediction`."""
@@ -68,6 +142,33 @@ class Shipped:
     mean: np.ndarray
     radius: np.ndarray | None
     body_radius: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is learnt on line took off the error over the last minute, or would have; (H,), NaN: nothing is known.
+
+    Attributes:
+        mode: shadow or on.
+        shipped_m: mean error of a joint of the model alone, metres.
+        learnt_m: the same with the correction.
+        share: of the corrections that enters where somebody new comes, 0..1.
+        outcomes: judged, older ones counting less.
+        learnt_s: seconds of people's motion that taught something.
+        remark: what was last wrong with the file or the stream, in one line.
+    """
+
+    mode: str
+    shipped_m: np.ndarray
+    learnt_m: np.ndarray
+    share: np.ndarray
+    outcomes: np.ndarray
+    learnt_s: float
+    remark: str = ""
+
+    def gain(self) -> np.ndarray:
+        """(H,) part of the model's error that the correction takes off; below 0 it adds."""
+        return 1.0 - self.learnt_m / np.maximum(self.shipped_m, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -89,7 +190,7 @@ class MotionPrediction:
         body_radius: (steps, 20) metres around `mean` that hold all joints at all steps together, or None where no such
             bound is calibrated: then only `radius` bounds the body.
         body_coverage: nominal coverage of `body_radius`, of the whole body at once; NaN when it has none.
-        shipped: the same without what was learnt on line; None where nothing of it entered.
+        shipped: the same without what was learnt on line; None where nothing of it entered, or it enters everything.
     """
 
     person_id: str

@@ -1,7 +1,7 @@
 """A tracker of your own: publish `aux_motion_msgs/SkeletonArray` and the predictor understands you.
 
-    aux-motion run --fixed-frame map          # in another terminal
-    python examples/own_tracker.py --seconds 10
+aux-motion run --fixed-frame map          # in another terminal
+python examples/own_tracker.py --seconds 10
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Predict from a NumPy array: no ROS, no recording, no tracker.
 
-    python examples/predict_from_numpy.py
+python examples/predict_from_numpy.py
 """
 
 from pathlib import Path

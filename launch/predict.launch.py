@@ -29,7 +29,29 @@ TRACKERS = [
     "openpose",
     "mediapipe",
 ]
-#: Arguments that are lists: by what their parts are separated.
+#: (name, choices or None for any, what it is). Names of parameters are those of the node; "" leaves the file's value.
+ARGUMENTS = (
+    ("params_file", None, "ROS parameter file; empty: the package's predictor.yaml"),
+    ("namespace", None, "Namespace of the node and its topics"),
+    ("model", None, "Name of a shipped model or folder of an artefact"),
+    ("tracker", TRACKERS, "What sends the skeletons (docs/trackers.md); aux_motion is this package's SkeletonArray"),
+    ("tracker_joints", None, "Joints of pose_array and the like: a list such as coco17, or every joint, with commas"),
+    ("input_topic", None, "Topic of the input; empty: the tracker's usual one"),
+    ("input_topics", None, "Topics of several inputs, with commas"),
+    ("input_trackers", None, "Trackers of input_topics, with commas"),
+    ("input_frames", None, "Frames of the inputs, with commas, where their messages name wrong ones or none"),
+    ("static_transforms", None, "Fixed cameras without TF: 'frame x y z qx qy qz qw', several with semicolons"),
+    ("stamp_source", ["", "header", "receive"], "receive for a tracker whose stamps cannot be used"),
+    ("fixed_frame", None, "Frame of the predictions: not accelerating, z up"),
+    ("mix", SWITCH, "on: weigh the model and the baselines by their recent errors (topic self_check)"),
+    ("use_sim_time", BOOLEAN, "Take the time from /clock"),
+    ("autostart", BOOLEAN, "Configure and activate the node at once"),
+    ("log_level", ["", "debug", "info", "warn", "error", "fatal"], "Least severity that is logged"),
+)
+#: Arguments that are parameters as they are: texts and switches.
+TEXTS = ("tracker", "input_topic", "fixed_frame", "stamp_source")
+SWITCHES = ("mix", "use_sim_time", "autostart")
+#: Arguments that are parameters with several values, and what separates these.
 LISTS = {
     "tracker_joints": ",",
     "input_topics": ",",
@@ -48,23 +70,7 @@ def model_folder(model: str, share: Path) -> str:
 def predictor(context):
     """The node, with the arguments that were given."""
     share = Path(get_package_share_directory("aux_motion"))
-    given = {
-        name: LaunchConfiguration(name).perform(context)
-        for name in (
-            "params_file",
-            "namespace",
-            "model",
-            "tracker",
-            "input_topic",
-            "fixed_frame",
-            "stamp_source",
-            "mix",
-            "use_sim_time",
-            "autostart",
-            "log_level",
-            *LISTS,
-        )
-    }
+    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     params_file = (
         Path(given["params_file"]).expanduser() if given["params_file"] else share / "config" / "predictor.yaml"
     )
@@ -72,7 +78,7 @@ def predictor(context):
         raise RuntimeError(f"params_file {params_file} does not exist: give the path of a ROS parameter file")
 
     overrides = {}
-    for name in ("tracker", "input_topic", "fixed_frame", "stamp_source"):
+    for name in TEXTS:
         if given[name]:
             overrides[name] = ParameterValue(given[name], value_type=str)
     for name, separator in LISTS.items():
@@ -80,7 +86,7 @@ def predictor(context):
             overrides[name] = ParameterValue(parts, value_type=List[str])  # noqa: UP006
     if given["model"]:
         overrides["model_dir"] = ParameterValue(model_folder(given["model"], share), value_type=str)
-    for name in ("mix", "use_sim_time", "autostart"):
+    for name in SWITCHES:
         if given[name]:
             overrides[name] = given[name] in ("true", "on")
     return [
@@ -99,81 +105,8 @@ def predictor(context):
 
 def generate_launch_description():
     """Called by `ros2 launch`."""
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                "params_file",
-                default_value="",
-                description="ROS parameter file; empty: the package's predictor.yaml",
-            ),
-            DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and its topics"),
-            DeclareLaunchArgument(
-                "model", default_value="", description="Name of a shipped model or folder of an artefact"
-            ),
-            DeclareLaunchArgument(
-                "tracker",
-                default_value="",
-                choices=TRACKERS,
-                description="What sends the skeletons (docs/trackers.md); aux_motion is our own SkeletonArray",
-            ),
-            DeclareLaunchArgument(
-                "tracker_joints",
-                default_value="",
-                description="Joints of pose_array and the like: a list such as coco17, or every joint, with commas",
-            ),
-            DeclareLaunchArgument(
-                "input_topic",
-                default_value="",
-                description="Topic of the input; empty: the tracker's usual one",
-            ),
-            DeclareLaunchArgument(
-                "input_topics", default_value="", description="Topics of several inputs, with commas"
-            ),
-            DeclareLaunchArgument(
-                "input_trackers", default_value="", description="Trackers of input_topics, with commas"
-            ),
-            DeclareLaunchArgument(
-                "input_frames",
-                default_value="",
-                description="Frames of the inputs, with commas, where their messages name wrong ones or none",
-            ),
-            DeclareLaunchArgument(
-                "static_transforms",
-                default_value="",
-                description="Fixed cameras without TF: 'frame x y z qx qy qz qw', several with semicolons",
-            ),
-            DeclareLaunchArgument(
-                "stamp_source",
-                default_value="",
-                choices=["", "header", "receive"],
-                description="receive for a tracker whose stamps cannot be used",
-            ),
-            DeclareLaunchArgument(
-                "fixed_frame",
-                default_value="",
-                description="Frame of the predictions: not accelerating, z up",
-            ),
-            DeclareLaunchArgument(
-                "mix",
-                default_value="",
-                choices=SWITCH,
-                description="on: weigh the model and the baselines by their recent errors (topic self_check)",
-            ),
-            DeclareLaunchArgument(
-                "use_sim_time", default_value="", choices=BOOLEAN, description="Take the time from /clock"
-            ),
-            DeclareLaunchArgument(
-                "autostart",
-                default_value="",
-                choices=BOOLEAN,
-                description="Configure and activate the node at once",
-            ),
-            DeclareLaunchArgument(
-                "log_level",
-                default_value="",
-                choices=["", "debug", "info", "warn", "error", "fatal"],
-                description="Least severity that is logged",
-            ),
-            OpaqueFunction(function=predictor),
-        ]
-    )
+    declared = [
+        DeclareLaunchArgument(name, default_value="", description=what, choices=choices)
+        for name, choices, what in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=predictor)])

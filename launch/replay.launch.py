@@ -31,7 +31,7 @@ ARGUMENTS = (
     ("topic", "", "Topic with people; needed where the bag has several"),
     ("rate", "1.0", "Speed: 2 is twice as fast"),
     ("loop", "false", "Start again at the end: true or false"),
-    ("start", "0.0", "Leave out so many seconds at the beginning"),
+    ("start", "0.0", "Seconds to leave out at the beginning"),
     ("out", "", "New .mcap file to record to; empty: named after the present time, none: do not record"),
     ("player", "auto", "ros2 (ros2 bag play), own (aux-motion play), auto: ros2 where it takes the bag"),
     ("domain", "", "ROS_DOMAIN_ID of it all; empty: a private one on this machine; same: that of the environment"),

@@ -1,1 +1,5 @@
 """Training, validation and export of the predictor; nothing here is needed to run it."""
+
+from training.renamed import install as _install
+
+_install()

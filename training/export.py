@@ -12,7 +12,7 @@ import subprocess
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,29 +23,17 @@ from aux_motion_core.history.normalise import normalise
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import JOINTS, PARENTS
+from training.checkpoint import load_model
+from training.commands import guard
+from training.config import TrainConfig
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut
+from training.infer import torch_infer
 from training.model import AuxMotionModel
-from training.train import TrainConfig, fitting, load_checkpoint, torch_infer
 
 #: Largest difference between ONNX and torch that an artefact may have, metres.
 PARITY_M = 1e-4
-
-
-def load_model(checkpoint: Path) -> tuple[AuxMotionModel, TrainConfig, dict]:
-    """The averaged weights of a checkpoint; its config; its validation history.
-
-    Raises:
-        SystemExit: it is no checkpoint, or of another version.
-    """
-    state = load_checkpoint(checkpoint, None, torch.device("cpu"))
-    config = TrainConfig.model_validate(state["config"])
-    model = AuxMotionModel(config.model)
-    fitting(model, state["average"], checkpoint)
-    run = {"steps_before": 0, "minutes_before": 0.0}
-    run |= {k: state[k] for k in ("step", "history", "minutes", "device", *run) if k in state}
-    return model.eval(), config, run
 
 
 def write_onnx(model: AuxMotionModel, path: Path) -> None:
@@ -98,35 +86,11 @@ def git_commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def classes_min(clips: list) -> dict[str, float]:
-    """Minutes of each motion class, most first."""
-    total: dict[str, float] = {}
-    for c in clips:
-        total[c.action] = total.get(c.action, 0.0) + (len(c.positions) - 1) / c.rate_hz / 60
-    return {a: round(x, 1) for a, x in sorted(total.items(), key=lambda x: -x[1])}
-
-
-def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: list = ()) -> float:
-    """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`.
-
-    Args:
-        clips: real ones, to compare ONNX and torch on.
-        trained_on: the training clips, whose motion classes the artefact names.
-
-    Returns:
-        The largest difference between ONNX and torch in metres.
-
-    Raises:
-        SystemExit: ONNX and torch differ by more than `PARITY_M`.
-    """
-    model, config, run = load_model(checkpoint)
-    c = config.model
-    out.mkdir(parents=True, exist_ok=True)
-    onnx_file = out / "model.onnx"
-    write_onnx(model, onnx_file)
-    j = len(JOINTS)
+def describe(model: AuxMotionModel, config: TrainConfig, run: dict, version: str, onnx_file: Path) -> dict[str, Any]:
+    """The content of model.json."""
+    c, j = config.model, len(JOINTS)
     future = ["batch", c.future_steps, j, 3]
-    card = {
+    return {
         "schema_version": artefact.SCHEMA_VERSION,
         "name": config.name,
         "version": version,
@@ -145,10 +109,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: l
         "normaliser": {"kind": "root_heading", "scale_m": 1.0},
         "calibration": None,
         "training": {
-            "data": "CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu), funded by NSF EIA-0196217",
-            "licence": "free for research and products; the data itself may not be resold",
-            "split": "training/splits: train",
-            "classes_min": classes_min(list(trained_on)),
+            **run["data"].for_artefact(),
             "steps": run["step"],
             "steps_before": run["steps_before"],
             "minutes": round(run["minutes"] + run["minutes_before"], 1),
@@ -162,6 +123,26 @@ def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: l
         "onnx_sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
         "git_commit": git_commit(),
     }
+
+
+def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
+    """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`.
+
+    Args:
+        checkpoint: of a training run; `model.json` names the sources and licences of the data that it holds.
+        clips: real ones, to compare ONNX and torch on.
+
+    Returns:
+        The largest difference between ONNX and torch in metres.
+
+    Raises:
+        ValueError: ONNX and torch differ by more than `PARITY_M`, or it is no checkpoint.
+    """
+    model, config, run = load_model(checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    onnx_file = out / "model.onnx"
+    write_onnx(model, onnx_file)
+    card = describe(model, config, run, version, onnx_file)
     # for training further: what the ONNX file holds has no auxiliary heads
     save_file({n: p.detach().contiguous() for n, p in model.state_dict().items()}, out / "weights.safetensors")
     (out / "weights.safetensors").chmod(0o644)  # safetensors makes it for the owner alone
@@ -172,8 +153,8 @@ def export(checkpoint: Path, out: Path, clips: list, version: str, trained_on: l
     worst = max(float(np.abs(a - b).max()) for a, b in zip(got, want) if a is not None)
     if not worst <= PARITY_M:
         (out / "model.json").unlink()
-        raise SystemExit(
-            f"training.export: ONNX and torch differ by {worst:.2e} m on {len(values)} windows "
+        raise ValueError(
+            f"ONNX and torch differ by {worst:.2e} m on {len(values)} windows "
             f"(allowed {PARITY_M:g} m): nothing usable was written to {out}"
         )
     return worst
@@ -186,11 +167,9 @@ def main(
     version: Annotated[str, typer.Option(help="version of the model")] = "1.0.0",
 ) -> None:
     """Export a checkpoint to an artefact that the node loads."""
-    try:
+    with guard("training.export"):
         try_to_write(out.parent)
-        worst = export(checkpoint, out, load_split(data, "validation"), version, load_split(data, "train"))
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.export: {e}") from None
+        worst = export(checkpoint, out, load_split(data, "validation"), version)
     print(f"{out}: ONNX and torch agree within {worst:.1e} m")
 
 

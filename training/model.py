@@ -153,8 +153,8 @@ class Blend(nn.Module):
     """What is believed of the network's prediction, and how far off it may be: per joint, from what is observed.
 
     The mean is a convex combination, which varies over the horizon, of `EXPERTS`; the scale is one sigma per axis of
-    the normalised frame. It is fitted (`training.fitting.blending`) on predictions of motions that the networks had not seen,
-    so it sees nothing but quantities that mean the same for every network: no tokens.
+    the normalised frame. It is fitted (`training.fitting.blending`) on predictions of motions that the networks had not
+    seen, so it sees nothing but quantities that mean the same for every network: no tokens.
 
     Its weights have a first axis of length 1: matrices of two axes are the trunk's, which lower precision may touch.
     """
@@ -431,8 +431,8 @@ class AuxMotionModel(nn.Module):
     def take_back(self, out: dict[str, Tensor]) -> Tensor:
         """The last head's future (batch, steps, joints, 3), of still people with part of the displacement taken back.
 
-        More the farther ahead. The share is fitted (`training.fitting.still_shrink`) on motions that the network never saw, where it
-        trusts itself too much.
+        More the farther ahead. The share is fitted (`training.fitting.still_shrink`) on motions that the network never
+        saw, where it trusts itself too much.
         """
         c = self.config
         future, present = out["future"][-1], out["present"][:, None]

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gc
-import importlib
-import os
-import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rclpy
+from aux_motion_msgs.msg import PredictionArray
 from tqdm import tqdm
 
 from aux_motion.benchmarks import bench_dds, bench_planners
+from aux_motion.benchmarks.machine import machine
 from aux_motion.commands import processes
+from aux_motion.nodes.conversion import PredictionWriter, frame_from_message, skeleton_message
 from aux_motion.nodes.parameters import default_model_dir
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.replay import PREDICTED
+from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+from aux_motion_core.inference import artefact, variants
 from aux_motion_core.inference import baselines as others
-from aux_motion_core.predictor import Predictor, make_backend
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 
 STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
@@ -51,8 +54,6 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         rounds: measured messages.
         publisher: of PredictionArray.
     """
-    from aux_motion.nodes.conversion import PredictionWriter, frame_from_message, skeleton_message
-
     writer = PredictionWriter()
     backend = make_backend(name, folder, threads=threads)
     predictor = Predictor(backend, PredictorConfig(max_people=max(people, 1)), _FRAME)
@@ -83,55 +84,6 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
     return [_record(stage, name, people, threads, values) for stage, values in spent.items()]
 
 
-def torch_eager(folder: str) -> dict[str, Any]:
-    """What makes the artefact's own network in plain torch, for `variants.measure`; empty where torch is not.
-
-    The network's code is in `training`, which is in a checkout only.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "training").is_dir():
-        return {}
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
-    try:
-        torch = importlib.import_module("torch")
-        load_weights = importlib.import_module("training.finetune").load_weights
-        torch_infer = importlib.import_module("training.train").torch_infer
-    except ImportError:
-        return {}
-
-    def make(threads: int, device: str = "cpu") -> Any:
-        infer = torch_infer(load_weights(Path(folder))[0].to(device))
-
-        def on_threads(values: np.ndarray, mask: np.ndarray) -> Any:
-            torch.set_num_threads(threads)
-            return [part for part in infer(values, mask) if part is not None]
-
-        return on_threads
-
-    made = {"torch eager": lambda: make(1), "torch eager, 2 threads": lambda: make(2)}
-    if torch.cuda.is_available():
-        made["torch eager, CUDA"] = lambda: make(1, "cuda")
-    return made
-
-
-def machine() -> dict[str, Any]:
-    """What was measured on."""
-    names = {}
-    for module in ("numpy", "onnxruntime", "torch", "openvino"):
-        if module in sys.modules:
-            names[module] = sys.modules[module].__version__
-    cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    except OSError:
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    about = {"cpu": cpu, "cores": cores, "python": platform.python_version(), **names}
-    return {**about, "load": round(os.getloadavg()[0], 2)}
-
-
 def run(
     model: Path | None,
     people: list[int],
@@ -154,23 +106,23 @@ def run(
         dds_seconds: of node and of echo, for each rate and number of people; 0: no run over DDS.
         backend: what is measured.
         rates_hz: of the input over DDS.
-        backends: measure the ways to run the model that the backend was chosen from, in turn.
+        backends: measure the ways to run the model that the backend was chosen from, in turn; plain torch, whose
+            network is in `training`, is measured by `python -m training.studies.torch_eager`.
 
     Returns:
         `machine`, and `records` with the keys stage, backend, people, threads, p50_ms, p95_ms, p99_ms.
     """
     folder = str(model or default_model_dir())
-    make_backend(backend, folder, threads=1).close()  # a wrong model is said before anything starts
+    make_backend(backend, folder, threads=1).close()  # report a wrong model before anything starts
     about = machine()
     processes.private_domain()
-    import rclpy
-    from aux_motion_msgs.msg import PredictionArray
-
     records: list[Record] = []
     if backends:
-        from aux_motion_core.inference import variants
-
-        found = variants.measure(folder, people, rounds, others=torch_eager(folder))
+        model_used, bag = artefact.load(folder), sample_bag()
+        if bag is None:
+            raise ValueError("the variants are compared on the recording in samples/, which is not here")
+        windows = bag_windows(bag, model_used, 128)
+        found = variants.measure(model_used, windows, people, rounds)
         records += [{**r, "stage": "variant", "threads": 2 if ", 2 " in r["backend"] else 1} for r in found]
     rclpy.init(args=[])
     try:
@@ -191,59 +143,3 @@ def run(
     finally:
         rclpy.try_shutdown()
     return {"machine": {**machine(), "load": about["load"]}, "records": records}
-
-
-def table(records: list[Record]) -> str:
-    """Records as readable tables, milliseconds."""
-    parts = [_stage_table([r for r in records if r["stage"] not in ("variant", "end_to_end")])]
-    if variants := [r for r in records if r["stage"] == "variant"]:
-        from aux_motion_core.inference.variants import table as variant_table
-
-        parts.insert(0, variant_table(variants))
-    if live_records := [r for r in records if r["stage"] == "end_to_end"]:
-        parts.append(_live_table(live_records))
-    return "\n\n".join(parts)
-
-
-def _stage_table(records: list[Record]) -> str:
-    titles = "".join(f"{t:>10}" for t in ("p50 ms", "p95 ms", "p99 ms"))
-    head = f"{'stage':<12}{'backend':<30}{'people':>7}{'threads':>9}{titles}"
-    lines = [head, "-" * len(head)]
-    main, previous = records[0]["backend"], None
-    for r in records:
-        group = (r["backend"], r["people"], r["threads"]) if r["backend"] == main else r["backend"]
-        if previous is not None and group != previous:
-            lines.append("")
-        previous = group
-        lines.append(
-            f"{r['stage']:<12}{r['backend']:<30}{r['people']:>7}{r['threads']:>9}"
-            f"{r['p50_ms']:>10.2f}{r['p95_ms']:>10.2f}{r['p99_ms']:>10.2f}"
-        )
-    return "\n".join(lines)
-
-
-def _live_table(records: list[Record]) -> str:
-    head = (
-        f"{'end_to_end':<12}{'rate Hz':>8}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'echo p50':>10}{'p99':>8}"
-        f"{'above p50':>11}{'p99':>8}{'missed':>8}{'of':>6}{'one core':>10}"
-    )
-    lines = [head, "-" * len(head)]
-    for r in records:
-        if r["backend"] == bench_dds.FLOOR:
-            continue
-        floor = next(
-            f
-            for f in records
-            if (f["backend"], f["people"], f["rate_hz"]) == (bench_dds.FLOOR, r["people"], r["rate_hz"])
-        )
-        lines.append(
-            f"{r['backend']:<12}{r['rate_hz']:>8}{r['people']:>7}{r['p50_ms']:>9.2f}{r['p99_ms']:>9.2f}"
-            f"{floor['p50_ms']:>10.2f}{floor['p99_ms']:>8.2f}{r['above_floor_p50_ms']:>11.2f}"
-            f"{r['above_floor_p99_ms']:>8.2f}{r['missed']:>8}{r['sent']:>6}{100 * r['node_cpu_share']:>9.0f}%"
-        )
-    first = records[0]
-    lines.append(
-        f"node: first prediction {first['start_to_first_prediction_s']:.2f} s after its start, "
-        f"{first['node_rss_mib']:.0f} MiB resident"
-    )
-    return "\n".join(lines)

@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
+import os
 import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import serialize_message
 from tqdm import tqdm
 
+from aux_motion.benchmarks.bench_client import FRAME, Client, Side
+from aux_motion.benchmarks.bench_echo import FLOOR
 from aux_motion.commands import processes
-from aux_motion_core.evaluation.replay import PREDICTED
+from aux_motion.nodes.conversion import prediction_message
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 
-FRAME = "map"
-#: The node that only answers: its topics, and the name of its records' backend.
-ECHO_IN, ECHO_OUT, FLOOR = "echo_skeletons", "echo_predictions", "echo"
-#: A turn begins with frames that are not counted: people come back, caches are warm again; seconds.
-_LEAD_IN_S = 0.6
-#: How long the last answers of a turn are waited for; seconds.
-_LAST_WAIT_S = 1.0
 #: Turns of each of the two.
 _TURNS = 2
-_NS = 1_000_000_000
 
 Record = dict[str, Any]
 
 
 def templates(model_dir: str, backend: str, people: list[int]) -> dict[int, bytes]:
     """For each number of people a serialised prediction as the node would send it."""
-    from rclpy.serialization import serialize_message
-
-    from aux_motion.nodes.conversion import prediction_message
-    from aux_motion_core.config import PredictorConfig
-    from aux_motion_core.predictor import Predictor, make_backend
-
     made = {}
     used = make_backend(backend, model_dir)
     for n in people:
@@ -52,137 +42,8 @@ def templates(model_dir: str, backend: str, people: list[int]) -> dict[int, byte
     return made
 
 
-def echo(file: Path) -> None:
-    """Answer every message with as many people's prediction, made before; nothing is computed."""
-    import rclpy
-    from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.serialization import deserialize_message
-
-    from aux_motion.nodes import spinning
-    from aux_motion.nodes.predictor_node import input_qos, output_qos
-
-    texts = json.loads(file.read_text(encoding="utf-8"))
-    answers = {int(n): deserialize_message(base64.b64decode(t), PredictionArray) for n, t in texts.items()}
-    rclpy.init(args=[])
-    node = rclpy.create_node("aux_motion_bench_echo")
-    publisher = node.create_publisher(PredictionArray, ECHO_OUT, output_qos(10.0))
-
-    def on_skeletons(message: SkeletonArray) -> None:
-        answer = answers[len(message.person_ids)]
-        answer.people[0].stamp = message.header.stamp
-        publisher.publish(answer)
-
-    node.create_subscription(SkeletonArray, ECHO_IN, on_skeletons, input_qos())
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        spinning.spin(executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
-
-
-@dataclass
-class Side:
-    """One of the two that answer: stamps that were sent and when they were answered, nanoseconds."""
-
-    sent: list[int] = field(default_factory=list)
-    answered: dict[int, int] = field(default_factory=dict)
-
-
-class Client:
-    """Publishes people who walk, and notes when predictions of them come back; rclpy must be initialised."""
-
-    def __init__(self) -> None:
-        import rclpy
-        from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-        from rclpy.serialization import deserialize_message
-
-        from aux_motion.nodes.spinning import in_thread
-
-        self.sides = {"node": Side(), FLOOR: Side()}
-        self._node = node = rclpy.create_node("aux_motion_bench")
-        self._publishers = {
-            "node": node.create_publisher(SkeletonArray, "skeletons", qos_profile_sensor_data),
-            FLOOR: node.create_publisher(SkeletonArray, ECHO_IN, qos_profile_sensor_data),
-        }
-        self._stop = False
-
-        def hear(side: Side, raw: bytes) -> None:
-            now_ns = time.time_ns()  # the message is there; what follows is the bench's own work
-            message = deserialize_message(raw, PredictionArray)
-            for person in message.people:
-                if person.state in PREDICTED:
-                    side.answered.setdefault(person.stamp.sec * _NS + person.stamp.nanosec, now_ns)
-                    break
-
-        qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
-        for topic, name in (("predictions", "node"), (ECHO_OUT, FLOOR)):
-            side = self.sides[name]
-            node.create_subscription(PredictionArray, topic, lambda raw, s=side: hear(s, raw), qos, raw=True)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-
-        def spin() -> None:
-            while not self._stop:
-                executor.spin_once(timeout_sec=0.1)
-
-        self._executor = executor
-        self._thread = threading.Thread(target=in_thread(spin), name="client", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Give back node and thread."""
-        from rclpy.signals import uninstall_signal_handlers
-
-        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
-        self._stop = True
-        self._thread.join(timeout=2.0)
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-
-    def messages(self, people: int, rate_hz: float, seconds: float = 20.0) -> list[Any]:
-        """Frames to play, made before the clock runs."""
-        from aux_motion.nodes.conversion import skeleton_message
-
-        return [skeleton_message(f) for f in synthetic.frames(people, seconds, rate_hz, frame_id=FRAME)]
-
-    def send(self, name: str, message: Any) -> int:
-        """Stamp a message with the present and publish it to "node" or the floor; returns the stamp."""
-        stamp_ns = time.time_ns()
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, _NS)
-        self._publishers[name].publish(message)
-        return stamp_ns
-
-    def turn(self, name: str, messages: list[Any], rate_hz: float, seconds: float) -> None:
-        """Play for so long to one side; what was sent after the lead-in is noted in its `sent`."""
-        side = self.sides[name]
-        start = time.perf_counter()
-        stamp_ns, index = 0, 0
-        while True:
-            due = start + index / rate_hz
-            now = time.perf_counter()
-            if due > start + _LEAD_IN_S + seconds:
-                break
-            if due > now:
-                time.sleep(due - now)
-            stamp_ns = self.send(name, messages[index % len(messages)])
-            if due >= start + _LEAD_IN_S:
-                side.sent.append(stamp_ns)
-            index += 1
-        end = time.perf_counter() + _LAST_WAIT_S
-        while stamp_ns not in side.answered and time.perf_counter() < end:
-            time.sleep(0.005)
-
-
 def _cpu_s(pid: int) -> float:
     """Processor time of a process so far, seconds; NaN where /proc does not tell."""
-    import os
-
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     except (OSError, IndexError):
@@ -225,45 +86,52 @@ def measure(
         client = Client()
         try:
             with (
-                processes.Process("aux_motion.benchmarks.bench_dds", [str(file)], scratch / "echo.log") as echoing,
+                processes.Process("aux_motion.benchmarks.bench_echo", [str(file)], scratch / "echo.log") as echoing,
                 processes.predictor_process(FRAME, scratch / "node.log", model, backend, threads) as node,
             ):
                 about = _start(client, echoing, node)
                 cells = [(rate, n) for n in people for rate in rates_hz]
                 for rate, n in tqdm(cells, unit=" cells", disable=None):
-                    messages = client.messages(n, rate)
-                    spent_s = [0.0, 0.0]
-                    for side in client.sides.values():
-                        side.sent.clear()
-                        side.answered.clear()
-                    for _ in range(_TURNS):
-                        cpu, start = _cpu_s(node.popen.pid), time.perf_counter()
-                        client.turn("node", messages, rate, seconds / _TURNS)
-                        spent_s[0] += _cpu_s(node.popen.pid) - cpu
-                        spent_s[1] += time.perf_counter() - start
-                        client.turn(FLOOR, messages, rate, seconds / _TURNS)
-                        node.check()
-                        echoing.check()
+                    share = _play(client, echoing, node, n, rate, seconds)
                     floor, own = (_row(client.sides[s], n, rate) for s in (FLOOR, "node"))
                     row = {
-                        "stage": "end_to_end",
-                        "backend": backend,
-                        "people": n,
-                        "threads": threads,
-                        "rate_hz": rate,
+                        **_cell(backend, n, threads, rate),
                         **own,
                         "above_floor_p50_ms": round(own["p50_ms"] - floor["p50_ms"], 4),
                         "above_floor_p99_ms": round(own["p99_ms"] - floor["p99_ms"], 4),
-                        "node_cpu_share": round(spent_s[0] / spent_s[1], 3),
+                        "node_cpu_share": share,
                         **about,
                     }
                     about = {}
-                    base = {"stage": "end_to_end", "backend": FLOOR, "people": n, "threads": 1, "rate_hz": rate}
-                    records += [row, {**base, **floor}]
+                    records += [row, {**_cell(FLOOR, n, 1, rate), **floor}]
                 records[0]["node_rss_mib"] = round(node.resident_mib(), 1)
         finally:
             client.close()
     return records
+
+
+def _cell(backend: str, people: int, threads: int, rate_hz: int) -> Record:
+    return {"stage": "end_to_end", "backend": backend, "people": people, "threads": threads, "rate_hz": rate_hz}
+
+
+def _play(
+    client: Client, echoing: processes.Process, node: processes.Process, people: int, rate_hz: int, seconds: float
+) -> float:
+    """Play to node and echo in turns; the node's processor time as a share of one core."""
+    messages = client.messages(people, rate_hz)
+    cpu_s = wall_s = 0.0
+    for side in client.sides.values():
+        side.sent.clear()
+        side.answered.clear()
+    for _ in range(_TURNS):
+        cpu, start = _cpu_s(node.popen.pid), time.perf_counter()
+        client.turn("node", messages, rate_hz, seconds / _TURNS)
+        cpu_s += _cpu_s(node.popen.pid) - cpu
+        wall_s += time.perf_counter() - start
+        client.turn(FLOOR, messages, rate_hz, seconds / _TURNS)
+        node.check()
+        echoing.check()
+    return round(cpu_s / wall_s, 3)
 
 
 def _start(client: Client, echoing: processes.Process, node: processes.Process) -> Record:
@@ -293,7 +161,3 @@ def _row(side: Side, people: int, rate_hz: float) -> Record:
         )
     p50, p95, p99 = (round(1e3 * float(q), 4) for q in np.percentile(late_s, (50, 95, 99)))
     return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "sent": len(side.sent), "missed": len(side.sent) - len(late_s)}
-
-
-if __name__ == "__main__":
-    echo(Path(sys.argv[1]))

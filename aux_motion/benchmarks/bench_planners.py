@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from aux_motion.nodes.planner_outputs import cloud_message, occupancy_message, swept_points
+from aux_motion.nodes.planner_messages import cloud_message, occupancy_message, swept_points
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.robot import Link, Robot, Stop

@@ -18,6 +18,9 @@ import numpy as np
 import typer
 
 from aux_motion.commands import processes
+from aux_motion.commands.guard import guard
+from aux_motion.commands.listener import Listener
+from aux_motion.commands.predict import baseline_predictors
 from aux_motion_core.bags import reader
 from aux_motion_core.evaluation import judge, replay
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
@@ -29,7 +32,7 @@ _QUANTILES = (50, 95, 99)
 
 @dataclass
 class Recording:
-    """What was heard on DDS.
+    """What was received over DDS.
 
     Attributes:
         frames: (arrival_ns, frame) in order of arrival.
@@ -73,7 +76,7 @@ def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend:
     played = reader.count_messages(bag, reader.SKELETONS, topic)
     play = ["play", str(bag), "--to", "skeletons", "--wait-for", "2", *(["--topic", topic] if topic else [])]
     with processes.predictor_process(first.frame_id, out / "node.log", model, backend) as node:
-        with processes.Recorder() as recorder:
+        with Listener() as recorder:
             limit_s = processes.STARTUP_TIMEOUT_S
             processes.wait(lambda: bool(recorder.predictions), [node], limit_s, "heartbeat of the predictor")
             with processes.Process("aux_motion.cli", play, out / "player.log") as player:
@@ -113,8 +116,6 @@ def evaluate(recording: Recording) -> dict:
     Returns:
         The summary that is written as JSON.
     """
-    from aux_motion.commands.predict import baseline_predictors
-
     said = first_predictions(recording)
     frames = recording.frames
     fixed_frame = frames[0][1].frame_id if frames else "map"
@@ -275,8 +276,6 @@ def demo(
 
 def main() -> None:
     """Entry point; an error ends in one line and exit code 2."""
-    from aux_motion.cli import guard
-
     guard(lambda: typer.run(demo), "aux_motion.benchmarks.demo")
 
 

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from aux_motion.benchmarks.ssm_demo import gain_text
+from aux_motion.benchmarks.ssm_summary import gain_text
 from aux_motion_core.evaluation.closed_loop import Outcome
 
 _INK, _MUTED, _GRID = "#1f2430", "#8a8f9c", "#e4e6eb"

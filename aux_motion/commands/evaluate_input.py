@@ -21,7 +21,9 @@ from aux_motion_core.bounds.calibration import Calibration
 from aux_motion_core.evaluation.comparisons import Grid
 from aux_motion_core.evaluation.run import Taken, quiet
 from aux_motion_core.evaluation.run import predict as predict_frames
-from aux_motion_core.inference import Backend, make_backend
+from aux_motion_core.evaluation.windows import sample_windows
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.space.frames import Frames, static_transforms
 from aux_motion_core.trackers import own_frame, read_frames
@@ -137,7 +139,8 @@ class Reading:
 def make(parameters: NodeParameters, workers: int = 1) -> Backend:
     """The backend that parameters ask for, on as many threads as there are CPUs to use."""
     folder = parameters.model_dir or str(default_model_dir())
-    return make_backend(parameters.backend, folder, threads=max(parameters.threads, workers))
+    threads = max(parameters.threads, workers)
+    return make_backend(parameters.backend, folder, threads=threads, windows=sample_windows)
 
 
 @dataclass

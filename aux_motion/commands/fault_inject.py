@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from aux_motion_msgs.msg import SkeletonArray
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from aux_motion.commands.processes import private_domain
+from aux_motion.nodes import spinning
 from aux_motion.nodes.conversion import skeleton_message
 from aux_motion_core.evaluation.faults import Faults
 from aux_motion_core.types import SkeletonFrame
@@ -99,7 +100,7 @@ class FaultInjector:
 
     def __init__(self, faults: Faults, listener: Node, speaker: Node, source: str, target: str) -> None:
         self._injector = faults.start()
-        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: heard by every subscriber
+        self._publisher = speaker.create_publisher(SkeletonArray, target, 100)  # reliable: matches every subscriber
         self._late: list[tuple[int, int, SkeletonArray]] = []
         self._wake = threading.Condition()
         self._open = True
@@ -137,7 +138,7 @@ class FaultInjector:
             self.sent += 1
 
     def close(self) -> None:
-        """Forget what is late."""
+        """Discard queued messages."""
         with self._wake:
             self._open = False
             self._wake.notify()
@@ -160,7 +161,7 @@ def inject(
         target: topic to publish on.
         domain: to publish on; None: a private one on this machine.
         same_domain: publish on the domain it listens on.
-        say: takes what is worth a line meanwhile.
+        say: takes lines of progress.
 
     Returns:
         A line on what was done.
@@ -176,27 +177,23 @@ def inject(
     listener = speaker = Node("aux_motion_fault_inject", context=listening, **options)
     if publishing is not listening:
         speaker = Node("aux_motion_fault_inject", context=publishing, **options)
-    executor = SingleThreadedExecutor(context=listening)
-    executor.add_node(listener)
     injector = FaultInjector(faults, listener, speaker, source, target)
     say(
         f"faults {faults} (seed {faults.seed}): {source} of ROS domain {here} -> {target} of ROS domain {there}; start "
         f"the predictor with ROS_DOMAIN_ID={there}"
     )
     try:
-        begin = time.monotonic()
-        silent = True
-        while listening.ok():
-            executor.spin_once(timeout_sec=0.1)
-            if silent and not injector.heard and time.monotonic() > begin + _REPORT_S:
-                silent = False
-                say(f"nobody publishes {source} in ROS domain {here} yet; waiting")
+        with spinning.executing(listener, listening) as executor:
+            begin, silent = time.monotonic(), True
+            while listening.ok():
+                executor.spin_once(timeout_sec=0.1)
+                if silent and not injector.heard and time.monotonic() > begin + _REPORT_S:
+                    silent = False
+                    say(f"nobody publishes {source} in ROS domain {here} yet; waiting")
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
         injector.close()
-        executor.shutdown(timeout_sec=1.0)
         for context in {listening, publishing}:
             context.try_shutdown()
     bad = f", {injector.rejected} unusable" if injector.rejected else ""

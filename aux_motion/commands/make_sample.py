@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from aux_motion.commands import track
+from aux_motion.commands.guard import guard
 
 PACKAGE = "sports2d==0.8.34"
 VIDEO = "Sports2D/Demo/demo.mp4"
@@ -99,8 +100,6 @@ def make(
 
 def main() -> None:
     """Entry point; an error ends in one line and exit code 2."""
-    from aux_motion.cli import guard
-
     guard(lambda: typer.run(make), "aux_motion.commands.make_sample")
 
 

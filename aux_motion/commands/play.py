@@ -6,140 +6,26 @@ The bag is streamed; memory does not grow with its length.
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import rclpy
-from builtin_interfaces.msg import Time
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from aux_motion.commands.record import check_topic, message_class
-from aux_motion_core.bags.reader import BagError, BagReader, Topic
-from aux_motion_core.bags.restamp import Restamper
-from aux_motion_core.evaluation.replay import arrival_ns
+from aux_motion.commands.bag_clock import BagClock
+from aux_motion.commands.timeline import Timeline
+from aux_motion.commands.topics import check_topic, message_class
+from aux_motion_core.bags.reader import SKELETONS, BagError, BagReader, Topic
 from aux_motion_core.trackers.recorded import TF_TYPE, choose
-from aux_motion_core.wire.messages import ns_to_stamp
 
 DISCOVERY_TIMEOUT_S = 20.0
 _LEAD_NS = 20_000_000
 _SLICE_S = 0.1  # how long a signal waits
 _DEPTH = 100
-_NS = 1_000_000_000
-#: Stamps that advance so much more or less than the log do not set the pace.
-_JUMP_NS = _NS
-
-
-@dataclass(frozen=True)
-class Item:
-    """A message on the time line of the bag.
-
-    Attributes:
-        topic: of the bag.
-        at_ns: when it arrived, on the clock of its stamps.
-        raw: CDR bytes.
-        passed_ns: so long after the first message.
-    """
-
-    topic: Topic
-    at_ns: int
-    raw: bytes
-    passed_ns: int = 0
-
-
-class Timeline:
-    """The messages of a bag to play, in order of arrival.
-
-    Args:
-        bag: open.
-        main: topic of the people.
-        others: topics played beside it.
-        start_s: left out at the beginning.
-    """
-
-    def __init__(self, bag: BagReader, main: Topic, others: list[Topic], start_s: float = 0.0) -> None:
-        self._bag, self.main, self._others = bag, main, others
-        self._start_ns = bag.start_ns + round(start_s * _NS) if start_s else None
-        if self._start_ns is not None and self._start_ns > bag.end_ns:
-            length_s = (bag.end_ns - bag.start_ns) * 1e-9
-            raise BagError(f"bag {bag.path} is {length_s:.1f} s long: nothing is left after --start {start_s:g}")
-        self.stamps = {topic.key: Restamper(bag.store(topic), topic.msgtype) for topic in (main, *others)}
-
-    def __iter__(self) -> Iterator[Item]:
-        topics = {t.key: t for t in (self.main, *self._others)}
-        passed_ns = 0
-        before: tuple[int, int] | None = None
-        for message in self._bag.messages(list(topics.values()), self._start_ns, raw=True):
-            topic = topics[message.topic, message.msgtype]
-            stamp_ns = self.stamps[topic.key].stamp_ns(message.message)
-            at_ns = arrival_ns(message.log_time_ns, stamp_ns) if stamp_ns else message.log_time_ns
-            if before is not None:
-                by_ns, by_log_ns = at_ns - before[0], message.log_time_ns - before[1]
-                # a clock that was set, stamps of another clock than the topic before, no stamp at all
-                passed_ns += by_ns if abs(by_ns - by_log_ns) < _JUMP_NS else max(by_log_ns, 0)
-            before = at_ns, message.log_time_ns
-            yield Item(topic, at_ns, message.message, passed_ns)
-
-    def latched(self, topics: list[Topic]) -> list[Item]:
-        """All messages of topics that are said once (static transforms)."""
-        found = self._bag.messages(topics, raw=True) if topics else ()
-        return [Item(t, m.log_time_ns, m.message) for m in found for t in topics if t.key == (m.topic, m.msgtype)]
-
-
-class Clock:
-    """Publishes the time of the bag on /clock from a thread of its own; use as a context manager.
-
-    Args:
-        node: to publish with.
-        rate_hz: how often; 0: not at all.
-    """
-
-    def __init__(self, node: Node, rate_hz: float) -> None:
-        self._period_s = 1.0 / rate_hz if rate_hz else 0.0
-        self._end = threading.Event()
-        self._lock = threading.Lock()
-        self._begin: tuple[int, int, float] | None = None
-        self._said_ns = 0
-        if rate_hz:
-            from rosgraph_msgs.msg import Clock as ClockMessage
-
-            self._type = ClockMessage
-            self._publisher = node.create_publisher(ClockMessage, "/clock", 10)
-            self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
-            self._thread.start()
-
-    def begin(self, wall_ns: int, bag_ns: int, rate: float) -> None:
-        """From a time of this machine on, the bag's time is so much and runs so fast."""
-        self._begin = wall_ns, bag_ns, rate
-
-    def tick(self, bag_ns: int) -> None:
-        """Say the time; before a message, so that it is not from the future for who hears it. Never goes back."""
-        if not self._period_s:
-            return
-        with self._lock:
-            self._said_ns = max(self._said_ns, bag_ns)
-            self._publisher.publish(self._type(clock=Time(**ns_to_stamp(self._said_ns))))
-
-    def _run(self) -> None:
-        while not self._end.wait(self._period_s):
-            if self._begin is None or not rclpy.ok():
-                continue
-            wall_ns, bag_ns, rate = self._begin
-            self.tick(bag_ns + max(0, round((time.time_ns() - wall_ns) * rate)))
-
-    def __enter__(self) -> Clock:
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        self._end.set()
-        if self._period_s:
-            self._thread.join(timeout=2.0)
 
 
 def _topics(bag: BagReader, topic: str | None, tracker: str | None, tf: bool) -> tuple[Topic, list[Topic], list[Topic]]:
@@ -172,7 +58,7 @@ def _wait_for(publisher: Any, count: int, to: str) -> None:
 
 
 def _refuse_company(node: Node, topic: str) -> None:
-    """A recorded human beside those that a tracker sees, or a second clock, is worse than no recording."""
+    """Refuse to play beside other publishers: people of a tracker, or a second clock."""
     others = node.count_publishers(topic) - 1
     if others > 0:
         domain = os.environ.get("ROS_DOMAIN_ID") or "0"
@@ -236,60 +122,106 @@ def play(
         BagError: the bag cannot be read, or nothing in it can be played.
         ValueError: nobody subscribed in time, or somebody else publishes there.
     """
-    count = 0
-    with BagReader(bag) as reader:
-        main, transforms, static = _topics(reader, topic, tracker, tf)
-        timeline = Timeline(reader, main, transforms + static, start_s)
-        to = to or ("skeletons" if main.msgtype == reader.SKELETONS else main.name)
+    with BagReader(bag) as opened:
+        main, transforms, static = _topics(opened, topic, tracker, tf)
+        timeline = Timeline(opened, main, transforms + static, start_s)
+        to = to or ("skeletons" if main.msgtype == SKELETONS else main.name)
         check_topic(to, "give another with --to")
         rclpy.init(args=[])
         node = rclpy.create_node("aux_motion_player")
+        player = _Player(node, timeline, rate, keep_stamps or clock_hz > 0.0)
         try:
-            # reliable, as ros2 bag play is: that is heard by every subscriber
-            publisher = node.create_publisher(message_class(main.msgtype), to, _DEPTH)
-            publishers = {main.key: publisher}
-            for t in transforms:
-                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, _DEPTH)
-            latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            for t in static:
-                publishers[t.key] = node.create_publisher(message_class(t.msgtype), t.name, latched)
-            _wait_for(publisher, wait_for, to)
+            player.open(to, transforms, static)
+            _wait_for(player.publishers[main.key], wait_for, to)
             _refuse_company(node, to)
-            for item in timeline.latched(static):
-                publishers[item.topic.key].publish(item.raw)
-            keep = keep_stamps or clock_hz > 0.0
-            with Clock(node, clock_hz) as clock:
+            player.latch()
+            with BagClock(node, clock_hz) as clock:
                 if clock_hz > 0.0:
                     _refuse_company(node, "/clock")
-                passed_ns = 0  # of the bag's time, by earlier rounds
-                while True:
-                    begin_ns, first_ns, length_ns = time.time_ns() + _LEAD_NS, None, 0
-                    for item in timeline:
-                        if item.topic in static:
-                            continue
-                        if first_ns is None:
-                            first_ns = item.at_ns - item.passed_ns
-                            clock.begin(begin_ns, first_ns + passed_ns, rate)
-                        now_ns = begin_ns + round(item.passed_ns / rate)
-                        if keep:
-                            move = partial(_later, by_ns=passed_ns)
-                        else:
-                            move = partial(_present, now_ns=now_ns, at_ns=item.at_ns, rate=rate)
-                        raw = timeline.stamps[item.topic.key].moved(item.raw, move)
-                        _sleep_until(now_ns)
-                        clock.tick(first_ns + item.passed_ns + passed_ns)
-                        publishers[item.topic.key].publish(raw)
-                        count += item.topic == main
-                        length_ns = max(length_ns, item.passed_ns)
-                    if first_ns is None:
-                        raise BagError(f"bag {bag} has no message on {main.name}: record it while the tracker runs")
-                    if not loop or not rclpy.ok():
-                        break
-                    passed_ns += length_ns + round(_LEAD_NS * rate)
+                player.rounds(clock, loop)
             time.sleep(0.2)  # the last message leaves before the publisher does
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
             node.destroy_node()
             rclpy.try_shutdown()
-    return count
+    return player.count
+
+
+class _Player:
+    """Publishes the messages of a time line.
+
+    Args:
+        node: to publish with.
+        timeline: of a bag.
+        rate: 2 is twice as fast.
+        keep: leave the recorded stamps.
+
+    Attributes:
+        publishers: by key of the topic in the bag.
+        count: messages about people that were published.
+    """
+
+    def __init__(self, node: Node, timeline: Timeline, rate: float, keep: bool) -> None:
+        self._node, self._timeline, self._rate, self._keep = node, timeline, rate, keep
+        self._static: list[Topic] = []
+        self.publishers: dict[Any, Any] = {}
+        self.count = 0
+
+    def open(self, to: str, transforms: list[Topic], static: list[Topic]) -> None:
+        """Make the publishers: of the people, on `to`, and of the transforms."""
+        main, self._static = self._timeline.main, static
+        # reliable, as ros2 bag play is: that matches every subscriber
+        self.publishers[main.key] = self._node.create_publisher(message_class(main.msgtype), to, _DEPTH)
+        for t in transforms:
+            self.publishers[t.key] = self._node.create_publisher(message_class(t.msgtype), t.name, _DEPTH)
+        latched = QoSProfile(depth=_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        for t in static:
+            self.publishers[t.key] = self._node.create_publisher(message_class(t.msgtype), t.name, latched)
+
+    def latch(self) -> None:
+        """Publish the static transforms."""
+        for item in self._timeline.latched(self._static):
+            self.publishers[item.topic.key].publish(item.raw)
+
+    def rounds(self, clock: BagClock, loop: bool) -> None:
+        """Play the bag once, or with `loop` until the shutdown; stamps continue from round to round."""
+        passed_ns = 0  # of the bag's time, by earlier rounds
+        while True:
+            length_ns = self._round(clock, passed_ns)
+            if length_ns is None:
+                name = self._timeline.main.name
+                raise BagError(f"bag {self._timeline.path} has no message on {name}: record it while the tracker runs")
+            if not loop or not rclpy.ok():
+                return
+            passed_ns += length_ns + round(_LEAD_NS * self._rate)
+
+    def _round(self, clock: BagClock, passed_ns: int) -> int | None:
+        """Play the bag once.
+
+        Args:
+            clock: of the bag's time.
+            passed_ns: of the bag's time, by earlier rounds.
+
+        Returns:
+            Length of the round in the bag's time, nanoseconds; None: there was no message.
+        """
+        begin_ns, first_ns, length_ns = time.time_ns() + _LEAD_NS, None, 0
+        for item in self._timeline:
+            if item.topic in self._static:
+                continue
+            if first_ns is None:
+                first_ns = item.at_ns - item.passed_ns
+                clock.begin(begin_ns, first_ns + passed_ns, self._rate)
+            now_ns = begin_ns + round(item.passed_ns / self._rate)
+            if self._keep:
+                move = partial(_later, by_ns=passed_ns)
+            else:
+                move = partial(_present, now_ns=now_ns, at_ns=item.at_ns, rate=self._rate)
+            raw = self._timeline.stamps[item.topic.key].moved(item.raw, move)
+            _sleep_until(now_ns)
+            clock.tick(first_ns + item.passed_ns + passed_ns)
+            self.publishers[item.topic.key].publish(raw)
+            self.count += item.topic == self._timeline.main
+            length_ns = max(length_ns, item.passed_ns)
+        return None if first_ns is None else length_ns

@@ -85,7 +85,7 @@ def _truth(history: PersonHistory, time_s: float) -> np.ndarray | None:
 
 
 def _moments(history: PersonHistory, count: int) -> list[int]:
-    """Frames with a prediction whose end was seen, evenly over the time, the liveliest of each part."""
+    """Frames with a completely observed prediction: from each part of the time, the one with most motion."""
     ahead_s = history.predicted.shape[1] * history.dt_s
     ok = np.isfinite(history.predicted[:, 0, 0, 0]) & (history.time_s + ahead_s < history.time_s[-1])
     seen = np.isfinite(history.positions).all(axis=-1).sum(axis=1)

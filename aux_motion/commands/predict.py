@@ -13,8 +13,10 @@ from aux_motion.nodes.parameters import NodeParameters, ParameterError, default_
 from aux_motion_core.bags import reader
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation import judge, replay
+from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference import baselines
-from aux_motion_core.predictor import Predictor, make_backend
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.space.frames import Frames, static_transforms
 from aux_motion_core.trackers import adapter_class, own_frame, read_frames
 from aux_motion_core.wire.clock import StampClock
@@ -101,7 +103,7 @@ def predict(
             raise reader.BagError(no_frame(bag, errors))
     parameters = validate(values)
     folder = parameters.model_dir or str(default_model_dir())
-    backend = make_backend(parameters.backend, folder, threads=parameters.threads)
+    backend = make_backend(parameters.backend, folder, threads=parameters.threads, windows=sample_windows)
     name = "model" if parameters.backend == "onnx" else parameters.backend
     predictors = {name: Predictor(backend, parameters, parameters.fixed_frame)}
     if compare:

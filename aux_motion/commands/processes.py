@@ -1,7 +1,6 @@
-"""Real processes over DDS on a private domain, for the demo and the benchmark.
+"""Child processes and a private ROS domain, for the demo and the benchmarks.
 
-A recorded human must never reach a live robot: the domain is drawn by chance and discovery stays on this
-machine.
+A recorded human must never reach a live robot: the domain is random, and discovery stays on this machine.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +61,7 @@ def private_domain() -> int:
 
 
 class LiveError(ValueError):
-    """A process that ended or did not answer, in one line."""
+    """A process has ended or does not answer; one line."""
 
 
 class Process:
@@ -90,7 +88,7 @@ class Process:
         return self
 
     def check(self) -> None:
-        """Raise when it ended with an error; the line says what it said last."""
+        """Raise `LiveError` when it has ended with an error, with the last line of its log."""
         code = self.popen.poll()
         if code:
             raise LiveError(f"{self.log.stem} ended with status {code}: {self.last_line()} (log: {self.log})")
@@ -99,7 +97,7 @@ class Process:
         """The last line of its log."""
         self._file.flush()
         lines = [x for x in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if x.strip()]
-        return lines[-1].strip() if lines else "it said nothing"
+        return lines[-1].strip() if lines else "its log is empty"
 
     def resident_mib(self) -> float:
         """Resident memory, MiB; NaN where /proc does not tell."""
@@ -113,7 +111,7 @@ class Process:
         return float("nan")
 
     def stop(self) -> None:
-        """Interrupt it, and end it when it does not listen."""
+        """Interrupt it; terminate or kill it when it does not end."""
         for number, patience_s in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
             if self.popen.poll() is not None:
                 break
@@ -135,56 +133,6 @@ def predictor_process(fixed_frame: str, log: Path, model: Path | None, backend: 
     if model is not None:
         arguments += ["--model", str(model)]
     return Process("aux_motion.cli", arguments, log)
-
-
-class Recorder:
-    """Subscribes to skeletons and predictions and keeps them with their times of arrival.
-
-    Attributes:
-        skeletons: (arrival_ns, serialised SkeletonArray) in order of arrival.
-        predictions: (arrival_ns, PredictionArray) in order of arrival.
-    """
-
-    def __init__(self) -> None:
-        import rclpy
-        from aux_motion_msgs.msg import PredictionArray, SkeletonArray
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-
-        from aux_motion.nodes.spinning import in_thread
-
-        self.skeletons: list[tuple[int, bytes]] = []
-        self.predictions: list[tuple[int, Any]] = []
-        self._rclpy = rclpy
-        rclpy.init(args=[])
-        self._node = rclpy.create_node("aux_motion_recorder")
-        last = HistoryPolicy.KEEP_LAST
-        sensor = QoSProfile(depth=100, history=last, reliability=ReliabilityPolicy.BEST_EFFORT)
-        reliable = QoSProfile(depth=100, history=last, reliability=ReliabilityPolicy.RELIABLE)
-        self._node.create_subscription(SkeletonArray, "skeletons", self._skeleton, sensor, raw=True)
-        self._node.create_subscription(PredictionArray, "predictions", self._prediction, reliable)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-
-        self._thread = threading.Thread(target=in_thread(self._executor.spin), name="recorder", daemon=True)
-        self._thread.start()
-
-    def _skeleton(self, raw: bytes) -> None:
-        self.skeletons.append((time.time_ns(), raw))
-
-    def _prediction(self, message: Any) -> None:
-        self.predictions.append((time.time_ns(), message))
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        from rclpy.signals import uninstall_signal_handlers
-
-        uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
-        self._rclpy.try_shutdown()
-        self._thread.join(timeout=2.0)
-        self._executor.shutdown(timeout_sec=1.0)
 
 
 def wait(condition: Callable[[], bool], processes: list[Process], timeout_s: float, what: str) -> None:

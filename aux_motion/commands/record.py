@@ -5,7 +5,6 @@ Messages are taken serialised as they came and written by another thread (`aux_m
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -18,16 +17,15 @@ from typing import Any
 import rclpy
 import yaml
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import NameValidationException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import uninstall_signal_handlers
-from rclpy.validate_full_topic_name import validate_full_topic_name
-from rclpy.validate_topic_name import validate_topic_name
 
+from aux_motion.commands.topics import check_topic, message_class
+from aux_motion.nodes import spinning
 from aux_motion_core.bags.recording import Recording
+from aux_motion_core.constants import NS
 from aux_motion_core.trackers import NAMES, adapter_class
 
 POLL_S = 0.05
@@ -44,25 +42,6 @@ def default_file() -> Path:
     return Path(f"aux_motion_{datetime.now():%Y%m%d_%H%M%S}.mcap")
 
 
-def message_class(msgtype: str) -> Any | None:
-    """The Python class of a message type, or None where its package is not installed."""
-    package, _, name = msgtype.partition("/msg/")
-    try:
-        return getattr(importlib.import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError):
-        return None
-
-
-def check_topic(name: str, remedy: str) -> None:
-    """Raise `ValueError`, one line, for what is no name of a ROS topic; `remedy`: what to do."""
-    try:
-        validate_topic_name(name)
-        validate_full_topic_name("/" + name.lstrip("/~"))  # only this one sees //
-    except NameValidationException as error:
-        reason = str(error).split("\n")[0].rstrip(":").partition("name: ")[2]
-        raise ValueError(f"{name!r} is no name of a topic ({reason}): {remedy}") from None
-
-
 def wanted_types() -> set[str]:
     """Types that are recorded without being asked for, beside all of this package's own."""
     trackers = {adapter_class(name).msgtype for name in NAMES}
@@ -73,7 +52,7 @@ def qos_text(offered: Sequence[QoSProfile]) -> str:
     """Quality of service that publishers offer, as rosbag2 keeps it in bags."""
 
     def time(duration: Any) -> dict[str, int]:
-        sec, nsec = divmod(duration.nanoseconds, 1_000_000_000)
+        sec, nsec = divmod(duration.nanoseconds, NS)
         return {"sec": sec, "nsec": nsec}
 
     profiles = [
@@ -150,7 +129,7 @@ class Recorder:
                 package = msgtype.split("/")[0]
                 self._say(f"not recorded: {topic} [{msgtype}]: package {package} is not here, source its workspace")
             return
-        if subscribed is not None:  # somebody publishes best effort now, whom a reliable subscription does not hear
+        if subscribed is not None:  # a best-effort publisher has come, which a reliable subscription does not match
             self._node.destroy_subscription(subscribed[0])
         latched = all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
         qos = QoSProfile(
@@ -192,7 +171,7 @@ def record(
         topics: names; empty: those of this package, of trackers, transforms and diagnostics.
         seconds: length; None: until SIGINT or SIGTERM.
         sim_time: log by /clock instead of the time of this machine.
-        say: takes what is worth a line meanwhile.
+        say: takes lines of progress.
 
     Returns:
         A line on what was recorded.
@@ -204,40 +183,60 @@ def record(
     for topic in topics:
         check_topic(topic, "give names such as /skeletons")
     path = default_file() if out is None else Path(out)
-    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     begin = time.monotonic()
     with Recording(path) as recording:
         rclpy.init(args=[])
         signal.signal(signal.SIGHUP, lambda number, frame: rclpy.try_shutdown())  # the terminal was closed
         clock = [Parameter("use_sim_time", value=sim_time)]
         node = rclpy.create_node("aux_motion_recorder", parameter_overrides=clock)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
         try:
-            say(f"recording to {path} (ROS domain {domain}); Ctrl-C ends it")
-            recorder = Recorder(node, recording, topics, say, sim_time)
-            silent = True
-            while recording.error is None and (seconds is None or time.monotonic() < begin + seconds):
-                executor.spin_once(timeout_sec=0.1)
-                if silent and not recorder.topics and time.monotonic() > begin + SILENCE_S:
-                    silent = False
-                    what = ", ".join(topics) or "skeletons or predictions"
-                    say(f"nobody publishes {what} in ROS domain {domain} yet; waiting")
+            with spinning.executing(node) as executor:
+                say(f"recording to {path} (ROS domain {_domain()}); Ctrl-C ends it")
+                recorder = Recorder(node, recording, topics, say, sim_time)
+                _spin(executor, recorder, recording, topics, seconds, say)
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
-            uninstall_signal_handlers()  # rclpy's signal thread uses the executor, see spinning.spin
-            executor.shutdown(timeout_sec=1.0)
             node.destroy_node()
             rclpy.try_shutdown()
-    length_s = time.monotonic() - begin
+    return _result(recording, path, topics, time.monotonic() - begin)
+
+
+def _domain() -> str:
+    return os.environ.get("ROS_DOMAIN_ID") or "0"
+
+
+def _named(topics: Sequence[str]) -> str:
+    return ", ".join(topics) or "skeletons or predictions"
+
+
+def _spin(
+    executor: Executor,
+    recorder: Recorder,
+    recording: Recording,
+    topics: Sequence[str],
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> None:
+    """Record until the time is over or the disk takes nothing more; say once that nobody publishes."""
+    begin, silent = time.monotonic(), True
+    while recording.error is None and (seconds is None or time.monotonic() < begin + seconds):
+        executor.spin_once(timeout_sec=0.1)
+        if silent and not recorder.topics and time.monotonic() > begin + SILENCE_S:
+            silent = False
+            say(f"nobody publishes {_named(topics)} in ROS domain {_domain()} yet; waiting")
+
+
+def _result(recording: Recording, path: Path, topics: Sequence[str], length_s: float) -> str:
+    """The line on what was recorded; an empty file is removed."""
     total = recording.counts.total()
     each = ", ".join(f"{topic} {count}" for topic, count in sorted(recording.counts.items()))
     if recording.error is not None:
         raise ValueError(f"{recording.error}: recording stopped, {path} keeps {total} messages ({each or 'none'})")
     if not total:
         path.unlink()
-        what = ", ".join(topics) or "skeletons or predictions"
-        raise ValueError(f"nothing recorded in {length_s:.1f} s: nobody published {what} in ROS domain {domain}")
+        raise ValueError(
+            f"nothing recorded in {length_s:.1f} s: nobody published {_named(topics)} in ROS domain {_domain()}"
+        )
     lost = f"; {recording.dropped} dropped, the disk is too slow" if recording.dropped else ""
     return f"recorded {total} messages in {length_s:.1f} s to {path}: {each}{lost}"

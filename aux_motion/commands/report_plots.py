@@ -39,7 +39,7 @@ _STATES = {
     TrackState.ABSENT: "#9b2226",
 }
 _BONES = np.array(BONES)
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "sans-serif",
     "svg.fonttype": "none",

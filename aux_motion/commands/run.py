@@ -64,24 +64,30 @@ def run(
         "use_sim_time": use_sim_time,
         "autostart": autostart,
     }
-    arguments = ["aux-motion", "--ros-args", "--log-level", log_level.lower()]
-    if params is not None:
-        arguments += ["--params-file", str(params)]
-    for given in param or []:
-        name, found, _ = given.partition(":=")
-        if not found or name not in NodeParameters.model_fields:
-            raise typer.BadParameter(
-                f"{given!r}: expected NAME:=VALUE with a parameter of config/predictor.yaml", param_hint="--param"
-            )
-        arguments += ["-p", given]
-    if namespace:
-        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    arguments = _arguments(params, param or [], namespace, log_level)
     if domain is not None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
     from aux_motion.nodes.predictor_node import spin  # after the environment is set
 
     values = {k: v for k, v in overrides.items() if v is not None}
     raise typer.Exit(spin(arguments, values, needs_start=autostart))
+
+
+def _arguments(params: Path | None, given: list[str], namespace: str | None, log_level: str) -> list[str]:
+    """The ROS arguments of the node."""
+    arguments = ["aux-motion", "--ros-args", "--log-level", log_level.lower()]
+    if params is not None:
+        arguments += ["--params-file", str(params)]
+    for text in given:
+        name, found, _ = text.partition(":=")
+        if not found or name not in NodeParameters.model_fields:
+            raise typer.BadParameter(
+                f"{text!r}: expected NAME:=VALUE with a parameter of config/predictor.yaml", param_hint="--param"
+            )
+        arguments += ["-p", text]
+    if namespace:
+        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    return arguments
 
 
 def _texts(text: str | None, option: str) -> list[str] | None:

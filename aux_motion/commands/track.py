@@ -13,9 +13,12 @@ from typing import Annotated
 import typer
 
 from aux_motion.commands import camera_tracker
-from aux_motion.commands.camera_tracker import Settings, TrackerError, Video
+from aux_motion.commands.guard import guard
+from aux_motion.commands.people_tracker import Settings
+from aux_motion.commands.video import TrackerError, Video
 from aux_motion_core.camera.geometry import LevelFrame
 from aux_motion_core.camera.intrinsics import Camera, load_intrinsics
+from aux_motion_core.constants import NS
 from aux_motion_core.types import SkeletonFrame
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -95,6 +98,14 @@ def _camera(video: Video, intrinsics: str | None, fov_deg: float | None, say: Ca
     return camera
 
 
+def _settings(frame_id: str, person_height_m: float | None, say: Callable[[str], None]) -> Settings:
+    if person_height_m is not None:
+        return Settings(frame_id=frame_id, person_height_m=person_height_m, height_known=True)
+    settings = Settings(frame_id=frame_id)
+    say(f"body height {settings.person_height_m:g} m assumed (no --person-height-m): distances follow it")
+    return settings
+
+
 def run(
     source: str,
     out: Path | None = None,
@@ -122,17 +133,13 @@ def run(
         raise TrackerError(f"--out {out}: expected the name of a file that ends in .mcap")
     if not frame_id:
         raise TrackerError("--frame-id is empty: expected the name of the output's frame")
-    settings = Settings(frame_id=frame_id)
-    if person_height_m is None:
-        say(f"body height {settings.person_height_m:g} m assumed (no --person-height-m): distances follow it")
-    else:
-        settings.person_height_m, settings.height_known = person_height_m, True
+    settings = _settings(frame_id, person_height_m, say)
     video = Video(source, paced=out is None)
     try:
         camera = _camera(video, intrinsics, fov_deg, say)
         up = None if pitch_deg is None else LevelFrame.from_tilt(pitch_deg, roll_deg).rotation[2]
         levels: list[LevelFrame] = []
-        start_ns = 1_000_000_000
+        start_ns = NS
         sink = _topic_sink(topic) if out is None else _bag_sink(out, topic)
         frames = camera_tracker.track(
             video, camera, settings, people, up, camera_height_m, start_ns, seconds, say, levels.append
@@ -149,8 +156,8 @@ def run(
             if not people_seen:
                 raise TrackerError(f"no person could be followed in {count} pictures of {source}")
         if out is not None and levels:
-            record = camera_record(camera, levels[-1], settings, video, start_ns)
             beside = out.with_suffix(".camera.json")
+            record = camera_record(camera, levels[-1], settings, video, start_ns)
             beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             say(f"written: {out} ({count} messages, {people_seen} with people on {topic!r}) and {beside.name}")
         return count
@@ -163,7 +170,7 @@ def track(
     source: Annotated[str, typer.Argument(help="Video file, or the number of a camera.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Write this .mcap bag instead of publishing.")] = None,
     topic: Annotated[str, typer.Option(help="Topic of the skeletons.")] = TOPIC,
-    people: Annotated[int, typer.Option(min=1, max=4, help="Look for so many; each costs a run more.")] = 1,
+    people: Annotated[int, typer.Option(min=1, max=4, help="Most people; each costs one more run.")] = 1,
     person_height_m: Annotated[
         float | None, typer.Option(min=0.8, max=2.3, help="Body height; distances are in proportion to it.")
     ] = None,
@@ -184,7 +191,7 @@ def track(
         float | None, typer.Option(help="Camera above the floor; estimated from feet otherwise.")
     ] = None,
     frame_id: Annotated[str, typer.Option(help="Frame of the output: z up, origin below the camera.")] = "camera_floor",
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so much of the video.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this time of the video.")] = None,
 ) -> None:
     """Track people in a video or camera with MediaPipe: skeletons on a topic, or in a bag with --out."""
     run(
@@ -218,6 +225,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from aux_motion.cli import guard
-
     guard(lambda: sys.exit(main(sys.argv[1:])), "aux-motion track")

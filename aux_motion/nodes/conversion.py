@@ -9,8 +9,8 @@ import numpy as np
 from aux_motion_msgs.msg import PersonPrediction, PredictionArray, SelfCheck, SkeletonArray
 from builtin_interfaces.msg import Time
 
-from aux_motion_core.selfcheck import Report
-from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
+from aux_motion_core.constants import NS
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SelfCheckReport, SkeletonFrame
 from aux_motion_core.wire.messages import (
     frame_fields,
     frame_from_message,
@@ -19,7 +19,14 @@ from aux_motion_core.wire.messages import (
     self_check_fields,
 )
 
-__all__ = ["PredictionWriter", "frame_from_message", "prediction_message", "self_check_message", "skeleton_message"]
+__all__ = [
+    "PredictionWriter",
+    "fill",
+    "frame_from_message",
+    "prediction_message",
+    "self_check_message",
+    "skeleton_message",
+]
 
 _TYPE_CODE = {np.dtype(np.float32): "f", np.dtype(np.uint8): "B"}
 
@@ -35,7 +42,8 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _fill(message: Any, fields: dict[str, Any]) -> Any:
+def fill(message: Any, fields: dict[str, Any]) -> Any:
+    """Set the fields of a message of rclpy from the core's plain values; returns the message."""
     for name, value in fields.items():
         setattr(message, name, _value(value))
     return message
@@ -52,13 +60,13 @@ def prediction_message(batch: PredictionBatch) -> PredictionArray:
     """
     fields = prediction_fields(batch)
     message = PredictionArray()
-    _fill(message.header, fields.pop("header"))
-    message.people = [_fill(PersonPrediction(), person) for person in fields.pop("people")]
-    return _fill(message, fields)
+    fill(message.header, fields.pop("header"))
+    message.people = [fill(PersonPrediction(), person) for person in fields.pop("people")]
+    return fill(message, fields)
 
 
 class _Slot:
-    """A person's message whose arrays are written in place.
+    """The message of one person; its arrays are written in place.
 
     Args:
         person: whose arrays' sizes and presence it takes.
@@ -67,7 +75,7 @@ class _Slot:
     __slots__ = ("_views", "message")
 
     def __init__(self, person: MotionPrediction) -> None:
-        self.message = _fill(PersonPrediction(), person_fields(person))
+        self.message = fill(PersonPrediction(), person_fields(person))
         self._views = []
         for name, kind in _ARRAYS:
             values = getattr(person, name)
@@ -101,11 +109,11 @@ _ARRAYS = (
 
 
 def _set_time(time: Time, ns: int) -> None:
-    time.sec, time.nanosec = divmod(int(ns), 1_000_000_000)
+    time.sec, time.nanosec = divmod(int(ns), NS)
 
 
 class PredictionWriter:
-    """Batches into one message whose buffers are used again: for what is published at once and then forgotten."""
+    """Writes batches into one message and reuses its buffers, for messages that are published at once."""
 
     def __init__(self) -> None:
         self._message = PredictionArray()
@@ -144,7 +152,7 @@ class PredictionWriter:
         return message
 
 
-def self_check_message(report: Report) -> SelfCheck:
+def self_check_message(report: SelfCheckReport) -> SelfCheck:
     """A report of the self-check as a message.
 
     Args:
@@ -152,8 +160,8 @@ def self_check_message(report: Report) -> SelfCheck:
     """
     fields = self_check_fields(report)
     message = SelfCheck()
-    _fill(message.header, fields.pop("header"))
-    return _fill(message, fields)
+    fill(message.header, fields.pop("header"))
+    return fill(message, fields)
 
 
 def skeleton_message(frame: SkeletonFrame) -> SkeletonArray:
@@ -167,5 +175,5 @@ def skeleton_message(frame: SkeletonFrame) -> SkeletonArray:
     """
     fields = frame_fields(frame)
     message = SkeletonArray()
-    _fill(message.header, fields.pop("header"))
-    return _fill(message, fields)
+    fill(message.header, fields.pop("header"))
+    return fill(message, fields)

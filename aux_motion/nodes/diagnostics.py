@@ -1,18 +1,18 @@
-"""What the node says about itself on /diagnostics, once a second."""
+"""The content of /diagnostics."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from aux_motion_core.inference import Backend
-from aux_motion_core.selfcheck import Report
-from aux_motion_core.types import PredictionBatch, Reason, TrackState
+from aux_motion_core.inference.interface import Backend
+from aux_motion_core.types import PredictionBatch, Reason, SelfCheckReport, TrackState
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
@@ -23,7 +23,7 @@ _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatu
 
 
 class Rolling:
-    """The last values of something, for quantiles."""
+    """The last values of a quantity, for quantiles."""
 
     def __init__(self, size: int = 1000) -> None:
         """Keep `size` values."""
@@ -45,14 +45,14 @@ class Rolling:
 
 @dataclass
 class Problem:
-    """A kind of error: how often, when and what last."""
+    """A kind of error: count, time and text of the last one."""
 
     count: int = 0
     last: str = ""
     when: float = field(default=float("-inf"))
 
     def note(self, line: str) -> None:
-        """One more."""
+        """Count one more, with its text."""
         self.count += 1
         self.last = line
         self.when = time.monotonic()
@@ -63,7 +63,7 @@ class Problem:
         return time.monotonic() - self.when < RECENT_S
 
 
-#: Parts of the way from a message to its prediction, in order, then all of it from the arrival on.
+#: Stages from a message to its prediction, in order, then the whole from the arrival on.
 STAGES = ("convert", "resample", "backend", "describe", "inference", "message", "publish", "end_to_end")
 
 
@@ -78,7 +78,7 @@ class Diagnostics:
         self.about: dict[str, str] = {}
         self.backend: Backend | None = None
         self.clock = StampClock()
-        self.fit: Report | None = None
+        self.fit: SelfCheckReport | None = None
         #: What radii mean and how often they held (`Predictor.about_bounds`).
         self.bounds: dict[str, str] = {}
         self.bad_messages = Problem()
@@ -104,7 +104,7 @@ class Diagnostics:
         self._batch: PredictionBatch | None = None
 
     def arrived(self) -> None:
-        """A message came, good or bad."""
+        """Count a message, good or bad."""
         self.messages += 1
         self._arrivals.append(time.monotonic())
 
@@ -119,8 +119,22 @@ class Diagnostics:
                     "the fixed frame must have z up, or the frame of the input is wrong"
                 )
 
+    def timed(self, stage_s: Mapping[str, float], start: float, inferred: float, written: float, done: float) -> None:
+        """Note how long the stages of a prediction took.
+
+        Args:
+            stage_s: of the predictor (`Predictor.stage_s`).
+            start, inferred, written, done: when it began, was inferred, was written and was published
+                (`time.perf_counter`).
+        """
+        for name, seconds in stage_s.items():
+            self.stages[name].add(seconds)
+        self.stages["inference"].add(inferred - start)
+        self.stages["message"].add(written - inferred)
+        self.stages["publish"].add(done - written)
+
     def input_is_well(self, within_s: float) -> bool:
-        """Whether messages come that can be used: only then an empty array may say that nobody is there."""
+        """Whether usable messages arrive: only then may an empty array mean that nobody is there."""
         fresh = bool(self._arrivals) and time.monotonic() - self._arrivals[-1] <= within_s
         return fresh and not self.frame_errors.recent and not self.bad_messages.recent
 
@@ -230,7 +244,7 @@ class Diagnostics:
         return self._status("prediction", level, message, values)
 
 
-def _fit_values(report: Report) -> dict[str, str]:
+def _fit_values(report: SelfCheckReport) -> dict[str, str]:
     """The self-check of all people together: a number for each horizon."""
     fit = report.overall
 

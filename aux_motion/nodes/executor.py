@@ -1,6 +1,6 @@
-"""An executor that hands a node's input over as soon as it is there; everything else goes rclpy's own way.
+"""An executor that delivers a node's input at once; rclpy handles everything else.
 
-rclpy builds a wait set anew for every callback and looks at every entity after it, about 0.4 ms on a robot's computer.
+rclpy builds a new wait set for every callback and checks every entity after it, about 0.4 ms on a robot's computer.
 Here the wait set is kept, and messages of the inputs are taken from it directly.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 
-#: The wait ends at least so often, nanoseconds.
+#: Longest wait, nanoseconds.
 _LONGEST_NS = 1_000_000_000
 
 
@@ -30,6 +30,7 @@ class InputExecutor(SingleThreadedExecutor):
         super().__init__(context=context)
         self.add_node(node)
         self._of, self._inputs = node, inputs
+        self._handle: Any = None if self._context is None else self._context.handle
         self._made_for: tuple[Any, ...] = ()
         self._wait_set: Any = None
 
@@ -40,7 +41,7 @@ class InputExecutor(SingleThreadedExecutor):
             ExternalShutdownException: it was, from outside.
         """
         if not self._known():
-            return super().spin()  # an rclpy whose inside is another
+            return super().spin()  # an rclpy with other internals
         while self._context.ok() and not self._is_shutdown:
             if not self._wait():
                 return super().spin()
@@ -73,7 +74,7 @@ class InputExecutor(SingleThreadedExecutor):
                 len(clients) + sum(m.num_clients for m in more),
                 len(services) + sum(m.num_services for m in more),
                 sum(m.num_events for m in more),
-                self._context.handle,
+                self._handle,
             )
             self._made_for = key
         found = self._wait_set
@@ -100,7 +101,7 @@ class InputExecutor(SingleThreadedExecutor):
                 if guard._executor_triggered:
                     return True
             try:
-                with self._context.handle:
+                with self._handle:
                     waits = self._set(entities, guards)
             except (AttributeError, TypeError):
                 return False

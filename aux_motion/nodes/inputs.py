@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from aux_motion.nodes.parameters import NodeParameters
+from aux_motion.nodes.qos import INPUT_DEPTH, describe, input_qos
 from aux_motion.nodes.transform_listener import (
     FrameError,
     FrameQueue,
@@ -27,6 +28,7 @@ from aux_motion.nodes.transform_listener import (
     tf_message_type,
 )
 from aux_motion_core import trackers
+from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers import Adapter, AdapterError
@@ -35,26 +37,10 @@ from aux_motion_core.trackers.tilt import Tilt
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
 
-#: Messages that may wait while one prediction is made; all of them enter their tracks. Two seconds at 120 Hz.
-INPUT_DEPTH = 256
-_NS = 1_000_000_000
 #: How often frames that wait for their transform are looked at, seconds.
 _POLL_S = 0.005
 #: So long after TF was first listened to, frames wait for its first messages, seconds.
 _TF_START_S = 2.0
-
-
-def input_qos(
-    reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT,
-    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
-) -> QoSProfile:
-    """QoS of an input: as sensor data, which hears every publisher, until its publishers are known.
-
-    Deep enough to lose nothing while predicting.
-    """
-    return QoSProfile(
-        depth=INPUT_DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=reliability, durability=durability
-    )
 
 
 def message_class(kind: type[Adapter]) -> Any:
@@ -112,19 +98,19 @@ def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
     """
     joints = tuple(parameters.given("tracker_joints"))
     topics = parameters.given("input_topics")
-    trackers = parameters.given("input_trackers") or [parameters.tracker]
+    names = parameters.given("input_trackers") or [parameters.tracker]
     frames = parameters.given("input_frames") or [""]
     count = max(len(topics), 1)
-    trackers = trackers * count if len(trackers) == 1 else trackers
+    names = names * count if len(names) == 1 else names
     frames = frames * count if len(frames) == 1 else frames
     planned = []
     for i in range(count):
-        options = {"joints": joints} if joints and trackers.adapter_class(trackers[i]).takes_joints else {}
-        adapter = trackers.make(trackers[i], frame_id="" if frames[i] == "-" else frames[i], **options)
+        options = {"joints": joints} if joints and trackers.adapter_class(names[i]).takes_joints else {}
+        adapter = trackers.make(names[i], frame_id="" if frames[i] == "-" else frames[i], **options)
         planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
     if joints and not any(adapter.takes_joints for _, adapter in planned):
         raise AdapterError(
-            f"tracker_joints is set, but the messages of {', '.join(sorted(set(trackers)))} name their joints: "
+            f"tracker_joints is set, but the messages of {', '.join(sorted(set(names)))} name their joints: "
             "leave it empty"
         )
     return planned
@@ -267,7 +253,7 @@ class Sources:
         timeout_s = self._parameters.tf_timeout_s
         if time.monotonic() - self._listening_since < _TF_START_S:
             timeout_s = max(timeout_s, _TF_START_S)
-        out += self._queue.drain(time.monotonic_ns(), int(timeout_s * _NS))
+        out += self._queue.drain(time.monotonic_ns(), int(timeout_s * NS))
         if not any(self._polled):
             if not len(self._queue):
                 self._timer.cancel()
@@ -293,7 +279,7 @@ class Sources:
 
     def heard(self, within_s: float) -> list[bool]:
         """Of each source, whether something came of it lately that can be used."""
-        since_ns = time.monotonic_ns() - int(within_s * _NS)
+        since_ns = time.monotonic_ns() - int(within_s * NS)
         return [source.heard_ns > max(since_ns, 0) for source in self.all]
 
     def between_frames(self) -> None:
@@ -401,9 +387,3 @@ class Sources:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def describe(qos: QoSProfile) -> str:
-    """Reliability and durability of a QoS in words."""
-    reliable = "reliable" if qos.reliability == ReliabilityPolicy.RELIABLE else "best effort"
-    return f"{reliable}, {'transient local' if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL else 'volatile'}"

@@ -1,35 +1,25 @@
-"""The node's parameters: one pydantic model, declared with description, range and read-only flag."""
+"""The parameters of `aux_motion_predictor`: one pydantic model with defaults, descriptions and ranges."""
 
 from __future__ import annotations
 
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from aux_motion.nodes.planner_outputs import OutputParameters
+from aux_motion.nodes.declaration import AT_CONFIGURE, READ_ONLY, ParameterError
+from aux_motion.nodes.planner_parameters import PlannerOutputParameters
 from aux_motion.nodes.realtime import cpus
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.trackers import ALIASES, NAMES
 
-if TYPE_CHECKING:
-    from rclpy.node import Node
-
 DEFAULT_MODEL = "body20_25hz"
-#: For fields that cannot change after the start of the node.
-READ_ONLY = {"read_only": True}
-#: For fields that the next configure transition applies.
-AT_CONFIGURE = {"at_configure": True}
 
 
-class ParameterError(ValueError):
-    """Parameters that cannot be used, in one line: which, expected, came."""
-
-
-class NodeParameters(OutputParameters, PredictorConfig):
-    """Parameters of `aux_motion_predictor`. What has no mark of its own applies at once when it is set."""
+class NodeParameters(PlannerOutputParameters, PredictorConfig):
+    """Parameters of `aux_motion_predictor`. Fields without a mark apply at once when they are set."""
 
     fixed_frame: str = Field(
         min_length=1,
@@ -46,7 +36,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
     tracker_joints: list[str] = Field(
         [""],
         description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
-        "joint in wire order ('-': read over). Applied at configure.",
+        "joint in wire order ('-' skips one). Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     input_topic: str = Field(
@@ -128,7 +118,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
     )
     trace_file: str = Field(
         "",
-        description="Write what happened when to this file, in Chrome's trace event format; empty: not. "
+        description="Write the times of all stages to this file, in Chrome's trace event format; empty: no file. "
         "Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
@@ -141,7 +131,7 @@ class NodeParameters(OutputParameters, PredictorConfig):
         10.0,
         ge=1.0,
         le=50.0,
-        description="At least so many predictions a second are published, also without input (steady clock). "
+        description="Lowest rate of predictions, also without input (steady clock). "
         "The publisher's deadline is two periods. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
@@ -250,74 +240,3 @@ def validate(values: dict[str, Any]) -> NodeParameters:
                 said = problem["msg"].removeprefix("Value error, ")
                 parts.append(f"parameter {name}: {said}, came {problem['input']!r}")
         raise ParameterError("; ".join(parts)) from None
-
-
-def _bounds(metadata: list[Any]) -> tuple[Any, Any]:
-    low = high = None
-    for item in metadata:
-        low = getattr(item, "ge", getattr(item, "gt", low))
-        high = getattr(item, "le", getattr(item, "lt", high))
-    return low, high
-
-
-def flag(name: str, key: str, model: type[BaseModel] = NodeParameters) -> bool:
-    """Whether parameter `name` carries the mark "read_only" or "at_configure"."""
-    extra = model.model_fields[name].json_schema_extra
-    return bool(isinstance(extra, dict) and extra.get(key))
-
-
-def declare(node: Node, model: type[BaseModel] = NodeParameters) -> None:
-    """Declare every field of `model` as a parameter of `node`.
-
-    Raises:
-        ParameterError: an override has the wrong type or is out of range.
-    """
-    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-
-    for name, info in model.model_fields.items():
-        kind = get_origin(info.annotation) or info.annotation
-        default = "" if info.is_required() else info.get_default(call_default_factory=True)
-        default = kind(default) if kind in (float, int) else default
-        descriptor = ParameterDescriptor(
-            name=name,
-            description=info.description or "",
-            read_only=flag(name, "read_only", model),
-            # YAML reads a bare on or off as true or false
-            dynamic_typing=flag(name, "on_off", model),
-        )
-        low, high = _bounds(info.metadata)
-        if kind is float and (low is not None or high is not None):
-            top = sys.float_info.max
-            descriptor.floating_point_range = [
-                FloatingPointRange(
-                    from_value=float(-top if low is None else low),
-                    to_value=float(top if high is None else high),
-                )
-            ]
-        elif kind is int and (low is not None or high is not None):
-            descriptor.integer_range = [
-                IntegerRange(
-                    from_value=-(2**63) if low is None else int(low),
-                    to_value=2**63 - 1 if high is None else int(high),
-                )
-            ]
-        try:
-            node.declare_parameter(name, default, descriptor)
-        except InvalidParameterTypeException as error:
-            hint = {
-                float: " (a whole number is written 1.0)",
-                str: " (a number as text is written '\"1\"')",
-                list: " (a list of whole numbers is written [1.0, 2.0])",
-            }.get(kind, "")
-            hint = " (a list of one is written [a])" if get_args(info.annotation) == (str,) else hint
-            raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{hint}") from None
-        except InvalidParameterValueException as error:
-            span = f"from {low} to {high}" if low is not None or high is not None else "another value"
-            raise ParameterError(f"parameter {name}: expected {span}; {str(error).rstrip('.')}") from None
-
-
-def read(node: Node, model: type[BaseModel] = NodeParameters) -> dict[str, Any]:
-    """Values of all declared parameters of `model`, as plain Python."""
-    values = {name: node.get_parameter(name).value for name in model.model_fields}
-    return {name: list(value) if hasattr(value, "tolist") else value for name, value in values.items()}

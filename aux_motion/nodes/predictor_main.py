@@ -1,4 +1,4 @@
-"""The executable `aux_motion_predictor`. An interrupt while it is loaded, which takes a second, ends it silently."""
+"""The executable `aux_motion_predictor`. An interrupt while it is loaded (about a second) ends it silently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 
 
 def main() -> None:
-    """Run the node until SIGINT or SIGTERM; exit status as `aux_motion.nodes.predictor_node.spin`, 130 when interrupted before that."""
+    """Run the node until SIGINT or SIGTERM.
+
+    The exit status is that of `predictor_node.spin`, or 130 after an interrupt before that.
+    """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # a KeyboardInterrupt inside an import may come out as any other error
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))

@@ -1,4 +1,4 @@
-"""What keeps the node's hot path even: work beside it, garbage collection between frames, settings of the kernel."""
+"""Steady latency: work in the background, garbage collection between frames, settings of the kernel."""
 
 from __future__ import annotations
 

@@ -1,22 +1,34 @@
-"""What every node's process does around its node: start, spin until a signal, end with one line for what is wrong."""
+"""Around the nodes of a process: start, spin until a signal, report errors in one line."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
+from rclpy.context import Context
 from rclpy.exceptions import ParameterException
-from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
+
+from aux_motion.nodes.errors import one_line
+
+
+def end_signal_thread() -> None:
+    """End rclpy's signal thread; to be called while every executor still lives.
+
+    After Python raised KeyboardInterrupt that thread may still trigger the guard conditions of executors: where they
+    were freed before, the process ends with SIGSEGV.
+    """
+    uninstall_signal_handlers()
 
 
 def spin(executor: Executor) -> None:
     """Spin until a signal or a shutdown.
-
-    After Python raised KeyboardInterrupt, rclpy's signal thread may still trigger the executor's guard conditions:
-    freed before, they end the process with SIGSEGV. So that thread is ended while the executor lives.
 
     Raises:
         KeyboardInterrupt: SIGINT.
@@ -25,11 +37,55 @@ def spin(executor: Executor) -> None:
     try:
         executor.spin()
     finally:
-        uninstall_signal_handlers()
+        end_signal_thread()
+
+
+@contextmanager
+def executing(node: Node, context: Context | None = None) -> Iterator[Executor]:
+    """An executor of one node, shut down at the end in the order that rclpy needs.
+
+    Args:
+        node: to spin by the caller (`spin_once`).
+        context: of the node; None: the default one.
+    """
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        yield executor
+    finally:
+        end_signal_thread()
+        executor.shutdown(timeout_sec=1.0)
+
+
+class SpinThread:
+    """Spins a node in a thread beside the main one.
+
+    Args:
+        node: of the default context.
+        name: of the thread.
+    """
+
+    def __init__(self, node: Node, name: str) -> None:
+        self._stop = threading.Event()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=in_thread(self._run), name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        """End the thread and the executor; the node lives on."""
+        end_signal_thread()
+        self._stop.set()
+        self._thread.join(timeout=2.0)
+        self._executor.shutdown(timeout_sec=1.0)
 
 
 def in_thread(work: Callable[[], Any]) -> Callable[[], None]:
-    """The work of a thread beside the main one: that a signal shuts the context down under it is its end, no error."""
+    """Wrap the work of a thread beside the main one: a signal that shuts the context down ends it without an error."""
 
     def run() -> None:
         try:
@@ -49,9 +105,9 @@ def until_signal(
     """Make a node and run it until SIGINT or SIGTERM.
 
     Args:
-        name: begins the line that says what is wrong.
+        name: begins the line of an error.
         arguments: command line with ROS arguments; None: the process' own.
-        make: gives the node; a ValueError or rclpy's ParameterException says why there is none.
+        make: makes the node; raises ValueError or rclpy's ParameterException when it cannot.
         run: spins the node (by `spin`); may return an exit status before a signal comes.
 
     Returns:
@@ -62,7 +118,7 @@ def until_signal(
         try:
             rclpy.init(args=arguments)
         except Exception as error:  # wrong ROS arguments or parameter file
-            print(f"{name}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+            print(f"{name}: {one_line(error)}", file=sys.stderr)
             return 1
         try:
             node = make()

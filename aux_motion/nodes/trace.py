@@ -1,4 +1,4 @@
-"""What happened when, as a file that chrome://tracing and https://ui.perfetto.dev show.
+"""A trace of the node's stages, for chrome://tracing and https://ui.perfetto.dev.
 
 Chrome's trace event format, JSON array form: the closing bracket may be missing, so a file of a node that was killed
 can be read too.
@@ -10,9 +10,10 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 #: A file ends here, about 200 MB; a second of 30 Hz is about 400 events.
 MOST_EVENTS = 2_000_000
@@ -35,7 +36,7 @@ class Trace:
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file)
         try:
-            self._out = self.file.open("w", encoding="utf-8")
+            self._out: TextIO | None = self.file.open("w", encoding="utf-8")
         except OSError as error:
             raise self._refusal(os.strerror(error.errno or 0).lower()) from None
         self._events: list[tuple[str, float, float, int, dict[str, Any] | None]] = []
@@ -60,6 +61,25 @@ class Trace:
             self._events.append((name, start_s, end_s, threading.get_native_id(), args or None))
         else:
             self.dropped += 1
+
+    def add_prediction(
+        self, stage_s: Mapping[str, float], start: float, inferred: float, written: float, done: float, people: int
+    ) -> None:
+        """The events of a prediction.
+
+        Args:
+            stage_s: seconds of each stage of the inference, in the order in which they ran.
+            start, inferred, written, done: when it began, was inferred, was written and was published
+                (`time.perf_counter`).
+            people: how many people were predicted.
+        """
+        self.add("predict", start, inferred, people=people)
+        at = inferred - sum(stage_s.values())
+        for name, seconds in stage_s.items():
+            self.add(name, at, at + seconds)
+            at += seconds
+        self.add("message", inferred, written)
+        self.add("publish", written, done)
 
     def full(self) -> bool:
         """Whether `flush` should be called soon."""

@@ -1,4 +1,4 @@
-"""TF as a node hears it; the rest is `aux_motion_core.space.frames`."""
+"""Transforms from /tf and /tf_static; `aux_motion_core.space.frames` uses them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     "transform_frame",
 ]
 
-#: What tf2 keeps of messages that wait is 100; here they wait for as long as nothing asks.
+#: Queue of /tf; longer than tf2's 100, since messages wait here until a frame needs a transform.
 _DEPTH = 1000
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading
-from aux_motion_core.inference import Backend, baselines
+from aux_motion_core.inference import baselines
 from aux_motion_core.inference.ensemble import Mix
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Inferred
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import JointStatus

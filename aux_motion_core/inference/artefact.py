@@ -142,6 +142,6 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
     if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):
         raise ArtefactError(
             f"{card}: the calibration is of another model (sha256 {table.onnx_sha256[:12]}..., {table.steps} steps; "
-            f"here {digest[:12]}..., {artefact.future_steps}): run python -m training.fitting.calibrate for this one"
+            f"here {digest[:12]}..., {artefact.future_steps}): run python -m training.calibrate for this one"
         )
     return artefact

@@ -19,14 +19,10 @@ is reached is measured.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from aux_motion_core.inference import baselines
-
-if TYPE_CHECKING:
-    from aux_motion_core.inference import Backend
+from aux_motion_core.inference.interface import Backend
 
 #: Weights of the baselines at the start and in the share; the model has the rest. Chosen on the validation clips, like
 #: the other constants: what they cost where the model is the best, against how soon they follow where it is not.

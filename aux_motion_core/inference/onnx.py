@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnxruntime as ort
 
-from aux_motion_core.inference import Answer
 from aux_motion_core.inference.artefact import Artefact, ArtefactError
+from aux_motion_core.inference.interface import Answer
 
 
 class OnnxBackend:

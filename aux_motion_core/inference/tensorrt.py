@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.inference import Answer
-from aux_motion_core.inference import compile as engines
+from aux_motion_core.inference import engine as engines
 from aux_motion_core.inference.artefact import OUTPUTS, Artefact
+from aux_motion_core.inference.build import Windows, build
 from aux_motion_core.inference.cuda import Gpu, GpuError
+from aux_motion_core.inference.interface import Answer
 from aux_motion_core.inference.onnx import OnnxBackend
 
 #: File beside the engine in which RTX keeps what it compiled for this GPU.
@@ -378,6 +379,7 @@ def make(
     max_people: int = 16,
     open_gpu: Callable[[], Gpu] = Gpu,
     load_flavour: Callable[[str], ModuleType] = engines.load_flavour,
+    windows: Callable[[Artefact], Windows | None] | None = None,
 ) -> TensorrtBackend:
     """A backend that runs the artefact with TensorRT.
 
@@ -391,6 +393,8 @@ def make(
         max_people: largest batch of an engine that `auto` builds.
         open_gpu: opens the GPU.
         load_flavour: imports TensorRT.
+        windows: gives real windows to compare a lower precision on, when `auto` builds an engine; None: it is not
+            compared.
 
     Raises:
         EngineError: with `strict`, what is wrong and the command that builds the engine.
@@ -414,9 +418,8 @@ def make(
                 try:
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
                 except engines.EngineError:
-                    bag = engines.sample_bag() if precision != "fp32" else None
-                    windows = None if bag is None else engines.bag_windows(bag, artefact)
-                    engines.build(artefact, folder, gpu.sm, precision, max_people, windows, flavour, gpu, trt)
+                    real = windows(artefact) if windows is not None and precision != "fp32" else None
+                    build(artefact, folder, gpu.sm, precision, max_people, real, flavour, gpu, trt)
                     built += f"built now into {folder}"
                     card, plan = engines.read_plan(folder, artefact, trt, gpu.sm)
         except BaseException:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from aux_motion_core.inference import Backend, precision
-from aux_motion_core.inference import artefact as artefacts
-from aux_motion_core.inference import compile as engines
+from aux_motion_core.inference import precision, tensorrt
 from aux_motion_core.inference.artefact import Artefact
+from aux_motion_core.inference.build import Windows
+from aux_motion_core.inference.compile import open_gpu
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.inference.onnx import OnnxBackend
 
 _CPU = ("CPUExecutionProvider",)
@@ -101,7 +102,7 @@ def _openvino(model: str, threads: int) -> Infer:
 
 
 @contextmanager
-def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iterator[dict[str, Callable[[], Infer]]]:
+def variants(artefact: Artefact, windows: Windows) -> Iterator[dict[str, Callable[[], Infer]]]:
     """Name -> what makes it; the first one is what the backend `onnx` does. What is not installed is left out.
 
     Args:
@@ -149,54 +150,45 @@ def variants(artefact: Artefact, windows: tuple[np.ndarray, np.ndarray]) -> Iter
             made["openvino, 2 threads"] = lambda: _openvino(file, 2)
         if "CUDAExecutionProvider" in ort.get_available_providers():
             made["onnx, CUDA"] = lambda: _session(file, _options(), ["CUDAExecutionProvider"])
-        made |= _on_gpu(artefact)
+        made |= _on_gpu(artefact, windows)
         yield made
 
 
-def _on_gpu(artefact: Artefact) -> dict[str, Callable[[], Infer]]:
+def _on_gpu(artefact: Artefact, windows: Windows) -> dict[str, Callable[[], Infer]]:
     """TensorRT, where it works here."""
-    from aux_motion_core.inference import tensorrt
-
-    gpu = engines.open_gpu()
+    gpu = open_gpu()
     if gpu is None:
         return {}
     gpu.close()
-    backend = tensorrt.make("auto", artefact, 1, deadline_s=1.0)
+    backend = tensorrt.make("auto", artefact, 1, deadline_s=1.0, windows=lambda _: windows)
     if backend.about["backend"] == "onnx":
         return {}
     return {backend.about["runtime"]: lambda: _backend(backend)}
 
 
 def measure(
-    model_dir: str | Path,
+    artefact: Artefact,
+    windows: Windows,
     people: list[int],
     rounds: int = 500,
-    bag: str | Path | None = None,
     others: dict[str, Callable[[], Infer]] | None = None,
     only: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Time all variants in turn.
 
     Args:
-        model_dir: artefact.
+        artefact: a checked one.
+        windows: normalised values and mask of a recording, which are predicted.
         people: batch sizes.
         rounds: calls of each variant and batch.
-        bag: recording whose windows are predicted; None: the sample that comes with the checkout.
         others: name -> what makes it: measured beside the variants.
         only: of the variants, which beside the first; None: all.
 
     Returns:
         One record a variant and batch: backend, people, p50_ms, p95_ms, p99_ms, load_ms (with the first call)
         and how far its answers are from the first variant's (mean_mm, most_mm).
-
-    Raises:
-        ValueError: the model or the recording cannot be used, or there is no recording.
     """
-    artefact = artefacts.load(model_dir)
-    bag = bag or engines.sample_bag()
-    if bag is None:
-        raise ValueError("the variants are compared on a recording, and the sample is not here: give one")
-    values, mask = engines.bag_windows(bag, artefact, 128)
+    values, mask = windows
     records, reference = [], None
     with variants(artefact, (values, mask)) as made:
         running: dict[str, Infer] = {}

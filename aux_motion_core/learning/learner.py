@@ -14,12 +14,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from aux_motion_core.history.normalise import Heading
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import files
 from aux_motion_core.learning.evidence import GROUP_OF, Evidence
 from aux_motion_core.learning.features import N_INPUTS, Features
@@ -27,6 +27,7 @@ from aux_motion_core.learning.maps import Maps
 from aux_motion_core.learning.stream import ASK_S, Stream
 from aux_motion_core.learning.under_way import Outcomes, Samples, Taken, UnderWay
 from aux_motion_core.skeleton import N_JOINTS
+from aux_motion_core.types import Learning
 
 #: Fastest growth of a correction, metres per second.
 TOP_MPS = 1.5
@@ -37,25 +38,6 @@ _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
 REPORT_S = 60.0
 _NS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What learning took off the error over the last minute, or would have; (H,), NaN where nothing is known.
-
-    Attributes:
-        shipped_m: mean error of a joint of the network alone, metres.
-        learnt_m: the same with the correction.
-        share: mean share of the corrections that enters, 0..1.
-        outcomes: judged, older ones counting less.
-        learnt_s: seconds of people's motion that taught something.
-    """
-
-    shipped_m: np.ndarray
-    learnt_m: np.ndarray
-    share: np.ndarray
-    outcomes: np.ndarray
-    learnt_s: float
 
 
 class Learner:
@@ -284,11 +266,16 @@ class Learner:
 
     # From any thread
 
-    def gain(self) -> Gain:
-        """What learning gained lately, or would have."""
+    def report(self, mode: str) -> Learning:
+        """What learning gained lately, or would have.
+
+        Args:
+            mode: shadow or on.
+        """
         n = self._sums[0]
         mean = np.where(n > 1e-6, self._sums[1:] / np.maximum(n, 1e-6), np.nan)
-        return Gain(mean[0], mean[1], self.evidence.share_of_all(), n.copy(), self.maps.learnt_s)
+        share, learnt_s = self.evidence.share_of_all(), self.maps.learnt_s
+        return Learning(mode, mean[0], mean[1], share, n.copy(), learnt_s, self.remark)
 
     def reset(self) -> None:
         """Forget everything that was learnt; people stay."""
@@ -329,3 +316,17 @@ class Learner:
             rate_hz = float(arrays["rate_hz"])
             self.stream = Stream(1.0 / rate_hz if rate_hz > 0.0 else 0.0, arrays["joints"].astype(np.float64))
             self.version += 1
+
+
+def learner_for(backend: Backend, judged: np.ndarray, slots: int) -> Learner:
+    """A learner on top of a backend.
+
+    Args:
+        backend: whose answers are corrected.
+        judged: (H,) steps that are judged.
+        slots: predictions kept of each person.
+    """
+    model = getattr(backend, "onnx_sha256", None) or getattr(getattr(backend, "calibration", None), "onnx_sha256", None)
+    grid = f"{backend.history_steps}+{backend.future_steps} x {backend.dt_s:g} s"
+    identity = files.Identity(model or f"{backend.name} {backend.version}", grid=grid)
+    return Learner(backend.dt_s, backend.history_steps, backend.future_steps, judged, slots, identity)

@@ -14,9 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.selfcheck import Fit, Report, Verdict
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
-from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, SkeletonFrame, TrackState
+from aux_motion_core.types import (
+    Fit,
+    FitVerdict,
+    MotionPrediction,
+    PredictionBatch,
+    Reason,
+    SelfCheckReport,
+    SkeletonFrame,
+    TrackState,
+)
 
 _NS = 1_000_000_000
 _LAST_STATUS = int(max(JointStatus))
@@ -216,7 +224,7 @@ def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
 _FIT_FIELDS = ("error_m", "holding_error_m", "jitter_m", "unseen_share", "outcomes")
 
 
-def self_check_fields(report: Report) -> dict[str, Any]:
+def self_check_fields(report: SelfCheckReport) -> dict[str, Any]:
     """Fields of a `SelfCheck`.
 
     Args:
@@ -241,31 +249,31 @@ def self_check_fields(report: Report) -> dict[str, Any]:
     }
 
 
-def self_check_from_message(msg: Any) -> Report:
-    """A `SelfCheck` as a `Report`: arrays (horizons,) of all and of each person, weights (horizons, members).
+def self_check_from_message(msg: Any) -> SelfCheckReport:
+    """A `SelfCheck` as a `SelfCheckReport`: arrays (horizons,) of all and of each person, weights (horizons, members).
 
     Args:
         msg: an `aux_motion_msgs/SelfCheck` of rclpy or rosbags.
 
     Returns:
-        Report that shares no memory with the message.
+        SelfCheckReport that shares no memory with the message.
 
     Raises:
         MessageError: lengths that do not fit horizons, people and members; an unknown value of `fit`.
     """
-    if int(msg.fit) > max(Verdict):
-        raise MessageError(f"fit {int(msg.fit)} is unknown: expected 0 to {int(max(Verdict))}")
+    if int(msg.fit) > max(FitVerdict):
+        raise MessageError(f"fit {int(msg.fit)} is unknown: expected 0 to {int(max(FitVerdict))}")
     people, h, members = [str(i) for i in msg.person_ids], len(msg.horizons_s), [str(m) for m in msg.members]
     each = {n: _array(msg, f"person_{n}", (len(people), h), np.float32, optional=False) for n in _FIT_FIELDS}
     weights = _array(msg, "weights", (len(people), h, len(members)), np.float32, optional=True) if members else None
-    return Report(
+    return SelfCheckReport(
         stamp_ns=stamp_to_ns(msg.header.stamp),
         frame_id=str(msg.header.frame_id),
         model_name=str(msg.model_name),
         model_version=str(msg.model_version),
         window_s=float(msg.window_s),
         horizons_s=np.array(msg.horizons_s, np.float32).round(6),
-        verdict=Verdict(int(msg.fit)),
+        verdict=FitVerdict(int(msg.fit)),
         overall=Fit(**{n: _array(msg, n, (h,), np.float32, optional=False).copy() for n in _FIT_FIELDS}),
         people={
             person_id: Fit(

@@ -8,7 +8,7 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading, denormalise_scale, find_heading
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import Reason, SkeletonFrame, TrackState
@@ -60,7 +60,7 @@ def test_without_a_calibration_table_a_tracked_person_carries_the_reach_set_arou
     assert person.radius_basis == "reach:2.0mps" and np.isnan(person.radius_coverage)
     away = np.linalg.norm(person.mean - person.recovered, axis=-1)
     assert np.allclose(person.radius, away + 2.0 * 0.04 * np.arange(1, 26)[:, None])
-    assert person.body_radius is None and "training.fitting.calibrate" in p.uncalibrated_because
+    assert person.body_radius is None and "training.calibrate" in p.uncalibrated_because
     assert person.stamp_ns == person.last_observed_ns == now(0.6)
     assert person.age_s == pytest.approx(0.01, abs=1e-6)
     assert person.valid_until_ns == now(1.6)
@@ -384,7 +384,7 @@ def test_a_long_stream_keeps_its_memory():
     p = make("zero_velocity")
     for k in range(3000):
         p.add(frame(k / 120))
-    track = p._people["a"].track
+    track = p.people.known["a"].track
     assert 160 <= len(track) <= 320
     assert np.all(np.diff(track.stamps_ns) > 0)
     assert only(p, 25.0).state is TrackState.TRACKING

@@ -10,8 +10,8 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.history.normalise import denormalise, normalise
 from aux_motion_core.history.resample import resample
-from aux_motion_core.inference import make_backend
 from aux_motion_core.inference.baselines import BASELINES
+from aux_motion_core.inference.factory import make_backend
 
 STEPS, DT = 10, 0.04
 GRID = DT * np.arange(-STEPS + 1, 1)

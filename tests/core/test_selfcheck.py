@@ -12,11 +12,11 @@ from support.core_helpers import MODEL, motion
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.judge import Judge
 from aux_motion_core.evaluation.replay import judge_batches
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.selfcheck import MIN_OUTCOMES, SelfCheck, Verdict, grid_steps
+from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import INDEX, JointStatus
-from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.types import MIN_OUTCOMES, FitVerdict, SkeletonFrame
 from aux_motion_core.wire.messages import MessageError, self_check_fields, self_check_from_message
 
 NS = 1_000_000_000
@@ -150,10 +150,10 @@ def test_a_model_that_does_not_fit_is_said_after_a_while_and_not_for_ever():
         p.predict(T0 + round(t * NS))
         if k % 25 == 0:
             said.append(p.fit(T0 + round(t * NS)).verdict)
-    assert said[0] is Verdict.UNKNOWN
-    first = said.index(Verdict.DOES_NOT_FIT)
-    assert 4 <= first <= 7 and Verdict.FITS in said[:first], "it must be worse for a while"
-    assert said[-1] is Verdict.FITS
+    assert said[0] is FitVerdict.UNKNOWN
+    first = said.index(FitVerdict.DOES_NOT_FIT)
+    assert 4 <= first <= 7 and FitVerdict.FITS in said[:first], "it must be worse for a while"
+    assert said[-1] is FitVerdict.FITS
 
 
 def test_the_remark_is_one_line_with_figures_and_a_remedy():
@@ -172,7 +172,7 @@ def test_people_who_stand_in_a_noisy_tracker_are_no_reason_to_warn():
         p.add(frame(k / 25, {"1": motion([0.0])[0] + rng.normal(0.0, 0.015, (20, 3))}))
         p.predict(T0 + round(k / 25 * NS))
         verdicts.add(p.fit(T0 + round(k / 25 * NS)).verdict)
-    assert verdicts == {Verdict.UNKNOWN, Verdict.FITS}
+    assert verdicts == {FitVerdict.UNKNOWN, FitVerdict.FITS}
 
 
 def test_stamps_that_jump_back_forget_what_was_under_way():
@@ -187,7 +187,7 @@ def test_rows_are_used_again():
     p = make("zero_velocity", lost_after_s=0.4, absent_hold_s=0.1)
     for k in range(20):
         feed(p, lambda t, k=k: {f"p{k}": even(0.0, 3.0 * (k % 2))}, 0.4, start=0.8 * k)
-    assert p._people and all(person.row < 8 for person in p._people.values())
+    assert p.people.known and all(person.row < 8 for person in p.people.known.values())
     assert np.isfinite(p.self_check.fit().jitter_m).all()
 
 
@@ -230,7 +230,7 @@ def test_a_report_survives_the_wire(mix):
 def test_nobody_and_nothing_known_survives_the_wire_too():
     report = make(mix=True).fit(T0)
     back = self_check_from_message(message(self_check_fields(report)))
-    assert back.people == {} and back.verdict is Verdict.UNKNOWN and math.isnan(back.overall.error_m[0])
+    assert back.people == {} and back.verdict is FitVerdict.UNKNOWN and math.isnan(back.overall.error_m[0])
 
 
 def test_a_message_whose_lengths_do_not_fit_is_refused():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from aux_motion_core.inference import artefact, compile
+from aux_motion_core.inference import artefact, engine
 from aux_motion_core.inference.cuda import GpuError
 from aux_motion_core.inference.onnx import OnnxBackend
 
@@ -162,14 +162,14 @@ class Machine:
 
     def load_flavour(self, name: str):
         if name != self.flavour:
-            raise compile.EngineError(f"{name} is not installed")
+            raise engine.EngineError(f"{name} is not installed")
         return self.trt
 
     def holds_nothing(self) -> bool:
         return not any(self.held.values())
 
     def engine(self, folder, **changes) -> None:
-        """Write an engine of the stand-in, as `compile.build` would."""
+        """Write an engine of the stand-in, as `build.build` would."""
         plan = b"a plan"
         card = {
             "model": self.artefact.name,
@@ -181,8 +181,8 @@ class Machine:
             "gpu": None,
             "precision": "fp32",
             "max_people": self.max_people,
-            "inputs": compile.shapes(self.artefact.inputs),
-            "outputs": compile.shapes(self.artefact.outputs),
+            "inputs": engine.shapes(self.artefact.inputs),
+            "outputs": engine.shapes(self.artefact.outputs),
             "settings": {},
             "parity": {"cpu": None, "gpu": None},
             "plan_sha256": hashlib.sha256(plan).hexdigest(),
@@ -190,5 +190,5 @@ class Machine:
             **changes,
         }
         folder.mkdir(exist_ok=True)
-        (folder / compile.PLAN).write_bytes(plan)
-        (folder / compile.CARD).write_bytes(compile._json(compile.EngineCard(**card)))
+        (folder / engine.PLAN).write_bytes(plan)
+        (folder / engine.CARD).write_bytes(engine.card_content(engine.EngineCard(**card)))

@@ -101,6 +101,7 @@ class Probe:
 
     def __init__(self, domain: int) -> None:
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        self.domain = domain
         self.watched: list[NodeProcess] = []
         self.context = Context()
         self.context.init(domain_id=domain)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
 
 DT_S, STEPS = 0.04, 25
-NS = 1_000_000_000
 REACH_MPS = 2.0
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.bags.reader import typestore
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import INDEX, JOINTS
 from aux_motion_core.testing import synthetic
 from aux_motion_core.trackers.joint_maps import SOURCES, VOCABULARY
 from aux_motion_core.trackers.ros4hri import LINKS
-
-NS = 1_000_000_000
 
 
 def blank(msgtype: str) -> Any:

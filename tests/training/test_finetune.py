@@ -21,12 +21,14 @@ from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus  # noqa: E402
 from aux_motion_core.types import SkeletonFrame  # noqa: E402
 from training import finetune as module  # noqa: E402
-from training import train  # noqa: E402
+from training.checkpoint import CHECKPOINT_VERSION, load_weights  # noqa: E402
+from training.config import TrainConfig  # noqa: E402
 from training.data import Clip  # noqa: E402
 from training.data.clip import make_clip  # noqa: E402
 from training.export import export  # noqa: E402
-from training.finetune import OwnWindows, Tuning, choose_mix, finetune, load_weights, mixed, own_loss, split, tune  # noqa: E402
-from training.model import ModelConfig  # noqa: E402
+from training.finetune import OwnWindows, Tuning, choose_mix, finetune, mixed, own_loss, split, tune  # noqa: E402
+from training.infer import torch_infer  # noqa: E402
+from training.model import AuxMotionModel, ModelConfig  # noqa: E402
 
 CONFIG = ModelConfig(width=16, heads=2, layers=2)
 MISSING = [INDEX["spine"], INDEX["left_foot"], INDEX["right_foot"]]
@@ -60,10 +62,10 @@ def base(tmp_path_factory) -> Path:
     """A tiny model, exported."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("base")
-    model = train.AuxMotionModel(ModelConfig(width=16, heads=2, layers=2))
+    model = AuxMotionModel(ModelConfig(width=16, heads=2, layers=2))
     state = {
-        "version": train.CHECKPOINT_VERSION, "step": 1, "history": [], "minutes": 0.0, "device": "cpu",
-        "config": train.TrainConfig(name="tiny", model=model.config).model_dump(mode="json"),
+        "version": CHECKPOINT_VERSION, "step": 1, "history": [], "minutes": 0.0, "device": "cpu",
+        "config": TrainConfig(name="tiny", model=model.config).model_dump(mode="json"),
         "average": model.state_dict(),
     }  # fmt: skip
     torch.save(state, folder / "checkpoint.pt")
@@ -128,7 +130,7 @@ def test_what_is_not_known_teaches_nothing():
     own, rng = OwnWindows([clip(0, 6.0)], CONFIG), np.random.default_rng(0)
     w, m, _ = own.draw(rng, 12)
     torch.manual_seed(0)
-    model = train.AuxMotionModel(CONFIG).train()
+    model = AuxMotionModel(CONFIG).train()
 
     def outcome(windows):
         model.zero_grad()
@@ -152,7 +154,7 @@ def test_training_further_lowers_the_error_on_such_motion(base):
     new = tune(old, OwnWindows(parts["train"], old.config), None, Tuning(steps=60, batch=24, learning_rate=2e-3))
     held_out = module.windows_of(parts["held_out"], old.config)
     errors = [
-        module.mean_over_clips(module.errors_mm(train.torch_infer(m), held_out, 0.04)) for m in (old, new)
+        module.mean_over_clips(module.errors_mm(torch_infer(m), held_out, 0.04)) for m in (old, new)
     ]  # fmt: skip
     assert (errors[1][2:] < 0.92 * errors[0][2:]).all()
     mix, scores = choose_mix(old, new, module.windows_of(parts["choose"], old.config))
@@ -193,7 +195,10 @@ def test_bags_to_model(tmp_path, base):
     loaded = artefact.load(tmp_path / "mine")
     assert (loaded.name, loaded.version) == ("mine", "2.0.0")
     assert loaded.training["finetuned_from"]["onnx_sha256"] == artefact.load(base).onnx_sha256
-    assert loaded.training["data"].endswith("then 3 own recordings") and "our own" in loaded.training["licence"]
+    said = loaded.training
+    assert "our own" in {s["licence"] for s in said["sources"]} and "our own" in said["licence"]
+    assert artefact.load(base).training["data"] == "not recorded" and "not recorded" in said["data"]
+    assert "CMU" not in said["data"] and said["split"].endswith("then all but the last 25% of own recordings")
     report = json.loads((tmp_path / "mine" / "finetune.json").read_text())
     assert sorted(report["recordings"]) == ["own/bench", "own/cell/a", "own/cell/b"]
     rows = report["errors_mm"]["held-out parts, mm after"]
@@ -226,7 +231,7 @@ def test_a_loss_that_is_no_number_names_the_recording(base):
     own = OwnWindows([clip(0, 6.0), clip(1, 6.0)], old.config)
     rows = own.starts[np.array(own.names) == "own/1"]
     own.values[rows.min() :, INDEX["head"]] = np.inf
-    with pytest.raises(SystemExit, match="step 0: the loss is nan, from own/1: look for wild values"):
+    with pytest.raises(FloatingPointError, match="step 0: the loss is nan, from own/1: look for wild values"):
         tune(old, own, None, Tuning(steps=2, batch=24))
 
 

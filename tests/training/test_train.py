@@ -19,7 +19,7 @@ from support.train_helpers import CLIPS, clip  # noqa: E402
 
 from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
-from training import export, train  # noqa: E402
+from training import checkpoint, export, losses, monitor, train  # noqa: E402
 from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
 from training.data.sampler import SamplerConfig, WindowSampler  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
@@ -68,8 +68,8 @@ def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, monkeypatch):
 def test_a_checkpoint_of_another_version_is_refused(tmp_path):
     path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     state = torch.load(path, weights_only=True)
-    train.save_atomically({**state, "version": 99}, path)
-    with pytest.raises(SystemExit, match="expected checkpoint version 1, got 99"):
+    checkpoint.save_atomically({**state, "version": 99}, path)
+    with pytest.raises(ValueError, match="expected checkpoint version 1, got 99"):
         train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_pat
         return batch
 
     monkeypatch.setattr(train, "make_batch", spoiled)
-    with pytest.raises(SystemExit, match="step 4: the loss is nan of every sample"):
+    with pytest.raises(FloatingPointError, match="step 4: the loss is nan of every sample"):
         train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
 
@@ -92,7 +92,7 @@ def test_a_loss_that_is_no_number_names_the_recording(tmp_path):
     wild = clip(7)
     wild.positions[:, INDEX["head"]] = 1e25
     c = config(sampler=SamplerConfig(definition_share=0.0, work_share=0.0))
-    with pytest.raises(SystemExit, match="the loss is (nan|inf) of samples from made/7: look for wild values"):
+    with pytest.raises(FloatingPointError, match="the loss is (nan|inf) of samples from made/7: look for wild values"):
         train.train(c, [CLIPS[0], wild, CLIPS[1]], CLIPS[3:], tmp_path)
 
 
@@ -102,7 +102,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
     (tmp_path / "checkpoint.part").symlink_to("/dev/full")  # writing fails with "no space left on device"
     longer = config()
     longer.steps = 9
-    with pytest.raises(SystemExit, match="checkpoint.pt: cannot be written: No space left .*Make room there") as e:
+    with pytest.raises(OSError, match="checkpoint.pt: cannot be written: No space left .*Make room there") as e:
         train.train(longer, CLIPS[:3], CLIPS[3:], tmp_path)
     assert "\n" not in str(e.value)
     assert path.read_bytes() == before and not (tmp_path / "checkpoint.part").exists()
@@ -120,8 +120,8 @@ def test_a_disk_without_room_for_the_log_ends_in_one_line(tmp_path, monkeypatch,
     def opened(path, *args, **kwargs):
         return full if "tfevents" in str(path) else open(path, *args, **kwargs)
 
-    monkeypatch.setattr(train, "open", opened, raising=False)
-    with pytest.raises(SystemExit, match="tfevents.*: cannot be written: No space left.*saved before is whole") as e:
+    monkeypatch.setattr(monitor, "open", opened, raising=False)
+    with pytest.raises(OSError, match="tfevents.*: cannot be written: No space left.*saved before is whole") as e:
         train.train(longer, CLIPS[:3], CLIPS[3:], tmp_path)
     assert "\n" not in str(e.value) and "Traceback" not in capfd.readouterr().err
     assert path.read_bytes() == before
@@ -146,8 +146,8 @@ def test_a_checkpoint_with_changed_bytes_is_one_line(tmp_path):
         path.write_bytes(bytes(spoiled))
         for c in (config(), None):
             try:
-                train.load_checkpoint(path, c, torch.device("cpu"))
-            except SystemExit as e:
+                checkpoint.load_checkpoint(path, c, torch.device("cpu"))
+            except ValueError as e:
                 assert "\n" not in str(e) and str(path) in str(e)
 
 
@@ -157,36 +157,36 @@ def test_a_checkpoint_with_changed_bytes_is_one_line(tmp_path):
         ({"optimiser": None}, "optimiser is missing"),
         ({"config": None}, "config is missing"),
         ({"config": {"stepz": 3}}, r"settings are of another version \(stepz\)"),
-        ({"model": {}}, r"does not fit its settings \(Error.s. in loading state_dict"),
-        ({"optimiser": {}}, r"does not fit its settings \('param_groups'\)"),
+        ({"model": {}}, r"expected weights .* got others \(Error.s. in loading state_dict"),
+        ({"optimiser": {}}, r"expected weights .* got others \('param_groups'\)"),
     ],
 )
 def test_a_checkpoint_that_lacks_parts_is_one_line(tmp_path, change, says):
     path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     state = {**torch.load(path, weights_only=True), **change}
-    train.save_atomically({k: v for k, v in state.items() if v is not None}, path)
-    with pytest.raises(SystemExit, match=f"checkpoint.pt: .*{says}") as e:
+    checkpoint.save_atomically({k: v for k, v in state.items() if v is not None}, path)
+    with pytest.raises(ValueError, match=f"checkpoint.pt: .*{says}") as e:
         train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     assert "\n" not in str(e.value)
 
 
 def test_an_export_of_something_else_is_one_line(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(SystemExit, match="x.pt: expected a checkpoint, got .*name another"):
-        export.load_model(tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="x.pt: expected a checkpoint, got .*name another"):
+        checkpoint.load_model(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
 def test_a_checkpoint_that_cannot_be_read_is_said(tmp_path, content):
     path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
     path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-    with pytest.raises(SystemExit, match="expected a checkpoint, got .*--no-resume"):
+    with pytest.raises(ValueError, match="expected a checkpoint, got .*--no-resume"):
         train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
 
 
 def test_a_run_with_other_settings_does_not_go_on_from_the_checkpoint(tmp_path):
     train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path)
-    with pytest.raises(SystemExit, match="expected a run with the same settings, got other learning_rate, ema"):
+    with pytest.raises(ValueError, match="expected a run with the same settings, got other learning_rate, ema"):
         train.train(config(ema=0.5, learning_rate=1e-4), CLIPS[:3], CLIPS[3:], tmp_path)
 
 
@@ -292,7 +292,7 @@ def gradients(c: train.TrainConfig, sampler) -> dict[str, torch.Tensor]:
     for layer in linear:  # zero at the start: no gradient would pass
         torch.nn.init.normal_(layer.weight, std=0.1)
     batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
-    loss = train.Tasks(model, c.arm)(batch)
+    loss = losses.Tasks(model, c.arm)(batch)
     sum(loss[n] for n in ("predict", "mask", "denoise") if n in loss).backward()
     return {k: v.grad for k, v in model.named_parameters() if v.grad is not None and v.grad.abs().sum() > 0}
 
@@ -324,7 +324,7 @@ def test_a_compiled_forward_pass_gives_the_same_losses_and_gradients():
     made = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        tasks = train.Tasks(train.AuxMotionModel(c.model).train())
+        tasks = losses.Tasks(train.AuxMotionModel(c.model).train())
         if compiled:
             tasks.compile(backend="aot_eager")  # captured and differentiated as ever, but no code is generated
         loss = tasks(batch)
@@ -341,9 +341,9 @@ def test_bfloat16_leaves_positions_and_velocities_alone():
     sampler = WindowSampler(CLIPS, 10, 25, 0.04, c.sampler)
     batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
     model = train.AuxMotionModel(c.model).train()
-    exact = train.Tasks(model)(batch)
+    exact = losses.Tasks(model)(batch)
     base = model.base_motion(batch["past"], batch["observed"])
-    tasks = train.Tasks(model, bf16_on="cpu")
+    tasks = losses.Tasks(model, bf16_on="cpu")
     rounded = tasks(batch)
     with torch.autocast("cpu", torch.bfloat16):
         assert all(torch.equal(a, b) for a, b in zip(base, model.base_motion(batch["past"], batch["observed"])))
@@ -362,7 +362,7 @@ def test_training_lowers_the_loss():
     batch = {k: torch.as_tensor(v) for k, v in train.make_batch(sampler, c, 0).items()}
     totals = []
     for _ in range(100):
-        loss = train.losses(model, batch)
+        loss = losses.losses(model, batch)
         total = loss["predict"] + loss["mask"] + loss["denoise"]
         optimiser.zero_grad()
         total.backward()
@@ -382,7 +382,7 @@ def test_the_three_tasks_are_scored_on_what_they_are_about():
     noise = (batch["past"] - batch["clean"][:, :10])[2 * third :] * batch["observed"][2 * third :, ..., None]
     assert noise.abs().max() > 1e-3, "denoising carries noise"
     assert torch.allclose(batch["past"][:third], batch["clean"][:third, :10])
-    loss = train.losses(model, batch)
+    loss = losses.losses(model, batch)
     assert set(loss) >= {"predict", "mask", "denoise"} and all(torch.isfinite(v) for v in loss.values())
     loss["mask"].backward()
     assert model.recover_head[1].weight.grad.abs().sum() > 0
@@ -433,7 +433,8 @@ def test_training_on_a_prepared_folder(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("steps: 2\nbatch: 6\nmodel: {width: 16, heads: 2, layers: 1}\n")
     train.main(path, prepared=tmp_path, out=tmp_path / "run")
-    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 2
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2 and state["data"]["split"].startswith("a prepared data set")
     with pytest.raises(SystemExit, match="training.train: .*nothing"):
         train.main(path, prepared=tmp_path / "nothing", out=tmp_path / "run")
 
@@ -507,7 +508,7 @@ def test_an_export_that_disagrees_is_refused(tmp_path, monkeypatch):
     infer = export.OnnxBackend.infer
     off = lambda s, v, m: tuple(y if y is None else y + 1e-3 for y in infer(s, v, m))  # noqa: E731
     monkeypatch.setattr(export.OnnxBackend, "infer", off)
-    with pytest.raises(SystemExit, match="differ by 1.0.e-03 m"):
+    with pytest.raises(ValueError, match="differ by 1.0.e-03 m"):
         export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3")
     with pytest.raises(artefact.ArtefactError):
         artefact.load(tmp_path / "model")
@@ -518,3 +519,34 @@ def test_metrics_are_written_beside_the_checkpoint(tmp_path):
     rows = json.loads((tmp_path / "metrics.json").read_text())
     assert [r["step"] for r in rows] == [3, 6] and rows[0]["clean@1.0"] > 0
     assert list(tmp_path.glob("events.*")), "tensorboard"
+
+
+def test_a_checkpoint_and_its_artefact_carry_the_terms_of_the_data(tmp_path):
+    """Of all data that the weights saw: those of the run that it began from, too."""
+    mine = [replace(c, source="our own cell", licence="internal", action="lift") for c in CLIPS[:2]]
+    cmu = [replace(c, source="CMU", licence="free") for c in CLIPS[:3]]
+    first = train.train(config(), mine, CLIPS[3:], tmp_path / "first", split="prepared")
+    export.export(first, tmp_path / "one", CLIPS, "1.0.0")
+    said = artefact.load(tmp_path / "one").training
+    assert (said["data"], said["licence"], said["split"]) == ("our own cell", "internal", "prepared")
+    assert list(said["classes_min"]) == ["lift"]
+    for start in (first, tmp_path / "one"):
+        second = train.train(config(), cmu, CLIPS[3:], tmp_path / f"then_{start.name}", start_from=start, split="train")
+        export.export(second, tmp_path / f"two_{start.name}", CLIPS, "1.0.0")
+        said = artefact.load(tmp_path / f"two_{start.name}").training
+        assert said["data"] == "CMU; our own cell" and said["licence"] == "CMU: free; our own cell: internal"
+        assert said["sources"] == [
+            {"source": "CMU", "licence": "free"},
+            {"source": "our own cell", "licence": "internal"},
+        ]
+        assert said["split"] == "prepared; then train" and set(said["classes_min"]) == {"lift", "walk"}
+
+
+def test_a_checkpoint_of_before_terms_were_recorded_claims_none(tmp_path):
+    path = train.train(config(), CLIPS[:3], CLIPS[3:], tmp_path / "run")
+    state = torch.load(path, weights_only=True)
+    del state["data"]
+    checkpoint.save_atomically(state, path)
+    export.export(path, tmp_path / "model", CLIPS, "1.0.0")
+    said = artefact.load(tmp_path / "model").training
+    assert said["data"] == said["licence"] == said["split"] == "not recorded"

@@ -253,11 +253,15 @@ def load_asf(path: Path) -> dict[str, AsfBone]:
 
 
 def load_amc(path: Path, bones: dict[str, AsfBone]) -> dict[str, np.ndarray]:
-    """Channels of an AMC file: bone -> (frames, channels) in degrees, root first its translation."""
+    """Channels of an AMC file: bone -> (frames, channels) in degrees, root first its translation.
+
+    The first frame may have any number: recordings are published cut. The others count up from it.
+    """
     lines = read_text(path).splitlines()
-    at = next((i for i, line in enumerate(lines) if line.strip() == "1"), None)
+    at = next((i for i, line in enumerate(lines) if line.strip().isdecimal()), None)
     if at is None or ":DEGREES" not in (line.strip() for line in lines[:at]):
-        raise ValueError(f"{path}: expected :DEGREES and then frame 1 of an AMC file")
+        raise ValueError(f"{path}: expected :DEGREES and then the numbered frames of an AMC file")
+    number = int(lines[at])
     body = lines[at:]
     while body and not body[-1].strip():
         body.pop()
@@ -272,8 +276,8 @@ def load_amc(path: Path, bones: dict[str, AsfBone]) -> dict[str, np.ndarray]:
     cells: list[str] = []
     for i in range(0, len(body), per_frame):
         frame = body[i : i + per_frame]
-        if frame[0].strip() != str(i // per_frame + 1):
-            want_frame = i // per_frame + 1
+        want_frame = number + i // per_frame
+        if frame[0].strip() != str(want_frame):
             raise ValueError(f"{path}, line {at + i + 1}: expected frame {want_frame}, got '{frame[0]}'")
         if len(frame) != per_frame:
             raise ValueError(f"{path}, line {at + len(body)}: the last frame is cut off")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -65,3 +68,24 @@ def try_to_write(folder: Path) -> None:
             f.flush()
     except OSError as e:
         raise OSError(f"{folder}: cannot be written to: {e.strerror}: name another folder, or make room") from None
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write beside, then rename: a kill or a full disk leaves the previous file whole.
+
+    Raises:
+        OSError: it cannot be written; names it.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with open(part, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(part, path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise OSError(
+            f"{path}: cannot be written: {e.strerror or e}; the one saved before is whole. Make room there and start "
+            "again: the run goes on from it"
+        ) from None

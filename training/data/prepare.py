@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from training.commands import guard
 from training.data import clip as clip_module
 from training.data.registry import DATASETS, dataset
 from training.data.shards import SCHEMA_VERSION, load_manifest, sha256, write_json, write_shard
@@ -166,10 +167,8 @@ def main(
     topic: Annotated[str | None, typer.Option(help="bags with several skeleton topics: which")] = None,
 ) -> None:
     """Convert a data set once into memory-mapped shards."""
-    try:
+    with guard("training.data.prepare"):
         manifest = prepare(name, data, out, Options(partial, skeletons, body_model, topic), workers)
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.data.prepare: {e}") from None
     print(f"{out}: {manifest['clips']} clips, {manifest['minutes']} minutes in {len(manifest['shards'])} shards")
     for entry in manifest["licences"]:
         print(f"  {entry['source']}: {entry['licence']}")

@@ -66,11 +66,18 @@ def load_clips(data_dir: str | os.PathLike, names: list[str]) -> list[Clip]:
                 sets[kind] = _load_set(folder, kind)
             found = [c for c in sets[kind] if fnmatchcase(c.name, name)]
             if not found:
-                raise ValueError(f"{name}: no such clip in the data")
+                raise ValueError(_missing(name, folder))
             clips += found
         else:
             clips.append(_load_cmu(folder, name))
     return clips
+
+
+def _missing(name: str, folder: Path) -> str:
+    return (
+        f"{name}: expected this clip in the data, {folder} does not hold it: extract the archives again, or take the "
+        "name out of the list in training/splits"
+    )
 
 
 def _load_set(folder: Path, kind: str) -> list[Clip]:
@@ -91,7 +98,7 @@ def _load_cmu(folder: Path, name: str) -> Clip:
         group = f"cmu_text_{action}"
         action = "walking" if action == "walking_extra" else action
     if not path.is_file():
-        raise ValueError(f"{name}: no such clip in the data")
+        raise ValueError(_missing(name, folder))
     cached = cache_root() / f"clips-{_loader_key()}" / folder.name / f"{name.replace('/', '__')}.npy"
     try:
         positions = np.load(cached)

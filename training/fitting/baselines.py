@@ -15,6 +15,7 @@ import typer
 from tqdm import tqdm
 
 from aux_motion_core.inference import baselines
+from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut, mean_error, predict
@@ -51,11 +52,9 @@ def main(
 ) -> None:
     """Fit all decays and write them."""
     b = baselines.make("zero_velocity")
-    try:
+    with guard("training.fitting.baselines"):
         try_to_write(out.parent)
         cuts = [cut(c, b.history_steps, b.future_steps, b.dt_s, 0.5) for c in load_split(data, "train")]
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.baselines: {e}") from None
     windows = [w for w in cuts if w is not None]
     result = {name: fit(name, windows) for name in tqdm(GRIDS)}
     for name in baselines.BASELINES:

@@ -34,6 +34,10 @@ from tqdm import tqdm
 
 from aux_motion_core.history.normalise import into_frame, normalise
 from aux_motion_core.inference import baselines
+from training.batches import make_batch
+from training.checkpoint import as_checkpoint, load_checkpoint, load_model, save_atomically
+from training.commands import guard
+from training.config import TrainConfig
 from training.data import Clip, load_split
 from training.data.archives import unpack
 from training.data.corrupt import interpolate, random_joint_frames, tracker_noise
@@ -41,20 +45,13 @@ from training.data.files import try_to_write
 from training.data.kinect import load_laban_csv
 from training.data.sampler import WindowSampler
 from training.data.windows import Windows, cut, mean_error, predict
-from training.export import load_model, write_onnx
-from training.finetune import as_checkpoint
+from training.export import write_onnx
 from training.fitting.out_of_fold import FOLDS, fold_of, save_fold
+from training.infer import torch_infer
+from training.latency import latencies
+from training.losses import distance
 from training.model import AuxMotionModel, Blend
-from training.studies.sizes import latencies
-from training.train import (
-    TrainConfig,
-    Validator,
-    distance,
-    load_checkpoint,
-    make_batch,
-    save_atomically,
-    torch_infer,
-)
+from training.monitor import Validator
 
 WINDOWS = 5000
 STEPS = 700
@@ -261,7 +258,7 @@ def against_baselines(model: AuxMotionModel, clips: list[Clip]) -> dict[str, dic
 
 
 def latency_ms(model: AuxMotionModel, rounds: int = 300) -> dict[str, dict[str, dict[str, float]]]:
-    """Of the exported graph with its blend and without, in turn on one core, see `training.studies.sizes.latencies`."""
+    """Of the exported graph with its blend and without, in turn on one core, see `training.latency.latencies`."""
     plain = AuxMotionModel(replace(model.config, blend=0))
     plain.load_state_dict({n: p for n, p in model.state_dict().items() if not n.startswith("blend.")})
     with tempfile.TemporaryDirectory() as folder:
@@ -291,7 +288,7 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="what it gains")] = None,
 ) -> None:
     """Fit the blend on the folds' predictions, and judge it."""
-    try:
+    with guard("training.fitting.blending"):
         torch.set_num_threads(1)
         for path in (out, json_path or out):
             try_to_write(path.parent)
@@ -337,8 +334,6 @@ def main(
         scores_mm = Validator(judged["validation"], TrainConfig.model_validate(state["config"]))(torch_infer(whole))
         state["history"] = [*state["history"], {"step": state["step"], **scores_mm}]
         save_atomically(state, out)
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.blend: {e}") from None
     report = {
         "schema_version": 1,
         "windows": windows,

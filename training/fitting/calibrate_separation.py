@@ -6,7 +6,7 @@
 Robots (arms and balls) are put beside people at the time of a prediction, without regard to what they do next. The
 score of a prediction and a robot is the smallest factor by which the spheres about the predicted joints must be scaled
 so that the distance to them, least until a step, is not more than the true one. Scores are of networks that did not
-see the recording (see training.fitting.calibrate); what is found is judged on a person who is not in the table.
+see the recording (see training.calibrate); what is found is judged on a person who is not in the table.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.safety.anthropometry import SEGMENT_JOINTS, body
 from aux_motion_core.safety.capsules import nearest
+from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut
-from training.fitting.calibrate import _quantiles, networks
+from training.fitting.calibrate import networks
+from training.fitting.conformal import _quantiles
 from training.fitting.scores import CONDITIONS, corrupt, predictable
 
 LEVELS = (0.9, 0.95, 0.99)
@@ -243,7 +245,7 @@ def main(
     json_out: Annotated[Path | None, typer.Option("--json", help="Report of coverage.")] = None,
 ) -> None:
     """Calibrate the separation bound of an artefact and judge it on a person who is not in the table."""
-    try:
+    with guard("training.fitting.calibrate_separation"):
         if json_out is not None:
             try_to_write(json_out.parent)
         loaded = artefact.load(model)
@@ -264,8 +266,6 @@ def main(
         )
         if json_out is not None:
             json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.calibrate_separation: {e}") from None
     typer.echo(f"written: {model / FILE} ({table.kind}, {table.windows} windows of {table.clips} clips)")
     for level, found in report["new_subject"]["coverage"].items():
         for until, v in found["until_s"].items():

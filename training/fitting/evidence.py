@@ -26,10 +26,11 @@ from aux_motion_core.history.normalise import normalise
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import INDEX, MIRROR
+from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut
-from training.fitting.calibrate import judge
+from training.fitting.judge import judge
 from training.fitting.scores import BODIES, CONDITIONS, MISSING, NOISES, collect
 
 #: tier -> (stride between windows, every how many clips, conditions, what it is)
@@ -163,9 +164,7 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
     loaded = artefact.load(model_dir)
     table = loaded.calibration
     if table is None:
-        raise ValueError(
-            f"{model_dir} has no calibration table: run python -m training.fitting.calibrate --model {model_dir}"
-        )
+        raise ValueError(f"{model_dir} has no calibration table: run python -m training.calibrate --model {model_dir}")
     backend = OnnxBackend(loaded)
     shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
     tiers, clips_of = {}, {}
@@ -297,7 +296,7 @@ def main(
     image: Annotated[Path | None, typer.Option(help="reliability picture, .png")] = None,
 ) -> None:
     """Judge a calibrated artefact's bounds on what it never saw."""
-    try:
+    with guard("training.fitting.evidence"):
         for path in (p for p in (json_path, image) if p):
             try_to_write(path.parent)
         report = evidence(model, data)
@@ -305,8 +304,6 @@ def main(
             json_path.write_text(as_text(report) + "\n")
         if image:
             picture(report, image)
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.evidence: {e}") from None
     print(text(report))
 
 

@@ -6,7 +6,7 @@ The errors of a network on the recordings it was trained on are far smaller than
 to trust it. The training split is therefore cut into three folds by recording group, and a network is trained on each
 two of them; its predictions of the third are what blending, scale (`training.fitting.blending`) and the calibrated
 bounds
-(`training.fitting.calibrate`) are fitted on (stacked generalisation: Wolpert, Neural Networks 5, 1992; cross-conformal
+(`training.calibrate`) are fitted on (stacked generalisation: Wolpert, Neural Networks 5, 1992; cross-conformal
 prediction: Vovk, Annals of Mathematics and Artificial Intelligence 74, 2015).
 """
 
@@ -23,9 +23,11 @@ import typer
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from training.commands import guard
+from training.config import read_config
 from training.data import Clip, load_split
 from training.model import AuxMotionModel, ModelConfig
-from training.train import read_config, train
+from training.train import train
 
 #: Recording groups of each fold: what is held out together. Classes of several groups are in several folds.
 FOLDS: tuple[tuple[str, ...], ...] = (
@@ -135,14 +137,12 @@ def train_fold(
     threads: Annotated[int, typer.Option(help="CPU threads for torch")] = 1,
 ) -> None:
     """Train the network that does not see one fold."""
-    try:
+    with guard("training.fitting.out_of_fold"):
         torch.set_num_threads(threads)
         clips = [c for c in load_split(data, "train") if fold_of(c) != fold]
         settings = read_config(config)
         settings.steps, settings.batch = steps or settings.steps, batch or settings.batch
         train(settings, clips, load_split(data, "validation"), out or Path(f"build/training/fold_{fold}"))
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.out_of_fold: {e}") from None
 
 
 if __name__ == "__main__":

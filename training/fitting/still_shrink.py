@@ -23,11 +23,11 @@ import typer
 from tqdm import tqdm
 
 from aux_motion_core.history.normalise import into_frame, normalise
+from training.checkpoint import load_checkpoint, load_model, save_atomically
+from training.commands import guard
 from training.data import load_split
 from training.data.windows import cut
-from training.export import load_model
 from training.model import AuxMotionModel
-from training.train import load_checkpoint, save_atomically
 
 SHRINK = tuple(np.arange(0.0, 1.01, 0.1).round(2).tolist())
 SPEED_MPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2)
@@ -91,12 +91,10 @@ def main(
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
 ) -> None:
     """Fit and write into the checkpoint."""
-    try:
+    with guard("training.fitting.still_shrink"):
         train, validation = load_split(data, "train"), load_split(data, "validation")
         best, gain = fit([case for path in left_out for case in cases(path, train, validation)])
         state = load_checkpoint(checkpoint, None, torch.device("cpu"))
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.fitting.still_shrink: {e}") from None
     state["config"]["model"].update(zip(("still_shrink", "still_speed_mps", "still_local"), best))
     save_atomically(state, checkpoint)
     print(f"{checkpoint}: share {best[0]}, below {best[1]} m/s, limbs weigh {best[2]}: {gain:.1f} % less error")

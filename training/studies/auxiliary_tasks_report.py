@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.studies.auxiliary_tasks import (
+from training.data.files import write_atomically
+from training.studies.auxiliary_tasks_design import (
     ARMS,
     CHOSEN,
     DATA_SHARES,
@@ -25,7 +26,6 @@ from training.studies.auxiliary_tasks import (
     StudyConfig,
     plan,
 )
-from training.train import write_atomically
 
 BEGIN, END = (
     "<!-- tables: made by `python -m training.studies.auxiliary_tasks --report` -->",

@@ -20,10 +20,15 @@ import torch
 import typer
 
 import training.model
+from training.batches import make_batch
+from training.commands import guard
+from training.config import TrainConfig, read_config
 from training.data import load_split
+from training.data.files import write_atomically
 from training.data.sampler import WindowSampler
+from training.losses import Tasks, distance
 from training.model import AuxMotionModel
-from training.train import Tasks, TrainConfig, distance, make_batch, processes, read_config, write_atomically
+from training.train import processes
 
 
 def written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
@@ -154,15 +159,13 @@ def main(
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
     """Samples per second of the loop, and of a straightforward one."""
-    try:
+    with guard("training.studies.bench_loop"):
         if threads:
             torch.set_num_threads(threads)
         if min(batch) < 3:
             raise ValueError(f"--batch: expected 3 samples or more, one for each task, got {min(batch)}")
         settings, clips = read_config(config), load_split(data, "train")
         rows = [bench(settings.model_copy(update={"batch": b}), clips, turns, steps) for b in batch]
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.studies.bench_loop: {e}") from None
     device = processes()[2]
     report = {
         "schema_version": 1,

@@ -11,18 +11,17 @@ windows of an action, and then over the actions. A table beside published figure
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import typer
 
+from training.commands import guard
 from training.data.files import try_to_write
-from training.studies.benchmark_data import HISTORY, PROTOCOLS, Protocol, Sequence, load_sequences, windows
+from training.studies.benchmark_data import HISTORY, PROTOCOLS, Predictor, Protocol, Sequence, load_sequences, windows
+from training.studies.benchmark_networks import load_checkpoint
 
-#: (windows, HISTORY, predicted, 3) mm -> (windows, future, predicted, 3) mm
-Predictor = Callable[[np.ndarray], np.ndarray]
 PUBLISHED = Path(__file__).with_name("published.json")
 #: The actions whose training data is complete in ../shared/data.
 FIVE = ("basketball", "jumping", "running", "soccer", "walking")
@@ -143,8 +142,6 @@ def make_predictor(name: str, dataset: str, data: Path) -> tuple[Predictor, dict
     if name == "damped":
         tau = fit_tau(load_sequences(dataset, data, "train"), protocol)
         return gliding(protocol.future, tau), {"tau_rows": round(tau, 2), "fitted_on": "the training files"}
-    from training.studies.benchmark_train import load_checkpoint
-
     if not Path(name).is_dir():
         raise ValueError(f"{name}: expected zero_velocity, constant_velocity, damped, or a checkpoint's folder")
     return load_checkpoint(Path(name), dataset)
@@ -159,7 +156,7 @@ def main(
     ] = "zero_velocity",
 ) -> None:
     """Judge a predictor by the papers' protocol."""
-    try:
+    with guard("training.studies.benchmark", code=2):
         try_to_write(json_out.parent)
         predict, about = make_predictor(predictor, dataset, data)
         result = {"dataset": dataset, "predictor": predictor, "time": time_note(dataset), **about}
@@ -167,9 +164,6 @@ def main(
         text = table(result)
         json_out.write_text(json.dumps(result, indent=1) + "\n")
         json_out.with_suffix(".md").write_text(text)
-    except (OSError, ValueError) as e:
-        typer.echo(f"training.studies.benchmark: {e}", err=True)
-        raise typer.Exit(2) from None
     typer.echo(text)
 
 

@@ -17,9 +17,11 @@ from typing import Annotated
 import typer
 import yaml
 
+from training.commands import guard
+from training.data.files import write_atomically
 from training.studies.benchmark_data import PROTOCOLS
-from training.studies.benchmark_train import BenchmarkConfig, train
-from training.train import write_atomically
+from training.studies.benchmark_networks import BenchmarkConfig
+from training.studies.benchmark_train import train
 
 
 def read_variants(path: Path) -> dict[str, BenchmarkConfig]:
@@ -68,11 +70,8 @@ def main(
     json_out: Annotated[Path, typer.Option("--json", help="where the figures go")],
 ) -> None:
     """Compare variants of a recipe on held-out training files."""
-    try:
+    with guard("training.studies.benchmark_compare", code=2):
         compare(read_variants(variants), data, out, json_out)
-    except (OSError, ValueError, FloatingPointError) as e:
-        typer.echo(f"training.studies.benchmark_compare: {e}", err=True)
-        raise typer.Exit(2) from None
     typer.echo(json_out.with_suffix(".md").read_text())
 
 

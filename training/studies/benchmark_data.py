@@ -18,6 +18,9 @@ from training.data.sources import Options, skeletons_file
 
 HISTORY = 10
 
+#: (windows, HISTORY, predicted, 3) mm -> (windows, future, predicted, 3) mm
+Predictor = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Protocol:

@@ -24,9 +24,12 @@ from tqdm import tqdm
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.run import evaluate
-from aux_motion_core.inference import Backend, ensemble, make_backend
+from aux_motion_core.inference import ensemble
+from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import SkeletonFrame
+from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.splits import load_clips
@@ -243,12 +246,10 @@ def main(
     gestures: Annotated[int, typer.Option(help="Kinect clips of each person", min=1)] = 15,
 ) -> None:
     """Judge the mix beside the model and the baselines."""
-    try:
+    with guard("training.studies.ensemble"):
         try_to_write(json_path.parent)
         for report in measure(model, data, gestures):
             json_path.write_text(json.dumps(report, indent=1) + "\n")
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.studies.ensemble: {e}") from None
     for name in ("model", MISFIT):
         for h in HORIZONS_S:
             ratio = report[name]["changes"]["since_change"][f"{h}"]

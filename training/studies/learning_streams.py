@@ -117,9 +117,7 @@ def noisy(clips: list[Clip], seed: int) -> list[Clip]:
         for joint in range(20):
             for begin in np.flatnonzero(rng.random(len(t)) < 0.03 / 30.0):
                 seen[begin : begin + int(rng.integers(5, 40)), joint] = False
-        out.append(
-            make_clip(clip.name, clip.group, clip.action, 30.0, x + noise, clip.licence, clip.source, seen)
-        )
+        out.append(make_clip(clip.name, clip.group, clip.action, 30.0, x + noise, clip.licence, clip.source, seen))
     return out
 
 

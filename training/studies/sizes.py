@@ -12,25 +12,28 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import onnxruntime as ort
 import typer
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from training.checkpoint import load_model
+from training.commands import guard
+from training.config import TrainConfig
 from training.data import load_split
+from training.data.files import write_atomically
 from training.data.windows import cut, mean_error, predict
-from training.export import load_model, write_onnx
+from training.export import write_onnx
+from training.infer import torch_infer
+from training.latency import PEOPLE, latencies
 from training.model import AuxMotionModel, ModelConfig
-from training.train import TrainConfig, torch_infer, train, write_atomically
+from training.train import train
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "sizes.yaml"
 HORIZONS_S = (0.4, 1.0)
-PEOPLE = (1, 8)
 
 
 class SizesConfig(BaseModel):
@@ -80,33 +83,6 @@ def clip_errors(model: AuxMotionModel, clips: list) -> np.ndarray:
     cuts = [cut(clip, c.history_steps, c.future_steps, c.dt_s, 0.32) for clip in clips]
     infer = torch_infer(model)
     return np.array([1000 * mean_error(predict(infer, w.past, w.past_mask), w, steps) for w in cuts if w is not None])
-
-
-def latencies(files: dict[str, Path], rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """p50 and p99 in ms of each network on one core, {name: {people: {p50_ms, p99_ms}}}; the networks take turns."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    runs = []
-    for name, file in files.items():
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        shape = session.get_inputs()[0].shape[1:]
-        for n in PEOPLE:
-            x = np.random.default_rng(0).normal(0, 0.5, (n, *shape)).astype(np.float32)
-            runs.append((name, n, session, {"positions": x, "observed": np.ones(x.shape[:3], np.float32)}))
-    spent: dict[tuple[str, int], list[float]] = {}
-    for k in range(rounds + 3):  # the first ones warm up
-        for name, n, session, feed in runs:
-            session.run(None, feed)  # the caches are this network's again
-            start = time.perf_counter()
-            session.run(None, feed)
-            if k >= 3:
-                spent.setdefault((name, n), []).append(1e3 * (time.perf_counter() - start))
-    out: dict[str, dict[str, dict[str, float]]] = {}
-    for (name, n), ms in spent.items():
-        p50, p99 = (round(float(v), 3) for v in np.percentile(ms, (50, 99)))
-        out.setdefault(name, {})[str(n)] = {"p50_ms": p50, "p99_ms": p99}
-    return out
 
 
 def against(error: np.ndarray, other: np.ndarray) -> dict[str, dict[str, float]]:
@@ -215,7 +191,7 @@ def main(
     picture: Annotated[Path, typer.Option()] = Path("docs/images/sizes.png"),
 ) -> None:
     """Train the sizes, or report on those that are trained."""
-    try:
+    with guard("training.studies.sizes", code=2):
         sizes = read(config)
         if only_report:
             result = report(sizes, data, out, shipped, rounds)
@@ -230,9 +206,6 @@ def main(
             if not done(sizes, name, out):
                 settings = copy.deepcopy(sizes.of(name))
                 train(settings, clips, validation, out / settings.name)
-    except (OSError, ValueError) as e:
-        typer.echo(f"training.studies.sizes: {e}", err=True)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

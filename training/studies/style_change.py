@@ -21,10 +21,11 @@ from aux_motion_core.bounds import coverage
 from aux_motion_core.bounds.calibration import Calibration, as_text
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.resample import resample
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame
+from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 
@@ -199,14 +200,12 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="report")] = None,
 ) -> None:
     """Measure how coverage comes back after changes of motion style."""
-    try:
+    with guard("training.studies.style_change"):
         if json_path:
             try_to_write(json_path.parent)
         report = measure(model, data, tuple(tiers or TIERS), changes, level, narrow=narrow)
         if json_path:
             json_path.write_text(as_text(report) + "\n")
-    except (OSError, ValueError) as e:
-        raise SystemExit(f"training.studies.style_change: {e}") from None
     for mode, found in report["adaptation"].items():
         for seconds, v in found["seconds"].items():
             print(

@@ -13,7 +13,7 @@ from support.core_helpers import MODEL, motion
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, MIRROR, JointStatus
 from aux_motion_core.types import Reason, SkeletonFrame, TrackState
@@ -563,13 +563,13 @@ def test_a_messy_tracker_gives_finite_predictions_that_hide_nothing(data_dir, na
 
 def test_memory_does_not_grow_with_ids():
     p = make(lost_after_s=0.4, absent_hold_s=0.5)
-    bodies = p._continuity.bodies
+    bodies = p.people.continuity.bodies
     for k in range(1200):
         t = k / 30
         p.add(frame(t, {f"a{k // 5}": body(t), f"b{k // 3}": body(t), f"c{k // 7}": body(t, (0.0, 3.0 + k % 2 * 4.0))}))
         if k % 10 == 0:
             p.predict(at(t))
-    assert len(p._people) < 60
+    assert len(p.people.known) < 60
     assert len(bodies.slots) < 60 and len(bodies.aliases) < 60 and len(bodies.former) < 60
     assert len(bodies.newest_ns) <= 128
 

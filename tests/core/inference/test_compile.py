@@ -11,7 +11,9 @@ import pytest
 from support.core_helpers import MODEL
 from support.gpu_stand_in import Machine
 
-from aux_motion_core.inference import artefact, compile, precision, tensorrt
+from aux_motion.commands import compile as compile_command
+from aux_motion_core.evaluation import windows
+from aux_motion_core.inference import artefact, build, compile, engine, precision, tensorrt
 
 onnx = pytest.importorskip("onnx", reason="lower precisions are made with onnx, which is not installed")
 FP16 = onnx.TensorProto.FLOAT16
@@ -24,14 +26,14 @@ def model():
 
 @pytest.fixture(scope="module")
 def sample_windows(model):
-    return compile.bag_windows(compile.sample_bag(), model)
+    return windows.bag_windows(windows.sample_bag(), model)
 
 
 @pytest.mark.parametrize(("target", "lower"), [("sm89", "fp32"), ("sm120", "fp16"), ("sm75", "fp16")])
 def test_an_engine_is_built_ahead_of_time_without_a_gpu(model, sample_windows, tmp_path, target, lower):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
-    card = compile.build(model, tmp_path / "out", target, lower, 16, sample_windows)
-    plan = (tmp_path / "out" / compile.PLAN).read_bytes()
+    card = build.build(model, tmp_path / "out", target, lower, 16, sample_windows)
+    plan = (tmp_path / "out" / engine.PLAN).read_bytes()
     shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 10, 20, 3], "scale": [-1, 25, 20, 3]}
     assert card.inputs == {"positions": [-1, 10, 20, 3], "observed": [-1, 10, 20]}
     assert card.outputs == {name: shapes[name] for name in model.output_names}
@@ -40,26 +42,26 @@ def test_an_engine_is_built_ahead_of_time_without_a_gpu(model, sample_windows, t
     assert card.settings["batch"] == [1, 4, 16] and card.onnx_sha256 == model.onnx_sha256
     assert card.plan_sha256 == hashlib.sha256(plan).hexdigest()
     assert (card.parity["cpu"] is None) == (lower == "fp32")
-    assert compile.read_card(tmp_path / "out", MODEL) == card
-    trt = compile.load_flavour("tensorrt_rtx")
-    assert compile.read_plan(tmp_path / "out", model, trt, target) == (card, plan)
+    assert engine.read_card(tmp_path / "out", MODEL) == card
+    trt = engine.load_flavour("tensorrt_rtx")
+    assert engine.read_plan(tmp_path / "out", model, trt, target) == (card, plan)
     left = {file.name for file in (tmp_path / "out").iterdir()}
-    assert left == {compile.PLAN, compile.CARD}
+    assert left == {engine.PLAN, engine.CARD}
 
 
 def test_the_parser_must_see_the_tensors_that_the_artefact_names(model, tmp_path):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
     longer = {**model.outputs, "future": ["batch", 50, 20, 3]}
-    with pytest.raises(compile.EngineError, match="expected outputs .*50, 20, 3.* sees .*25, 20, 3"):
-        compile.build(model.model_copy(update={"outputs": longer}), tmp_path, "sm89")
+    with pytest.raises(engine.EngineError, match="expected outputs .*50, 20, 3.* sees .*25, 20, 3"):
+        build.build(model.model_copy(update={"outputs": longer}), tmp_path, "sm89")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_graph_that_is_none_is_refused(model, tmp_path):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(compile.EngineError, match="cannot read"):
-        compile.build(model.model_copy(update={"folder": tmp_path}), tmp_path / "out", "sm89")
+    with pytest.raises(engine.EngineError, match="cannot read"):
+        build.build(model.model_copy(update={"folder": tmp_path}), tmp_path / "out", "sm89")
 
 
 def test_only_the_transformer_is_fp16(model):
@@ -77,7 +79,7 @@ def test_only_the_transformer_is_fp16(model):
 
 
 def test_fp16_agrees_with_fp32_on_the_sample(model, sample_windows):
-    found = compile.graph_parity(model, precision.make(model, "fp16", None), sample_windows)
+    found = build.graph_parity(model, precision.make(model, "fp16", None), sample_windows)
     assert found["windows"] > 300
     assert 0.0 < found["mean_mm"] < 1.0 and found["most_mm"] < 5.0, found
 
@@ -94,7 +96,7 @@ def test_fp16_agrees_with_fp32_on_validation_windows(model, data_dir):
     past, mask = (np.concatenate([getattr(w, name) for w in cuts]) for name in ("past", "past_mask"))
     mask = mask & (np.random.default_rng(0).random(mask.shape) < np.linspace(0.0, 2.0, len(mask))[:, None, None])
     values = normalise(past, mask)[0].astype(np.float32)
-    found = compile.graph_parity(model, precision.make(model, "fp16", None), (values, mask))
+    found = build.graph_parity(model, precision.make(model, "fp16", None), (values, mask))
     assert found["windows"] > 200
     assert found["mean_mm"] < 1.0 and found["most_mm"] < 5.0, found
 
@@ -104,13 +106,13 @@ def test_products_spread_for_turing_are_the_same_numbers(model, sample_windows):
     spread = precision.spread_products(whole)
     assert not {"MatMul", "Einsum"} & {n.op_type for n in spread.graph.node}
     some = tuple(x[:20] for x in sample_windows)
-    assert compile.graph_parity(model, spread.SerializeToString(), some)["most_mm"] < 0.01
+    assert build.graph_parity(model, spread.SerializeToString(), some)["most_mm"] < 0.01
 
 
 def test_turing_takes_fp16_only(model, tmp_path):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
-    with pytest.raises(compile.EngineError, match="only fp16 matrices on sm75 .*: use --precision fp16"):
-        compile.build(model, tmp_path, "sm75")
+    with pytest.raises(engine.EngineError, match="only fp16 matrices on sm75 .*: use --precision fp16"):
+        build.build(model, tmp_path, "sm75")
 
 
 def test_fp16_of_a_person_never_seen_is_finite(model):
@@ -134,10 +136,10 @@ def test_int8_quantises_the_transformers_weights_per_column_and_symmetric(model,
 
 def test_a_lower_precision_too_far_from_fp32_is_refused_with_numbers(model):
     near = {"windows": 100, "mean_mm": 0.99, "most_mm": 4.9}
-    compile.refuse_unlike("fp16", near, model)
+    build.refuse_unlike("fp16", near, model)
     for far in ({**near, "mean_mm": 1.2}, {**near, "most_mm": 5.1}, {**near, "scale_most_percent": 10.1}):
-        with pytest.raises(compile.EngineError, match="allowed are 1 and 5 mm: use fp16 or fp32"):
-            compile.refuse_unlike("int8", far, model)
+        with pytest.raises(engine.EngineError, match="allowed are 1 and 5 mm: use fp16 or fp32"):
+            build.refuse_unlike("int8", far, model)
 
 
 def test_int8_without_real_windows_is_refused(model):
@@ -172,9 +174,9 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys, arguments, said):
 
 
 def test_a_lower_precision_that_cannot_be_compared_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(compile, "sample_bag", lambda: None)
-    with pytest.raises(compile.EngineError, match="fp16 is compared with fp32 on a recording.*--data BAG"):
-        list(compile.compile_model(MODEL, tmp_path, "sm89", "fp16"))
+    monkeypatch.setattr(compile_command, "sample_bag", lambda: None)
+    with pytest.raises(engine.EngineError, match="fp16 is compared with fp32 on a recording.*--data BAG"):
+        list(compile_command.run(MODEL, tmp_path, "sm89", "fp16", 16))
     assert not any(tmp_path.iterdir())
 
 
@@ -183,16 +185,16 @@ def test_the_present_gpu_as_target_needs_one(tmp_path):
     if gpu is not None:
         gpu.close()
         pytest.skip("a GPU is here")
-    with pytest.raises(compile.EngineError, match="--target current needs a GPU and PyCUDA here: name a"):
-        list(compile.compile_model(MODEL, tmp_path))
+    with pytest.raises(engine.EngineError, match="--target current needs a GPU and PyCUDA here: name a"):
+        list(compile_command.run(MODEL, tmp_path, "current", "fp32", 16))
 
 
 def test_the_command_writes_an_engine_and_says_what_it_did(tmp_path):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
-    lines = list(compile.compile_model(MODEL, tmp_path, "sm86", "fp16", 8))
+    lines = list(compile_command.run(MODEL, tmp_path, "sm86", "fp16", 8))
     assert lines[0].startswith("tensorrt_rtx 1.7") and "for sm86 (fp16, up to 8 people)" in lines[0]
     assert any("mean 0." in line and "mm" in line for line in lines)
-    card = json.loads((tmp_path / compile.CARD).read_text())
+    card = json.loads((tmp_path / engine.CARD).read_text())
     assert card["max_people"] == 8 and card["parity"]["cpu"]["windows"] > 300
 
 
@@ -241,8 +243,8 @@ def test_models_with_and_without_a_scale_are_built_and_run(other_model, sample_w
         assert got is None or np.allclose(got, expected, atol=1e-6)
     backend.close()
     assert (machine.model.infer(*batch)[2] is None) == ("scale" not in other_model.outputs)
-    lower = compile.graph_parity(other_model, precision.make(other_model, "fp16", None), sample_windows)
+    lower = build.graph_parity(other_model, precision.make(other_model, "fp16", None), sample_windows)
     assert ("scale_most_percent" in lower) == ("scale" in other_model.outputs) and precision.close_enough(lower)
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
-    card = compile.build(other_model, tmp_path / "out", "sm89")
+    card = build.build(other_model, tmp_path / "out", "sm89")
     assert set(card.outputs) == set(other_model.outputs)

@@ -13,8 +13,8 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference import ensemble as mix_module
-from aux_motion_core.inference import make_backend
 from aux_motion_core.inference.ensemble import PRIOR, RATE, SHARE, Mix
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.selfcheck import grid_steps
 from aux_motion_core.skeleton import JointStatus

@@ -15,7 +15,8 @@ import pytest
 from support.core_helpers import MODEL
 from support.gpu_stand_in import Machine
 
-from aux_motion_core.inference import artefact, compile, cuda, make_backend, tensorrt
+from aux_motion_core.inference import artefact, build, cuda, engine, tensorrt
+from aux_motion_core.inference.factory import make_backend
 
 
 def windows(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +145,7 @@ def test_too_little_gpu_memory_is_said_with_numbers_and_the_cpu_predicts(machine
     assert "--max-people" in backend.about["fallback"] and machine.holds_nothing()
     values, mask = windows(1)
     assert np.array_equal(backend.infer(values, mask)[0], machine.model.infer(values, mask)[0])
-    with pytest.raises(compile.EngineError, match="too little GPU memory"):
+    with pytest.raises(engine.EngineError, match="too little GPU memory"):
         start(strict=True)
     assert machine.holds_nothing()
 
@@ -174,7 +175,7 @@ def test_an_engine_that_does_not_match_is_refused_with_the_command_that_builds_i
     machine.engine(tmp_path / "engine", **{"precision": "fp16", "max_people": 8, **changes})
     stand_in = {"open_gpu": machine.open_gpu, "load_flavour": machine.load_flavour}
     options = {"engine_dir": tmp_path / "engine", **stand_in}
-    with pytest.raises(compile.EngineError) as refused:
+    with pytest.raises(engine.EngineError) as refused:
         tensorrt.make("tensorrt_rtx", machine.artefact, strict=True, **options)
     assert said in str(refused.value) and "\n" not in str(refused.value)
     again = f"aux-motion compile {MODEL} --target sm89 --precision fp16 --max-people 8 --out {tmp_path / 'engine'}"
@@ -186,8 +187,8 @@ def test_a_missing_or_broken_engine_names_the_command_that_builds_one(machine, t
     stand_in = {"open_gpu": machine.open_gpu, "load_flavour": machine.load_flavour, "strict": True}
     for content in (None, b"", b"{}", b'{"schema_version": 9}'):
         if content is not None:
-            (tmp_path / compile.CARD).write_bytes(content)
-        with pytest.raises(compile.EngineError, match="aux-motion compile .* --out"):
+            (tmp_path / engine.CARD).write_bytes(content)
+        with pytest.raises(engine.EngineError, match="aux-motion compile .* --out"):
             tensorrt.make("tensorrt_rtx", machine.artefact, engine_dir=tmp_path, **stand_in)
 
 
@@ -206,14 +207,14 @@ def test_auto_builds_once_into_the_cache_and_says_so(tmp_path, monkeypatch):
     assert "engine_built" not in again.about and again.about["engine"] == first.about["engine"]
     assert again.about["engine"].startswith(str(tmp_path / "aux_motion"))
     again.close()
-    runtime_cache = compile.Path(again.about["engine"]).with_name(tensorrt.RUNTIME_CACHE)
+    runtime_cache = Path(again.about["engine"]).with_name(tensorrt.RUNTIME_CACHE)
     assert runtime_cache.read_bytes() == machine.saved
     assert machine.holds_nothing()
 
 
 def test_a_thousand_engines_come_and_go(machine, tmp_path):
     machine.engine(tmp_path)
-    card = compile.read_card(tmp_path, MODEL)
+    card = engine.read_card(tmp_path, MODEL)
     machine.model = types.SimpleNamespace(infer=lambda values, mask: ())  # what it computes does not matter here
     for _ in range(1000):
         gpu = machine.open_gpu()
@@ -253,7 +254,7 @@ def test_an_error_of_any_kind_at_the_start_leaves_the_cpu(machine, start, name):
     said = backend.about["fallback" if name == "tensorrt_rtx" else "why"]
     assert "RuntimeError: symbol not found" in said and machine.holds_nothing()
     assert np.isfinite(backend.infer(*windows(1))[0]).all()
-    with pytest.raises(compile.EngineError, match="RuntimeError: symbol not found"):
+    with pytest.raises(engine.EngineError, match="RuntimeError: symbol not found"):
         start(name, strict=True)
 
 
@@ -359,11 +360,11 @@ def test_a_lost_gpu_is_closed_although_the_driver_refuses(tmp_path, monkeypatch)
 
 def test_another_major_version_and_a_broken_install_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__="9.3.0"))
-    with pytest.raises(compile.EngineError, match="expected tensorrt 10 or 11, 9.3.0 is installed"):
-        compile.load_flavour("tensorrt")
+    with pytest.raises(engine.EngineError, match="expected tensorrt 10 or 11, 9.3.0 is installed"):
+        engine.load_flavour("tensorrt")
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(compile.EngineError, match=r"tensorrt is not installed: pip install 'aux_motion\[tensorrt\]'"):
-        compile.load_flavour("tensorrt")
+    with pytest.raises(engine.EngineError, match=r"tensorrt is not installed: pip install 'aux_motion\[tensorrt\]'"):
+        engine.load_flavour("tensorrt")
 
 
 @pytest.fixture
@@ -379,9 +380,9 @@ def gpu():
 @pytest.mark.parametrize("flavour", ["tensorrt", "tensorrt_rtx"])
 def test_on_a_gpu_the_engine_agrees_with_onnxruntime_and_a_thousand_cycles_hold_nothing(gpu, flavour, tmp_path):
     try:
-        compile.load_flavour(flavour)
-        compile.build(artefact.load(MODEL), tmp_path, gpu.sm, flavour=flavour, gpu=gpu)
-    except compile.EngineError as error:
+        engine.load_flavour(flavour)
+        build.build(artefact.load(MODEL), tmp_path, gpu.sm, flavour=flavour, gpu=gpu)
+    except engine.EngineError as error:
         pytest.skip(str(error))
     make = lambda: make_backend(flavour, MODEL, engine_dir=tmp_path, deadline_s=1.0, strict=True)  # noqa: E731
     backend, cpu = make(), make_backend("onnx", MODEL)

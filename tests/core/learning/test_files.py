@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from learning.test_learning import make, ratio, run, waving
+from support.learning_helpers import make, ratio, run, waving
 
 from aux_motion_core.learning import files
 from aux_motion_core.learning.files import Identity, LearnedFileError

@@ -4,60 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.core_helpers import MODEL, motion
+from support.core_helpers import motion
+from support.learning_helpers import NS, T0, frame, make, ratio, run, waving
 
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.judge import Judge
-from aux_motion_core.inference import baselines, make_backend
+from aux_motion_core.inference import baselines
 from aux_motion_core.learning.features import N_INPUTS
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus
-from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.skeleton import INDEX, N_JOINTS
 
-NS = 1_000_000_000
-T0 = 1_700_000_000 * NS
 WRIST = INDEX["left_wrist"]
-
-
-def make(learning: str = "on", name: str = "damped_pose", **config) -> Predictor:
-    return Predictor(make_backend(name, MODEL), PredictorConfig(learning=learning, **config), "map")
-
-
-def frame(t: float, people: dict[str, np.ndarray], seen: np.ndarray | None = None) -> SkeletonFrame:
-    x = np.stack(list(people.values()))
-    status = np.full(x.shape[:2], JointStatus.OBSERVED, np.uint8)
-    if seen is not None:
-        status[:, ~seen] = JointStatus.MISSING
-    return SkeletonFrame(T0 + round(t * NS), "map", tuple(people), x, status, status.astype(np.float32))
-
-
-def waving(t: float, place: float = 0.0, hz: float = 0.6) -> np.ndarray:
-    """Both arms go up and down, the body sways a little."""
-    x = motion([0.0])[0] + np.array([0.03 * np.sin(2.0 * np.pi * hz * t), place, 0.0])
-    up = 0.25 * (1.0 - np.cos(2.0 * np.pi * hz * t))
-    for side in ("left", "right"):
-        for joint, part in (("elbow", 0.5), ("wrist", 1.0), ("hand", 1.1)):
-            x[INDEX[f"{side}_{joint}"], 2] += part * up
-    return x
-
-
-def run(predictor: Predictor, people_of, seconds: float, start: float = 0.0, rate: float = 25.0, seen=None) -> Judge:
-    """Feeds a stream; returns errors of the published and of the model's own prediction."""
-    judge = Judge(("learnt", "model"))
-    for k in range(round(seconds * rate)):
-        t = start + k / rate
-        f = frame(t, people_of(t), seen)
-        predictor.add(f)
-        batch = predictor.predict(f.stamp_ns)
-        judge.observe(f)
-        for person in batch.people:
-            judge.predict({"learnt": person, "model": person.as_shipped()}, batch.dt_s)
-    return judge
-
-
-def ratio(judge: Judge, horizon: str = "0.4") -> float:
-    mm = judge.verdict().mpjpe_mm[horizon]
-    return mm["learnt"] / mm["model"]
 
 
 def test_what_comes_again_is_learnt():
@@ -65,7 +21,7 @@ def test_what_comes_again_is_learnt():
     run(p, lambda t: {"a": waving(t)}, 40.0)
     later = run(p, lambda t: {"a": waving(t)}, 10.0, start=40.0)
     assert ratio(later, "0.4") < 0.6 and ratio(later, "1.0") < 0.6
-    gain = p.learner.gain()
+    gain = p.learner.report("on")
     assert (gain.learnt_m < 0.8 * gain.shipped_m).all() and gain.learnt_s > 30.0
 
 
@@ -81,7 +37,7 @@ def test_shadow_publishes_the_model_and_says_what_it_would_gain():
             np.testing.assert_array_equal(a.mean, b.mean)
             assert b.shipped is None
     assert alone.learner is None
-    gain = shadow.learner.gain()
+    gain = shadow.learner.report("shadow")
     assert (gain.learnt_m < 0.9 * gain.shipped_m).all()
 
 
@@ -158,7 +114,7 @@ def test_outcomes_that_are_no_numbers_teach_nothing():
     learner = p.learner
     weights, taught = learner.maps.solution.weights, learner.maps.learnt_s
     check = p.self_check
-    row = p._people["a"].row
+    row = p.people.known["a"].row
     k = 5
     truth = np.full((k, N_JOINTS, 3), np.nan)
     learner.outcomes(
@@ -166,7 +122,7 @@ def test_outcomes_that_are_no_numbers_teach_nothing():
     )
     assert learner.maps.learnt_s == taught and learner.maps.solution.weights is weights
     run(p, lambda t: {"a": np.where(int(25 * t) % 2, np.nan, waving(t))}, 10.0, start=15.0)
-    assert finite(p) and np.isfinite(learner.gain().learnt_m).all() and check.listener is learner
+    assert finite(p) and np.isfinite(learner.report("on").learnt_m).all() and check.listener is learner
 
 
 def test_somebody_who_teleports_every_second_does_no_harm():
@@ -242,7 +198,7 @@ def test_reset_forgets():
     p = make()
     run(p, lambda t: {"a": waving(t)}, 20.0)
     p.learner.reset()
-    assert not p.learner.maps.solution.weights.any() and p.learner.gain().learnt_s == 0.0
+    assert not p.learner.maps.solution.weights.any() and p.learner.report("on").learnt_s == 0.0
     f = frame(20.0, {"a": waving(20.0)})
     p.add(f)
     person = p.predict(f.stamp_ns).people[0]

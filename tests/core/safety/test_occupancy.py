@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.occupancy_helpers import DT_S, NS, REACH_MPS, STEPS, batch, build, person, walking
 
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.anthropometry import SEGMENT_INDEX, SEGMENT_JOINTS, SEGMENTS, body, body_scale
 from aux_motion_core.safety.capsules import nearest, voxels

@@ -396,7 +396,7 @@ def clip(speed_mps: float, seconds: float = 4.0) -> closed_loop.Motion:
 def loop(motion: closed_loop.Motion, config: SeparationConfig | None, change=lambda b: b):
     """The outcome of a monitor that knows this from a tracker without noise."""
     from aux_motion_core.config import PredictorConfig
-    from aux_motion_core.inference import make_backend
+    from aux_motion_core.inference.factory import make_backend
     from aux_motion_core.predictor import Predictor
     from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 

@@ -14,7 +14,7 @@ from support import tracker_messages as make
 from aux_motion_core import trackers
 from aux_motion_core.bags.reader import typestore
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.space.tf import TfBuffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.testing import synthetic

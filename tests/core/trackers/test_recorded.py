@@ -15,7 +15,7 @@ from aux_motion_core import trackers
 from aux_motion_core.bags.reader import BagError, typestore
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.replay import predict_bag
-from aux_motion_core.inference import make_backend
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX
 from aux_motion_core.space.frames import Frames

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
 
-from aux_motion.benchmarks import soak  # noqa: E402
+from aux_motion.benchmarks import soak_verdicts, soak_watch  # noqa: E402
 
 KEYS = {"stage", "backend", "people", "threads", "p50_ms", "p95_ms", "p99_ms"}
 STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
@@ -62,28 +62,22 @@ def _matplotlib() -> bool:
     return True
 
 
-def test_backends_are_timed_in_turn_and_compared_with_plain_torch(root):
-    from aux_motion.benchmarks import bench
-    from aux_motion_core.inference import variants
+def test_backends_are_timed_in_turn_beside_the_shipped_one(root):
+    from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+    from aux_motion_core.inference import artefact, variants
 
     model = root / "models" / "body20_25hz"
-    others = {name: make for name, make in bench.torch_eager(str(model)).items() if name == "torch eager"}
+    loaded = artefact.load(model)
     some = {"onnx, io binding", "onnx, saved optimised graph", "onnx, int8 dynamic"}
-    records = variants.measure(model, [1, 2], 30, others=others, only=some)
+    records = variants.measure(loaded, bag_windows(sample_bag(), loaded, 128), [1, 2], 30, only=some)
     names = {r["backend"] for r in records}
-    assert names - {"onnx, int8 dynamic"} == {"onnx", *others, *some} - {"onnx, int8 dynamic"}
+    assert names - {"onnx, int8 dynamic"} == {"onnx", *some} - {"onnx, int8 dynamic"}
     assert {r["people"] for r in records} == {1, 2}
     exact = [r for r in records if "int8" not in r["backend"]]
     assert all(r["most_mm"] < 0.1 for r in exact), "they are the same model"
     assert all(0.0 < r["p50_ms"] <= r["p99_ms"] and r["load_ms"] > 0.0 for r in records)
     table = variants.table(records)
     assert all(name in table for name in names)
-    torch_here = True
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        torch_here = False
-    assert bool(others) == torch_here
 
 
 @pytest.mark.parametrize(("option", "value"), [("--rates", "0"), ("--people", "a"), ("--threads", "1,,2")])
@@ -145,9 +139,9 @@ def test_a_soak_that_gets_a_signal_ends_and_so_does_its_node(root, how, code):
 
 
 ENDS = {
-    "bench": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.bench_dds import Client\nClient().close()",
-    "soak": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.soak import _Watch\n_Watch(1, 30.0, 1.0).close()",
-    "demo": "from aux_motion.commands.processes import Recorder\nwith Recorder():\n    pass",
+    "bench": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.bench_client import Client\nClient().close()",
+    "soak": "rclpy.init(args=[])\nfrom aux_motion.benchmarks.soak_watch import Watch\nWatch(1, 30.0, 1.0).close()",
+    "demo": "from aux_motion.commands.listener import Listener\nwith Listener():\n    pass",
 }
 ENDING = """
 import rclpy
@@ -188,7 +182,7 @@ def _children(pid: int) -> list[int]:
 
 
 def test_the_crowd_enters_leaves_and_exchanges_ids():
-    frames = soak.crowd(8, 60.0)
+    frames = soak_watch.crowd(8, 60.0)
     played = [next(frames) for _ in range(60 * 60)]
     assert {len(f.person_ids) for f in played} > {6, 7, 8}
     assert all(len(set(f.person_ids)) == len(f.person_ids) == len(f.positions) for f in played)
@@ -202,7 +196,7 @@ def test_the_crowd_enters_leaves_and_exchanges_ids():
 
 
 def watched(seconds: float = 60.0, rate_hz: float = 30.0):
-    """A run in which nothing is wrong, as `soak.judge` takes it."""
+    """A run in which nothing is wrong, as `soak_verdicts.judge` takes it."""
     n = round(seconds * rate_hz)
     sent_ns = (np.arange(n) / rate_hz * 1e9).astype(np.int64)
     latency_s = 0.005 + 0.001 * np.random.default_rng(0).random(n)
@@ -214,12 +208,12 @@ def watched(seconds: float = 60.0, rate_hz: float = 30.0):
         answers=n,
     )
     memory = [(float(t), 150 * 2**20) for t in range(round(seconds))]
-    values = {part: dict.fromkeys(keys, "1") for part, keys in soak.EXPECTED.items()}
+    values = {part: dict.fromkeys(keys, "1") for part, keys in soak_verdicts.EXPECTED.items()}
     return watch, memory, [(float(t), values, 0) for t in range(round(seconds))]
 
 
 def verdicts(watch, memory, diagnostics) -> dict[str, bool]:
-    report = soak.judge(watch, (0, 60 * 10**9), memory, diagnostics, 60.0)
+    report = soak_verdicts.judge(watch, (0, 60 * 10**9), memory, diagnostics, 60.0)
     assert all(v["seen"] for v in report["verdicts"])
     return {v["name"]: v["passed"] for v in report["verdicts"]}
 

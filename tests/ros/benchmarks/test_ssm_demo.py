@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from aux_motion_core.testing import synthetic
 
 pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
 
@@ -49,3 +53,61 @@ def test_what_is_missing_is_one_line(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere"):
         ssm_demo.run(tmp_path, model=Path("nowhere"), progress=False)
     assert not list(tmp_path.iterdir())
+
+
+def walk() -> np.ndarray:
+    """(91, 20, 3) metres at 30 Hz."""
+    return synthetic.walker(np.arange(91) / 30.0)
+
+
+def clip(folder: Path, **changes: object) -> Path:
+    """A recording as `training.studies.held_out` writes it: somebody who walks for three seconds."""
+    poses = walk()[:, None]
+    values = {
+        "tier": "handover",
+        "name": "cell/walks",
+        "stamps_s": np.arange(91) / 30.0,
+        "positions": poses,
+        "mask": np.ones(poses.shape[:3], bool),
+        "noise": True,
+        **changes,
+    }
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "walks.npz", **values)
+    return folder
+
+
+def test_recordings_are_clips_and_bags(root: Path, tmp_path: Path) -> None:
+    from aux_motion.benchmarks import ssm_recordings
+
+    folder = clip(tmp_path / "given")
+    shutil.copy(root / "samples" / "sports2d_demo.mcap", folder)
+    first, *others = ssm_recordings.given_motions(folder)
+    assert (first.name, first.tier, first.noise) == ("cell/walks", "handover", True)
+    np.testing.assert_array_equal(first.positions[:, 0], walk())
+    sample = ssm_recordings.sample_motions(root / "samples")
+    assert [m.name for m in others] == [m.name for m in sample] and {m.tier for m in others} == {"own"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tier": "other"}, "tier 'other': expected one of sample"),
+        ({"positions": np.zeros((91, 20, 3))}, r"positions \(91, 20, 3\) .*expected \(frames, people, 20, 3\)"),
+        ({"stamps_s": np.zeros(91)}, "stamps_s: expected 91 rising numbers"),
+        ({"name": np.array([object()])}, "is no recording"),
+    ],
+)
+def test_a_clip_that_is_none_is_one_line(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    from aux_motion.benchmarks import ssm_recordings
+
+    with pytest.raises(ValueError, match=said) as error:
+        ssm_recordings.given_motions(clip(tmp_path / "given", **changes))
+    assert "\n" not in str(error.value) and "walks.npz" in str(error.value)
+
+
+def test_a_folder_without_recordings_says_what_makes_them(tmp_path: Path) -> None:
+    from aux_motion.benchmarks import ssm_recordings
+
+    with pytest.raises(ValueError, match="holds no recordings: .*python -m training.studies.held_out"):
+        ssm_recordings.given_motions(tmp_path)

@@ -13,8 +13,11 @@ from support.camera_helpers import standing
 
 from aux_motion.cli import guard
 from aux_motion.commands import make_sample, track
-from aux_motion.commands.camera_tracker import MediaPipe, PeopleTracker, Settings, TrackerError, Video, estimate_level
 from aux_motion.commands.camera_tracker import track as follow
+from aux_motion.commands.level_estimate import estimate_level
+from aux_motion.commands.mediapipe_pose import MediaPipe
+from aux_motion.commands.people_tracker import PeopleTracker, Settings
+from aux_motion.commands.video import TrackerError, Video
 from aux_motion_core.bags.reader import read_skeletons
 from aux_motion_core.camera.geometry import Detection, LevelFrame, ray_rotation
 from aux_motion_core.camera.intrinsics import Camera

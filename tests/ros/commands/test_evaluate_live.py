@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aux_motion.commands import processes
+from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
 from aux_motion_core.skeleton import BONES
 from aux_motion_core.testing import synthetic
@@ -66,7 +67,7 @@ def test_the_evaluation_and_the_live_node_predict_the_same(root, tmp_path, ros_d
         ros_domain_id, tmp_path / "node.log", fixed_frame=first.frame_id, use_sim_time=True, autostart=True
     )
     try:
-        with processes.Recorder() as recorder:
+        with Listener() as recorder:
             processes.wait(
                 lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor"
             )

@@ -9,6 +9,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from aux_motion.commands import processes
+from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
 from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.testing import synthetic
@@ -19,7 +20,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make 
 
 from aux_motion_msgs.msg import SkeletonArray  # noqa: E402
 
-from aux_motion.commands.play import Timeline  # noqa: E402
+from aux_motion.commands.timeline import Timeline  # noqa: E402
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def bag(tmp_path):
 
 def played(bag, log, *arguments):
     """Frames that a subscriber hears while the bag is played by another process."""
-    with processes.Recorder() as recorder:
+    with Listener() as recorder:
         with processes.Process("aux_motion.cli", ["play", str(bag), *arguments], log) as play:
             processes.wait(lambda: play.popen.poll() is not None, [play], 40.0, "end of the bag")
             play.check()

@@ -16,20 +16,11 @@ from aux_motion_msgs.msg import PredictionArray, SkeletonArray  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
 from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
-from support.node_harness import NodeProcess, Probe, private_domain  # noqa: E402
+from support.node_harness import NodeProcess  # noqa: E402
 
 from aux_motion_core.bags import reader  # noqa: E402
 
 RECORD = [sys.executable, "-m", "aux_motion.cli", "record"]
-
-
-@pytest.fixture
-def probe():
-    domain = private_domain()
-    probe = Probe(domain)
-    probe.domain = domain
-    yield probe
-    probe.close()
 
 
 def recorder(probe, tmp_path, name, *arguments, **options):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
 
@@ -62,26 +63,33 @@ def launch_file(root: Path) -> Path:
     return root / "launch" / "predict.launch.py"
 
 
-def declared(tree: ast.AST) -> list[str]:
-    """Names of the arguments that a launch file declares."""
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    return [ast.literal_eval(c.args[0]) for c in calls if c.func.id == "DeclareLaunchArgument"]
+def constants(file: Path) -> dict[str, object]:
+    """What a launch file sets at its top, without importing launch."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found: dict[str, object] = {}
+    code = ast.Module([n for n in tree.body if isinstance(n, ast.Assign)], type_ignores=[])
+    exec(compile(code, str(file), "exec"), found)
+    return found
 
 
 def test_compiles_and_declares_its_arguments(launch_file: Path) -> None:
-    source = launch_file.read_text(encoding="utf-8")
-    compile(source, str(launch_file), "exec")
-    names = declared(ast.parse(source))
+    compile(launch_file.read_text(encoding="utf-8"), str(launch_file), "exec")
+    names = [name for name, _, _ in constants(launch_file)["ARGUMENTS"]]
     assert sorted(names) == sorted(ARGUMENTS)
 
 
-def test_offers_the_trackers_that_there_are(launch_file: Path) -> None:
+def test_arguments_are_parameters_of_the_node(launch_file: Path) -> None:
+    from aux_motion.nodes.parameters import NodeParameters
     from aux_motion_core.trackers import ALIASES, NAMES
 
-    tree = ast.parse(launch_file.read_text(encoding="utf-8"))
-    assigned = [n for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "TRACKERS"]
-    offered = ast.literal_eval(assigned[0].value)
-    assert {""} | set(NAMES) <= set(offered) <= {"", *NAMES, *ALIASES}
+    found, fields = constants(launch_file), NodeParameters.model_fields
+    choices = {name: set(offered or ()) for name, offered, _ in found["ARGUMENTS"]}
+    assert {*found["TEXTS"], *found["SWITCHES"], *found["LISTS"]} <= {*fields, "use_sim_time"}
+    assert all(get_origin(fields[name].annotation) is list for name in found["LISTS"])
+    other = {"params_file", "namespace", "model", "log_level"}
+    assert set(choices) == other | {*found["TEXTS"], *found["SWITCHES"], *found["LISTS"]}
+    assert {""} | set(NAMES) <= choices["tracker"] <= {"", *NAMES, *ALIASES}
+    assert choices["stamp_source"] == {"", *get_args(fields["stamp_source"].annotation)}
 
 
 def test_starts_the_installed_executable(launch_file: Path, root: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_launch import RUNNER, declared, needs_launch
+from test_launch import RUNNER, constants, needs_launch
 
 from aux_motion_core.bags import reader
 from aux_motion_core.testing import synthetic
@@ -52,13 +51,11 @@ def launch(workspace, tmp_path: Path, *arguments: str, path: str = "", **more: s
 
 def test_compiles_and_declares_its_arguments(root: Path) -> None:
     file = root / "launch" / "replay.launch.py"
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    compile(tree, str(file), "exec")
-    table = next(n for n in ast.walk(tree) if isinstance(n, ast.Assign) and n.targets[0].id == "ARGUMENTS")
-    assert {row[0] for row in ast.literal_eval(table.value)} == ARGUMENTS
-    passed = next(n for n in ast.walk(tree) if isinstance(n, ast.Assign) and n.targets[0].id == "PASSED_ON")
-    other = ast.parse((root / "launch" / "predict.launch.py").read_text(encoding="utf-8"))
-    assert set(ast.literal_eval(passed.value)) <= set(declared(other))
+    compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    found = constants(file)
+    assert {row[0] for row in found["ARGUMENTS"]} == ARGUMENTS
+    other = constants(root / "launch" / "predict.launch.py")
+    assert set(found["PASSED_ON"]) <= {name for name, _, _ in other["ARGUMENTS"]}
 
 
 @needs_launch

@@ -28,32 +28,6 @@ MODEL = ROOT / "models" / "body20_25hz"
 PREDICTED = (TrackState.TRACKING, TrackState.DEGRADED)
 
 
-@pytest.fixture
-def domain() -> int:
-    return private_domain()
-
-
-@pytest.fixture
-def probe(domain):
-    probe = Probe(domain)
-    yield probe
-    probe.close()
-
-
-@pytest.fixture
-def start(domain, tmp_path):
-    """Start processes that end with the test."""
-    processes: list[NodeProcess] = []
-
-    def run(**parameters: object) -> NodeProcess:
-        processes.append(NodeProcess(domain, tmp_path / f"node{len(processes)}.log", **parameters))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.stop(signal.SIGKILL)
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """An active node with a baseline, and a probe; one for all tests that leave it running."""
@@ -455,18 +429,18 @@ def test_signals_end_it_with_status_0(start, probe, how):
 
 STARTS = """
 import os, signal, sys, time
-from aux_motion.nodes import predictor_node as node
+from aux_motion.nodes import prediction_loop, predictor_node
 
-real = node.output_qos
+real = prediction_loop.output_qos
 
 def half_way(heartbeat_hz):
     os.kill(os.getpid(), int(sys.argv[1]))
     time.sleep(1.0)
     return real(heartbeat_hz)
 
-node.output_qos = half_way
+prediction_loop.output_qos = half_way
 values = {"fixed_frame": "world", "backend": "zero_velocity", "autostart": True}
-sys.exit(node.spin([], values, needs_start=True))
+sys.exit(predictor_node.spin([], values, needs_start=True))
 """
 
 
@@ -491,8 +465,8 @@ class Interrupted:
             type("Made", (), {"inside": Inside()})
 
 sys.meta_path.insert(0, Interrupted())
-from aux_motion import predictor
-predictor.main()
+from aux_motion.nodes import predictor_main
+predictor_main.main()
 """
 
 

@@ -16,7 +16,7 @@ from aux_motion.nodes.conversion import frame_from_message, prediction_message, 
 from aux_motion.nodes.diagnostics import Diagnostics, Rolling  # noqa: E402
 from aux_motion.nodes.parameters import NodeParameters, ParameterError  # noqa: E402
 from aux_motion.nodes.transform_listener import FrameError, Frames, tf_message_type  # noqa: E402
-from aux_motion_core.inference import make_backend  # noqa: E402
+from aux_motion_core.inference.factory import make_backend  # noqa: E402
 from aux_motion_core.predictor import Predictor  # noqa: E402
 from aux_motion_core.types import SkeletonFrame  # noqa: E402
 from aux_motion_core.wire.messages import batch_from_message  # noqa: E402
@@ -126,3 +126,9 @@ def test_quantiles_of_the_last_values():
     found = rolling.quantiles_ms()
     assert found["p50"] == pytest.approx(1.0) and found["p95"] == pytest.approx(1.0)
     assert 1.0 < found["p99"] < 3.0
+
+
+def test_the_page_of_the_parameters_is_that_of_the_models(root):
+    from tools import parameters_doc
+
+    assert (root / "docs" / "parameters.md").read_text() == parameters_doc.page(), "run: python tools/parameters_doc.py"

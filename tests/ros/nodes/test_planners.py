@@ -18,20 +18,24 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import OccupancyArray, SeparationStatus, SkeletonArray  # noqa: E402
 from geometry_msgs.msg import Pose, PoseArray  # noqa: E402
+from rcl_interfaces.srv import GetParameters  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
-from support.node_harness import STANDING, NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from support.node_harness import STANDING, Probe, stamp_ns  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from aux_motion.nodes.planner_outputs import (
-    CollisionObjects,
+from aux_motion.commands.ssm import main  # noqa: E402
+from aux_motion.nodes.collision_objects import CollisionObjects  # noqa: E402
+from aux_motion.nodes.planner_messages import (  # noqa: E402
     cloud_message,
     people_message,
     poses_message,
     swept_points,
 )
-from aux_motion.nodes.ssm_node import SsmParameters, TfPoses, main  # noqa: E402
+from aux_motion.nodes.robot_poses import TfPoses  # noqa: E402
+from aux_motion.nodes.ssm_parameters import SsmParameters  # noqa: E402
+from aux_motion_core.constants import NS  # noqa: E402
 from aux_motion_core.safety.anthropometry import SEGMENTS  # noqa: E402
 from aux_motion_core.safety.occupancy import BoundKind, OccupancyBuilder, OccupancyConfig, occupancy_from_message
 from aux_motion_core.safety.robot import load_robot  # noqa: E402
@@ -40,8 +44,6 @@ from aux_motion_core.skeleton import JOINTS  # noqa: E402
 from aux_motion_core.space.frames import rotation_matrix  # noqa: E402
 from aux_motion_core.space.tf import TfBuffer  # noqa: E402
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState  # noqa: E402
-
-NS = 1_000_000_000
 
 PREDICTOR = {
     "fixed_frame": "world",
@@ -62,26 +64,6 @@ reaction_time_s: 0.1
 stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
 links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
 """
-
-
-@pytest.fixture
-def domain() -> int:
-    return private_domain()
-
-
-@pytest.fixture
-def start(domain, tmp_path):
-    """Start processes that end with the test."""
-    processes: list[NodeProcess] = []
-
-    def run(command: list[str] | None = None, **parameters: object) -> NodeProcess:
-        log = tmp_path / f"process{len(processes)}.log"
-        processes.append(NodeProcess(domain, log, command, **parameters))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.stop(signal.SIGKILL)
 
 
 class Listener(Probe):
@@ -401,10 +383,23 @@ def test_what_the_monitor_cannot_start_with_is_one_line(tmp_path, capfd, content
     assert len(lines) == 1 and expected in lines[0], lines
 
 
+def test_the_monitor_tells_its_parameters(start, probe, tmp_path) -> None:
+    robot = tmp_path / "robot.yaml"
+    robot.write_text(MOVING_ROBOT)
+    probe.watched.append(start(ssm(robot, "--robot-source", "poses", "--formulation", "present_body")))
+    client = probe.node.create_client(GetParameters, "/aux_motion_ssm/get_parameters")
+    probe.until(client.service_is_ready, "the service")
+    probe.spin_for(0.2)
+    future = client.call_async(GetParameters.Request(names=["formulation", "rate_hz"]))
+    probe.until(future.done, "the answer")
+    formulation, rate = future.result().values
+    assert formulation.string_value == "present_body" and rate.double_value == 25.0
+
+
 def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     """Frames at their newest; old, unknown and future ones are not used."""
     steady_ns = [NS]
-    monkeypatch.setattr("aux_motion.nodes.ssm_node.time.monotonic_ns", lambda: steady_ns[0])
+    monkeypatch.setattr("aux_motion.nodes.robot_poses.time.monotonic_ns", lambda: steady_ns[0])
     description = tmp_path / "cart.yaml"
     description.write_text(MOVING_ROBOT)
     buffer = TfBuffer()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,28 +21,21 @@ from support.node_harness import NodeProcess, Probe, private_domain, stamp_ns  #
 from aux_motion.nodes import parameters, realtime, trace  # noqa: E402
 from aux_motion.nodes.conversion import PredictionWriter, prediction_message  # noqa: E402
 from aux_motion_core.config import PredictorConfig  # noqa: E402
-from aux_motion_core.inference import make_backend  # noqa: E402
+from aux_motion_core.inference.factory import make_backend  # noqa: E402
 from aux_motion_core.predictor import Predictor  # noqa: E402
 from aux_motion_core.testing import synthetic  # noqa: E402
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Start a node and a probe on a domain of their own; they end with the test."""
-    started = []
+def run(watched_node):
+    """Start a node; it answers to the probe."""
 
     def start(**values: object):
-        domain = private_domain()
-        node, probe = NodeProcess(domain, tmp_path / "node.log", autostart=True, **values), Probe(domain)
-        probe.watched.append(node)
-        started.append((node, probe))
+        node, probe = watched_node(**values)
         probe.connect()
         return node, probe
 
-    yield start
-    for node, probe in started:
-        probe.close()
-        node.stop(signal.SIGKILL)
+    return start
 
 
 # Beside the hot path

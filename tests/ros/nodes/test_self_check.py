@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 
 import numpy as np
@@ -13,28 +12,16 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import SelfCheck  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from support.node_harness import NodeProcess, Probe, private_domain  # noqa: E402
+from support.node_harness import Probe  # noqa: E402
 
 from aux_motion_core.types import TrackState  # noqa: E402
 from aux_motion_core.wire.messages import self_check_from_message  # noqa: E402
 
 
 @pytest.fixture
-def start(tmp_path):
-    """A node with these parameters and a probe, both ended with the test."""
-    running = []
-
-    def run(**parameters: object) -> Probe:
-        domain = private_domain()
-        node = NodeProcess(domain, tmp_path / "node.log", fixed_frame="world", autostart=True, **parameters)
-        probe = Probe(domain)
-        probe.watched.append(node)
-        running.extend((node, probe))
-        return probe
-
-    yield run
-    for one in running:
-        one.close() if isinstance(one, Probe) else one.stop(signal.SIGKILL)
+def start(watched_node):
+    """Start a node with these parameters; returns the probe."""
+    return lambda **parameters: watched_node(fixed_frame="world", **parameters)[1]
 
 
 def wave(probe: Probe, condition, what: str):

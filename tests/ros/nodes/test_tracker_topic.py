@@ -15,7 +15,8 @@ from aux_motion_msgs.msg import SkeletonArray  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 
 from aux_motion.commands import track  # noqa: E402
-from aux_motion.commands.camera_tracker import TrackerError, nobody  # noqa: E402
+from aux_motion.commands.people_tracker import nobody  # noqa: E402
+from aux_motion.commands.video import TrackerError  # noqa: E402
 from aux_motion_core.types import SkeletonFrame  # noqa: E402
 from aux_motion_core.wire.messages import frame_from_message  # noqa: E402
 

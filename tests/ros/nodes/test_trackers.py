@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +21,7 @@ from support import (
     foreign_messages,  # noqa: E402
     tracker_process,  # noqa: E402
 )
-from support.node_harness import STANDING, NodeProcess, Probe, environment, private_domain  # noqa: E402
+from support.node_harness import STANDING, Probe, environment  # noqa: E402
 
 from aux_motion_core import trackers  # noqa: E402
 from aux_motion_core.skeleton import INDEX, JointStatus  # noqa: E402
@@ -79,33 +77,14 @@ def predicted(probe: Probe, count: int = 1):
 
 
 @pytest.fixture
-def domain() -> int:
-    return private_domain()
+def start(start):
+    """Start the node (or a command) with a baseline."""
+    values = {"fixed_frame": "world", "backend": "damped_pose", "autostart": True}
 
+    def run(command=None, extra=None, **parameters: object):
+        return start(command, extra, **({} if command else {**values, **parameters}))
 
-@pytest.fixture
-def probe(domain):
-    probe = Probe(domain)
-    yield probe
-    probe.close()
-
-
-@pytest.fixture
-def start(domain, tmp_path, monkeypatch):
-    """Start the node (or a command) with a baseline; all end with the test."""
-    processes: list[NodeProcess] = []
-
-    def run(command: list[str] | None = None, extra: dict[str, str] | None = None, **parameters: object) -> NodeProcess:
-        for name, value in (extra or {}).items():
-            monkeypatch.setenv(name, os.pathsep.join([value, *filter(None, [os.environ.get(name)])]))
-        values = {"fixed_frame": "world", "backend": "damped_pose", "autostart": True, **parameters}
-        log = tmp_path / f"process{len(processes)}.log"
-        processes.append(NodeProcess(domain, log, command, **({} if command else values)))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.stop(signal.SIGKILL)
+    return run
 
 
 STATIC = {"static_transform_frame": "camera", "static_transform": "[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]"}

@@ -332,6 +332,20 @@ def test_asf_amc(tmp_path):
     )
 
 
+@pytest.mark.parametrize("first", [0, 2, 345])
+def test_a_recording_that_was_cut_starts_at_any_frame(tmp_path, first):
+    (tmp_path / "t.asf").write_text(ASF)
+    cut_amc = AMC.replace("\n2\nroot", f"\n{first + 1}\nroot").replace("\n1\nroot", f"\n{first}\nroot", 1)
+    (tmp_path / "t.amc").write_text(cut_amc)
+    (tmp_path / "whole.amc").write_text(AMC)
+    bones = load_asf(tmp_path / "t.asf")
+    got, want = load_amc(tmp_path / "t.amc", bones), load_amc(tmp_path / "whole.amc", bones)
+    assert all(np.array_equal(got[n], want[n]) for n in want)
+    (tmp_path / "t.amc").write_text(cut_amc.replace(f"\n{first + 1}\nroot", f"\n{first + 9}\nroot"))
+    with pytest.raises(ValueError, match=rf"line 6: expected frame {first + 1}, got '{first + 9}'"):
+        load_amc(tmp_path / "t.amc", bones)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -17,8 +17,10 @@ from aux_motion_core.bounds.radii import Bounds, known, reach_cap
 from aux_motion_core.inference import artefact
 from aux_motion_core.skeleton import JOINTS, JointStatus
 from aux_motion_core.types import SkeletonFrame
+from training import calibrate as command
 from training.data import load_split
-from training.fitting import calibrate, scores
+from training.fitting import calibrate, conformal, scores
+from training.fitting.judge import judge
 from training.fitting.scores import CALIBRATED_ON, CONDITIONS, Scores
 
 MODEL = Path(__file__).resolve().parents[3] / "models" / "body20_25hz"
@@ -51,14 +53,14 @@ def made(n: int, clips: int, seed: int, copies: int = 1, many: bool = True, scal
 
 
 def table_of(s: Scores):
-    return calibrate.fit(s, "group_cross_conformal", DOMAIN, None, "0" * 64)
+    return conformal.fit(s, "group_cross_conformal", DOMAIN, None, "0" * 64)
 
 
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_table_covers_new_windows_as_it_says_in_each_group(scaled):
     table = table_of(made(900, 30, 0, copies=2, scaled=scaled))
     new = made(2000, 60, 1, scaled=scaled)
-    found = calibrate.judge(new, ["complete"], [str(k) for k in range(60)], table, 0.04)
+    found = judge(new, ["complete"], [str(k) for k in range(60)], table, 0.04)
     for level in (0.9, 0.95, 0.99):
         v = found[f"{level:g}"]
         assert v["overall"] == pytest.approx(level, abs=0.02)
@@ -108,7 +110,7 @@ def test_too_few_windows_calibrate_no_level():
     assert all(g.factor[k] is None for g in table.joints for k in ("0.95", "0.99"))
     assert Bounds(table, 0.9).calibrated and not Bounds(table, 0.95).calibrated
     assert "too thin" in Bounds(table, 0.95).reason
-    found = calibrate.judge(made(50, 5, 6), ["complete"], list("abcde"), table, 0.04)
+    found = judge(made(50, 5, 6), ["complete"], list("abcde"), table, 0.04)
     assert found["0.95"] == {"calibrated": False, "why": Bounds(table, 0.95).reason}
 
 
@@ -215,7 +217,7 @@ def run(arguments):
     import typer
 
     app = typer.Typer()
-    app.command()(calibrate.main)
+    app.command()(command.main)
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -223,11 +225,11 @@ def test_wrong_input_is_one_line(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(SystemExit, match="no bag in it"):
-        calibrate.main(MODEL, bags=empty, static_transform=None)
+        command.main(MODEL, bags=empty, static_transform=None)
     with pytest.raises(SystemExit, match="no such folder"):
-        calibrate.main(MODEL, bags=tmp_path / "nowhere", static_transform=None)
+        command.main(MODEL, bags=tmp_path / "nowhere", static_transform=None)
     with pytest.raises(SystemExit, match="no model.onnx in|no model.json in"):
-        calibrate.main(tmp_path, bags=empty, static_transform=None)
+        command.main(tmp_path, bags=empty, static_transform=None)
 
 
 def test_a_bag_that_is_not_z_up_is_refused(tmp_path):
@@ -241,14 +243,14 @@ def test_a_bag_that_is_not_z_up_is_refused(tmp_path):
             status, one = np.full((1, 20), JointStatus.OBSERVED, np.uint8), np.ones((1, 20), np.float32)
             bag.write("/skeletons", SkeletonFrame(ns, "camera", ("a",), -pose[None], status, one), ns)
     with pytest.raises(SystemExit, match="give --fixed-frame and --static-transform"):
-        calibrate.main(MODEL, bags=tmp_path, static_transform=None, fixed_frame="")
+        command.main(MODEL, bags=tmp_path, static_transform=None, fixed_frame="")
 
 
 def test_the_table_of_another_model_is_refused(tmp_path):
     shutil.copytree(MODEL, tmp_path / "m")
     calibrate.write(tmp_path / "m", table_of_model(artefact.load(MODEL).onnx_sha256))
     assert artefact.load(tmp_path / "m").calibration.windows == 300
-    with pytest.raises(artefact.ArtefactError, match="the calibration is of another model.*training.fitting.calibrate"):
+    with pytest.raises(artefact.ArtefactError, match="the calibration is of another model.*training.calibrate"):
         calibrate.write(tmp_path / "m", table_of_model("f" * 64))
     content = json.loads((tmp_path / "m" / "model.json").read_text())
     content["calibration"]["joints"] = []
@@ -261,4 +263,4 @@ def table_of_model(sha256: str):
     s = made(300, 10, 8)
     wide = Scores(**{**s.__dict__, "error_m": np.repeat(s.error_m, 5, 1), "scale_m": np.repeat(s.scale_m, 5, 1)})
     wide.cap_m = np.repeat(s.cap_m, 5, 1)
-    return calibrate.fit(wide, "split_conformal", DOMAIN, None, sha256)
+    return conformal.fit(wide, "split_conformal", DOMAIN, None, sha256)

@@ -66,5 +66,5 @@ def test_a_table_that_is_too_narrow_is_widened_on_the_stream():
 def test_an_artefact_without_a_table_is_refused_in_one_line(monkeypatch, tmp_path):
     loaded = SimpleNamespace(calibration=None)
     monkeypatch.setattr(evidence.artefact, "load", lambda folder: loaded)
-    with pytest.raises(SystemExit, match="has no calibration table: run python -m training.fitting.calibrate"):
+    with pytest.raises(SystemExit, match="has no calibration table: run python -m training.calibrate"):
         evidence.main(model=tmp_path, data=tmp_path)

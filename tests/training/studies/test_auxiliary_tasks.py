@@ -11,10 +11,12 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from support.train_helpers import CLIPS, clip  # noqa: E402
 
+from training.batches import make_batch  # noqa: E402
+from training.config import TrainConfig, read_config  # noqa: E402
 from training.model import AuxMotionModel  # noqa: E402
-from training.studies import auxiliary_tasks, auxiliary_tasks_report  # noqa: E402
-from training.studies.auxiliary_tasks import ARMS, Cell, Judge, StudyConfig  # noqa: E402
-from training.train import TrainConfig, make_batch, read_config  # noqa: E402
+from training.studies import auxiliary_tasks, auxiliary_tasks_design, auxiliary_tasks_judge, auxiliary_tasks_report  # noqa: E402
+from training.studies.auxiliary_tasks_design import ARMS, Cell, StudyConfig  # noqa: E402
+from training.studies.auxiliary_tasks_judge import Judge  # noqa: E402
 
 SETTINGS = StudyConfig(
     steps=2,
@@ -35,9 +37,11 @@ def trained(tmp_path_factory, judge):
     (out / "study.json").write_text(SETTINGS.model_dump_json())
     made = {}
     for cell in [Cell(a, 0) for a in ("clean", "augment", "both")] + [Cell("clean", 1), Cell("both", 1)]:
-        made[cell] = auxiliary_tasks.run_cell(cell, SETTINGS, CLIPS, {auxiliary_tasks.JUDGED[0]: judge}, out)
+        made[cell] = auxiliary_tasks.run_cell(cell, SETTINGS, CLIPS, {auxiliary_tasks_design.JUDGED[0]: judge}, out)
         for judged in (made[cell]["judged"], made[cell]["interpolated"]):
-            judged.update(dict.fromkeys(auxiliary_tasks.JUDGED, judged.get(auxiliary_tasks.JUDGED[0], {})))
+            judged.update(
+                dict.fromkeys(auxiliary_tasks_design.JUDGED, judged.get(auxiliary_tasks_design.JUDGED[0], {}))
+            )
         (out / f"{cell.name}.json").write_text(json.dumps(made[cell]))
     return out, made
 
@@ -51,7 +55,7 @@ def test_the_shipped_settings_are_the_papers_corruptions():
 
 
 def test_cells_have_names_of_their_own_and_the_most_telling_come_first():
-    cells = auxiliary_tasks.plan([0, 1, 2])
+    cells = auxiliary_tasks_design.plan([0, 1, 2])
     assert len({c.name for c in cells}) == len(cells)
     assert [c.arm for c in cells[: len(ARMS)]] == list(ARMS) and {c.seed for c in cells[: len(ARMS)]} == {0}
     assert {c.seed for c in cells if c.data < 1} == {0, 1, 2}
@@ -59,17 +63,18 @@ def test_cells_have_names_of_their_own_and_the_most_telling_come_first():
 
 def test_arms_are_equal_in_steps_or_in_forward_passes():
     c = StudyConfig(steps=600, train=SETTINGS.train)
-    assert {auxiliary_tasks.settings(Cell(a, 0), c).steps for a in ARMS} == {600}
+    assert {auxiliary_tasks_design.settings(Cell(a, 0), c).steps for a in ARMS} == {600}
     passes = {
-        a: auxiliary_tasks.settings(Cell(a, 0, equal_passes=True), c).steps * auxiliary_tasks.PASSES.get(a, 3)
+        a: auxiliary_tasks_design.settings(Cell(a, 0, equal_passes=True), c).steps
+        * auxiliary_tasks_design.PASSES.get(a, 3)
         for a in ARMS
     }
     assert set(passes.values()) == {1800}
 
 
 def test_a_cell_differs_from_the_others_in_what_it_names_alone():
-    plain = auxiliary_tasks.settings(Cell("mask", 3), SETTINGS)
-    other = auxiliary_tasks.settings(Cell("mask", 3, mask=0.9), SETTINGS)
+    plain = auxiliary_tasks_design.settings(Cell("mask", 3), SETTINGS)
+    other = auxiliary_tasks_design.settings(Cell("mask", 3, mask=0.9), SETTINGS)
     assert other.corruption.mask_low == other.corruption.mask_high == 0.9
     same = {"name", "corruption"}
     assert plain.model_dump(exclude=same) == other.model_dump(exclude=same) and plain.seed == 3
@@ -92,7 +97,7 @@ def test_gaps_are_interpolated_between_what_is_seen():
     mask[0, :, 1] = [False, False, True, True, True]
     mask[0, :, 2] = False
     rest = np.full((3, 3), 7.0)
-    y = auxiliary_tasks.interpolate(np.where(mask[..., None], x, 99.0), mask, rest)
+    y = auxiliary_tasks_judge.interpolate(np.where(mask[..., None], x, 99.0), mask, rest)
     assert np.allclose(y[0, :, 0, 0], [0, 1, 2, 3, 3])
     assert np.allclose(y[0, :, 1, 0], [2, 2, 2, 3, 4])
     assert np.allclose(y[0, :, 2], 7.0)
@@ -130,7 +135,7 @@ def test_clips_are_judged_each_by_its_own_windows(judge):
         expected = 1000 * error[..., 1:].sum((0, 2)) / error[0].size * len(judge.steps) / mine.sum()
         got = np.array(judged["all"][k])
         assert np.all(got >= expected - 0.01) and np.all(got <= expected + 1000 * (error[..., 0].mean(0) + 0.1) / 20)
-    assert judged["unseen"][0] == [None] * len(auxiliary_tasks.HORIZONS_S)
+    assert judged["unseen"][0] == [None] * len(auxiliary_tasks_design.HORIZONS_S)
 
 
 def test_cosines_of_gradients(judge):
@@ -143,7 +148,7 @@ def test_cosines_of_gradients(judge):
     for name in ("past", "observed", "clean"):  # three times the same samples: the tasks pull one way
         third = batches[0][name][:2]
         batches[0][name] = torch.cat([third, third, third])
-    cosines = auxiliary_tasks.gradient_cosines(model, batches)
+    cosines = auxiliary_tasks_judge.gradient_cosines(model, batches)
     assert cosines["predict~mask"] == pytest.approx(1.0, abs=1e-3)
     assert all(-1.001 <= v <= 1.001 for v in cosines.values())
     assert all(p.grad is None for p in model.parameters())
@@ -154,8 +159,8 @@ def test_a_cell_holds_what_the_tables_need(trained):
     both, clean = made[Cell("both", 0)], made[Cell("clean", 0)]
     assert both["forward_passes"] == 6 and clean["forward_passes"] == 2
     assert (
-        clean["interpolated"][auxiliary_tasks.JUDGED[0]]["leg missing"]
-        and not both["interpolated"][auxiliary_tasks.JUDGED[0]]
+        clean["interpolated"][auxiliary_tasks_design.JUDGED[0]]["leg missing"]
+        and not both["interpolated"][auxiliary_tasks_design.JUDGED[0]]
     )
     row = both["judged"]["new_subject"]
     assert len(row["clean"]["all"]) == len(CLIPS) and len(row["clean"]["layers"]) == 2
@@ -197,7 +202,7 @@ def test_the_tables_leave_empty_what_is_not_trained(trained, tmp_path):
         [
             [r[1] for r in made[Cell("both", s)]["judged"][t]["clean"]["all"]]
             for s in (0, 1)
-            for t in auxiliary_tasks.JUDGED
+            for t in auxiliary_tasks_design.JUDGED
         ]
     )
     assert rows["both"]["clean"] == pytest.approx(by_hand, abs=0.06)

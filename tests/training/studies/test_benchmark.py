@@ -19,18 +19,16 @@ from training.data.h36m import ACTIONS  # noqa: E402
 from training.studies import benchmark, benchmark_compare  # noqa: E402
 from training.studies.benchmark import evaluate, gliding  # noqa: E402
 from training.studies.benchmark_data import HISTORY, PROTOCOLS, Sequence, load_sequences, windows  # noqa: E402
-from training.studies.benchmark_train import (  # noqa: E402
+from training.studies.benchmark_networks import (  # noqa: E402
     MIRROR,
-    Batches,
     BenchmarkConfig,
-    Run,
     as_predictor,
     load_checkpoint,
     make_network,
     mirrored_joints,
-    train,
     write_checkpoint,
 )
+from training.studies.benchmark_train import Batches, BenchmarkRun, train  # noqa: E402
 
 MODEL = Path(__file__).resolve().parents[3] / "models" / "benchmark_cmu"
 SMALL = {"width": 8, "layers": 1, "batch": 16, "save_every": 2}
@@ -211,10 +209,10 @@ def test_held_out_files_are_not_trained_on(made, tmp_path) -> None:
 
 
 def test_a_nan_loss_stops_before_it_does_harm(tmp_path) -> None:
-    run = Run(BenchmarkConfig(**SMALL), tmp_path, refit=False)
+    run = BenchmarkRun(BenchmarkConfig(**SMALL), tmp_path, refit=False)
     before = [p.clone() for p in run.model.parameters()]
     with pytest.raises(FloatingPointError, match="step 0: the loss is nan"):
-        run.update(torch.full((2, 35, 25, 3), float("nan")), torch.ones(25))
+        next(run.train(lambda step: torch.full((2, 35, 25, 3), float("nan")), torch.ones(25)))
     assert run.step == 0 and all(torch.equal(a, b) for a, b in zip(before, run.model.parameters()))
 
 

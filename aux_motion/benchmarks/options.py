@@ -1,0 +1,115 @@
+"""Options of `aux-motion bench`, `soak` and `ssm --demo`; what they run is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
+BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
+
+
+def bench(
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the records as JSON.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture (PNG, SVG; needs matplotlib).")] = None,
+    model: Model = None,
+    backend: BackendName = "onnx",
+    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "1,4,8,16",
+    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas; the node has the first.")] = "1,2",
+    rates: Annotated[str, typer.Option(help="Rates of the input over DDS, Hz, with commas.")] = "15,30,60,120",
+    rounds: Annotated[int, typer.Option(min=5, help="Measured rounds of each stage and variant.")] = 300,
+    baselines: Annotated[bool, typer.Option(help="Measure the baselines too.")] = True,
+    backends: Annotated[
+        bool,
+        typer.Option(help="Measure the other ways to run the model too (plain torch: training.studies.torch_eager)."),
+    ] = False,
+    dds_seconds: Annotated[
+        float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
+    ] = 3.0,
+) -> None:
+    """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
+    from aux_motion.benchmarks import bench as implementation
+    from aux_motion.benchmarks.bench_table import table
+
+    numbers, workers = _numbers(people, "--people"), _numbers(threads, "--threads")
+    hertz = _numbers(rates, "--rates", 1000)
+    if dds_seconds > 0.0 and dds_seconds * min(hertz) < 4.0:
+        raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
+    _check_written(json_out)
+    if picture is not None:
+        from aux_motion.benchmarks import bench_plot
+
+        bench_plot.check(picture)
+        _check_written(picture)
+    report = implementation.run(model, numbers, workers, rounds, baselines, dds_seconds, backend, hertz, backends)
+    typer.echo(table(report["records"]))
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+    if picture is not None:
+        bench_plot.draw(report["records"], picture)
+        typer.echo(f"written: {picture}")
+
+
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run.")] = 10.0,
+    people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
+    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
+    model: Model = None,
+    backend: BackendName = "onnx",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
+) -> None:
+    """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""
+    from aux_motion.benchmarks import soak as implementation
+
+    _check_written(json_out)
+    report = implementation.run(minutes, people, rate, model, backend, threads)
+    typer.echo(implementation.text(report))
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+    if not all(verdict["passed"] for verdict in report["verdicts"]):
+        raise typer.Exit(1)
+
+
+def replay(out: Path, data: Path | None, model: Path | None) -> list[str]:
+    """What `aux-motion ssm --demo` runs; returns lines to show."""
+    from aux_motion.benchmarks import ssm_demo
+
+    summary = ssm_demo.run(out, data=data, model=model)
+    return [ssm_demo.text(summary), f"written: {out / 'summary.json'}, {out / 'table.txt'}, {out / 'ssm.png'}"]
+
+
+def _numbers(text: str, option: str, most: int = 64) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(1 <= n <= most for n in numbers):
+        raise ValueError(f"{option} {text!r}: expected whole numbers from 1 to {most} with commas, such as 1,4,8")
+    return numbers
+
+
+def _check_written(file: Path | None) -> None:
+    """Raise before minutes of work when their result could not be written."""
+    if file is None:
+        return
+    there = file.exists()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab"):
+            pass
+        if not there:
+            file.unlink()
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise ValueError(f"{file} cannot be written ({why}): name a file in a folder that is writable") from None
+
+
+def _write_json(file: Path | None, content: dict) -> None:
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"written: {file}")

@@ -1,0 +1,74 @@
+"""People as objects of MoveIt's planning scene (moveit_msgs, shape_msgs)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, Pose, Quaternion
+
+from aux_motion.nodes.planner_messages import header, upright_rotations
+from aux_motion_core.safety.occupancy import Occupancy
+
+
+class CollisionObjects:
+    """People as objects of MoveIt's planning scene: each capsule a cylinder and two spheres.
+
+    Args:
+        messages: the module `moveit_msgs.msg`.
+    """
+
+    def __init__(self, messages: Any) -> None:
+        self._kind = messages.CollisionObject
+        self._shown: set[str] = set()
+
+    def update(self, occupancy: Occupancy) -> Iterator[Any]:
+        """Messages that bring a planning scene up to date.
+
+        An ADD for every person, which replaces the object, and a REMOVE for each who is no longer there.
+        """
+        ids = {f"aux_motion/{i}": k for k, i in enumerate(occupancy.person_ids)}
+        for gone in sorted(self._shown - set(ids)):
+            yield self._removal(gone, occupancy.frame_id, occupancy.stamp_ns)
+        self._shown = set(ids)
+        for name, k in ids.items():
+            yield self._person(name, k, occupancy)
+
+    def clear(self, frame_id: str, stamp_ns: int) -> Iterator[Any]:
+        """Messages that remove everybody."""
+        for name in sorted(self._shown):
+            yield self._removal(name, frame_id, stamp_ns)
+        self._shown = set()
+
+    def _removal(self, name: str, frame_id: str, stamp_ns: int) -> Any:
+        message = self._kind(header=header(frame_id, stamp_ns), id=name)
+        message.operation = self._kind.REMOVE
+        return message
+
+    def _person(self, name: str, k: int, occupancy: Occupancy) -> Any:
+        from shape_msgs.msg import SolidPrimitive
+
+        ends = occupancy.ends[k].reshape(-1, 2, 3).astype(np.float64)
+        radius = occupancy.radius[k].reshape(-1).astype(np.float64)
+        usable = np.isfinite(ends).all((1, 2)) & np.isfinite(radius)
+        ends, radius = ends[usable], radius[usable]
+        length = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+        rows = zip(
+            ends.tolist(), ends.mean(1).tolist(), radius.tolist(), length.tolist(), upright_rotations(ends).tolist()
+        )
+        upright = Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
+        shapes, poses = [], []
+        for (a, b), middle, r, along, q in rows:
+            if along > 1e-6:
+                shapes.append(SolidPrimitive(type=SolidPrimitive.CYLINDER, dimensions=[along, r]))
+                turned = Quaternion(x=q[0], y=q[1], z=q[2], w=q[3])
+                poses.append(Pose(position=Point(x=middle[0], y=middle[1], z=middle[2]), orientation=turned))
+            for x, y, z in (a, b):
+                shapes.append(SolidPrimitive(type=SolidPrimitive.SPHERE, dimensions=[r]))
+                poses.append(Pose(position=Point(x=x, y=y, z=z), orientation=upright))
+        message = self._kind(header=header(occupancy.frame_id, occupancy.stamp_ns), id=name)
+        message.pose.orientation.w = 1.0
+        message.primitives, message.primitive_poses = shapes, poses
+        message.operation = self._kind.ADD
+        return message

@@ -1,0 +1,142 @@
+"""Where the frames of a robot are: it stands still, or TF or a `geometry_msgs/PoseArray` tells."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseArray
+from rclpy.node import Node
+
+from aux_motion.nodes.ssm_parameters import SsmError
+from aux_motion.nodes.transform_listener import TfListener
+from aux_motion_core.safety.robot import Robot
+from aux_motion_core.space.frames import rotation_matrix
+from aux_motion_core.space.tf import TfBuffer, TfError, matrix
+from aux_motion_core.wire.messages import stamp_to_ns
+
+
+class RobotPoses:
+    """Poses of a robot's frames and their age. This class: a robot that does not move."""
+
+    def __init__(self, robot: Robot) -> None:
+        self.robot = robot
+
+    def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
+        """Rotation (3, 3) and translation (3,) in metres of each frame in `frame_id`, and an age in seconds.
+
+        The age is that of the oldest of them.
+
+        Raises:
+            LookupError: there is none yet; one line.
+        """
+        return {}, 0.0
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class PosesTopic(RobotPoses):
+    """Frames from a `geometry_msgs/PoseArray`, one pose a frame in the order of `Robot.frames`."""
+
+    def __init__(self, robot: Robot, node: Node) -> None:
+        super().__init__(robot)
+        self._message: Any = None
+        self._came_ns = 0
+        node.create_subscription(PoseArray, "robot_poses", self._take, 1)
+
+    def _take(self, message: Any) -> None:
+        self._message, self._came_ns = message, time.monotonic_ns()
+
+    def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
+        """See `RobotPoses.newest`."""
+        message = self._message
+        if message is None:
+            raise LookupError("no message on robot_poses yet")
+        if message.header.frame_id != frame_id:
+            raise LookupError(f"robot_poses is in frame {message.header.frame_id!r}: expected {frame_id!r}")
+        if len(message.poses) != len(self.robot.frames):
+            raise LookupError(f"robot_poses has {len(message.poses)} poses: expected {len(self.robot.frames)}")
+        poses = {}
+        for frame, pose in zip(self.robot.frames, message.poses):
+            q, t = pose.orientation, pose.position
+            numbers = np.array([q.x, q.y, q.z, q.w, t.x, t.y, t.z])
+            if not np.isfinite(numbers).all() or abs(np.linalg.norm(numbers[:4]) - 1.0) > 1e-2:
+                raise LookupError(f"robot_poses: the pose of {frame!r} is no pose (quaternion of length 1, finite)")
+            poses[frame] = rotation_matrix(numbers[:4]), numbers[4:]
+        # a stamp of another clock shows as old or in the future; a sender that hangs by the time of receipt
+        age_s = (now_ns - stamp_to_ns(message.header.stamp)) * 1e-9
+        silence_s = (time.monotonic_ns() - self._came_ns) * 1e-9
+        return poses, max(age_s, -age_s, silence_s)
+
+
+class TfPoses(RobotPoses):
+    """Frames from TF, each at its newest.
+
+    Args:
+        robot: names the frames.
+        buffer: of transforms.
+        listener: fills it when it is polled; None: something else fills it.
+    """
+
+    def __init__(self, robot: Robot, buffer: TfBuffer, listener: Any = None) -> None:
+        super().__init__(robot)
+        self._buffer, self._listener = buffer, listener
+        self._came: dict[str, tuple[int, int]] = {}  # frame -> newest stamp, and when it was here first (steady clock)
+
+    def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
+        """See `RobotPoses.newest`."""
+        if self._listener is not None:
+            self._listener.poll()
+        found, oldest_s, here_ns = {}, 0.0, time.monotonic_ns()
+        for frame in self.robot.frames:
+            try:
+                stamp_ns = self._buffer.latest_ns(frame_id, frame)
+                found[frame] = matrix(self._buffer.lookup(frame_id, frame, now_ns if stamp_ns is None else stamp_ns))
+            except TfError as error:
+                raise LookupError(f"TF: {error}") from None
+            if stamp_ns is not None:  # not all static
+                age_s = (now_ns - stamp_ns) * 1e-9
+                before = self._came.get(frame)
+                if before is None or before[0] != stamp_ns:
+                    before = self._came[frame] = (stamp_ns, here_ns)
+                # also where the node's clock stands still
+                oldest_s = max(oldest_s, age_s, -age_s, (here_ns - before[1]) * 1e-9)
+        return found, oldest_s
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
+
+
+def _tf(robot: Robot, name: str) -> TfPoses:
+    buffer = TfBuffer()
+    try:
+        return TfPoses(robot, buffer, TfListener(f"{name}_tf", buffer))
+    except ImportError as error:
+        raise SsmError(
+            f"the robot description names frames ({', '.join(robot.frames[:3])}) and TF is not available: {error}, or "
+            "set robot_source to poses"
+        ) from None
+
+
+def make_robot_poses(robot: Robot, source: str, node: Node) -> RobotPoses:
+    """Where the robot's frames come from.
+
+    Raises:
+        SsmError: the description and the source do not fit, or TF is not installed.
+    """
+    if source == "auto":
+        source = "tf" if robot.frames else "static"
+    if source == "static" and robot.frames:
+        raise SsmError(
+            f"robot_source is static, but the description names frames ({', '.join(robot.frames[:3])}): "
+            "set robot_source to tf or poses, or give the links without frame"
+        )
+    if source != "static" and not robot.frames:
+        raise SsmError(f"robot_source is {source}, but no link of the description names a frame: name them, or static")
+    if source == "tf":
+        return _tf(robot, node.get_name())
+    return PosesTopic(robot, node) if source == "poses" else RobotPoses(robot)

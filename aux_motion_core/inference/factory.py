@@ -1,0 +1,41 @@
+"""A backend by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aux_motion_core.inference import artefact, baselines, tensorrt
+from aux_motion_core.inference.interface import Backend
+from aux_motion_core.inference.onnx import OnnxBackend
+
+#: Names of `make_backend` that run the model; the baselines come beside them.
+MODEL_BACKENDS = ("onnx", "tensorrt", "tensorrt_rtx", "auto")
+
+
+def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **options: Any) -> Backend:
+    """The backend of that name: one that runs the artefact in `model_dir`, or a baseline.
+
+    `tensorrt` and `tensorrt_rtx` answer from the CPU where they cannot work, and say why in `about["fallback"]`.
+    `auto` takes TensorRT where it works, else onnxruntime, and says which and why.
+
+    Args:
+        name: one of `MODEL_BACKENDS` or a baseline.
+        model_dir: folder of the artefact.
+        threads: of the CPU session.
+        options: `engine_dir`, `deadline_s`, `strict`, `windows` (see `aux_motion_core.inference.tensorrt.make`); what a
+            backend does not know it ignores.
+
+    Raises:
+        ArtefactError: the artefact is missing or wrong, or with `strict` the engine.
+        ValueError: no backend has that name.
+    """
+    if name in baselines.BASELINES:
+        return baselines.make(name)
+    if name not in MODEL_BACKENDS:
+        known = ", ".join((*MODEL_BACKENDS, *baselines.BASELINES))
+        raise ValueError(f"no backend is called {name!r}: choose {known}")
+    loaded = artefact.load(model_dir)
+    if name == "onnx":
+        return OnnxBackend(loaded, threads)
+    return tensorrt.make(name, loaded, threads, **options)

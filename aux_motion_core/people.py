@@ -1,0 +1,308 @@
+"""Who is known: one track a person, under the id that the tracker uses now.
+
+The way of a frame: `believable_rows` (which joints and rows can be used) -> `history.continuity` (which body each row
+is) -> `People` (a place for each body) -> the person's track.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
+from aux_motion_core.history.bodies import Taken
+from aux_motion_core.history.continuity import Continuity
+from aux_motion_core.history.outliers import Outliers
+from aux_motion_core.history.track import Added, Track
+from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
+from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState
+
+_HEAD = [INDEX["head"], INDEX["neck"]]
+_FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
+#: Head this far below the feet is upside down, metres.
+_UPSIDE_DOWN_M = 0.2
+#: No joint is this far away; metres.
+_FARTHEST_M = 1e4
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the newest observation of a person gave; it holds until the track changes.
+
+    Attributes:
+        mean: (steps, J, 3) metres in the fixed frame, maybe not finite (then `NON_FINITE_OUTPUT` is set).
+        recovered: (J, 3) metres, finite.
+        reasons: of the window and the backend's answer, not of what time does to them.
+        state: likewise.
+        scale: (steps, J, 3) metres, or None.
+        radius: (steps, J) metres: calibrated where there is no UNCALIBRATED, else the reach bound.
+        body: (steps, J) metres, or None.
+        reach_mps: growth of the reach bound.
+        shipped: without what was learnt on line; None where nothing of it entered.
+    """
+
+    mean: np.ndarray
+    recovered: np.ndarray
+    reasons: Reason
+    state: TrackState
+    scale: np.ndarray | None
+    radius: np.ndarray
+    body: np.ndarray | None
+    reach_mps: float
+    shipped: Shipped | None = None
+
+
+@dataclass
+class Person:
+    """One body that is followed.
+
+    Attributes:
+        track: the observations.
+        jumped_ns: stamp at which the history started anew because stamps jumped back; likewise `relinked_ns` (the
+            tracker gave the body another id) and `duplicated_ns` (its id came twice).
+        upside_down_since_ns: first stamp of those, without a break, at which the head was below the feet.
+        done_version: of the track when `result` was made.
+        result: of the newest inference; None before the first.
+        row: of the self-check; -1: none.
+    """
+
+    track: Track = field(default_factory=Track)
+    jumped_ns: int | None = None
+    relinked_ns: int | None = None
+    duplicated_ns: int | None = None
+    upside_down_since_ns: int | None = None
+    done_version: int = -1
+    result: Result | None = None
+    row: int = -1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """People of whom a frame brought the newest observation.
+
+    Attributes:
+        people: N of them.
+        positions: (N, 20, 3) metres, finite.
+        status: (N, 20) `JointStatus`.
+    """
+
+    people: list[Person]
+    positions: np.ndarray
+    status: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a frame that can be used, each id once.
+
+    Attributes:
+        ids: R of them.
+        positions: (R, 20, 3) metres, finite.
+        status: (R, 20) `JointStatus`; a joint that cannot be used is MISSING.
+        repeated: ids that the frame has more than once.
+    """
+
+    ids: list[str]
+    positions: np.ndarray
+    status: np.ndarray
+    repeated: frozenset[str]
+
+
+def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
+    """Repair or leave out what a frame has that cannot be; all of it is counted.
+
+    A person who is reported but has no row here has no place: `person_without_joints`, `person_only_guessed`.
+
+    Args:
+        frame: of at least one person.
+        counters: added to.
+    """
+    positions = np.asarray(frame.positions, np.float64)
+    status = np.array(frame.status, np.uint8)
+    seen = status != JointStatus.MISSING
+    usable = (np.abs(positions) < _FARTHEST_M).all(-1)  # False for NaN and Inf too
+    _count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
+    status[~usable] = JointStatus.MISSING
+    positions = np.where(usable[..., None], positions, 0.0)
+    # a body that the tracker only carries on is not seen: it grows old as if nothing had come
+    guessed = status == JointStatus.TRACKER_PREDICTED
+    only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
+    _count(counters, "person_only_guessed", int(only_guessed.sum()))
+    positions, status = derive_joints(positions, status)
+    joints = (status != JointStatus.MISSING).sum(1)
+
+    chosen: dict[str, int] = {}
+    repeated: set[str] = set()
+    for i, person_id in enumerate(frame.person_ids):
+        if person_id in chosen:
+            counters["duplicate_person_id"] += 1
+            repeated.add(person_id)
+        if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
+            chosen[person_id] = i
+    _count(counters, "person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
+    rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
+    index = list(rows.values())
+    return Rows(list(rows), positions[index], status[index], frozenset(repeated))
+
+
+class People:
+    """All who are known, and whether somebody is overlooked.
+
+    Args:
+        config: limits; another one may be set at any time.
+        counters: what happened is added to these.
+
+    Attributes:
+        known: person by id, in the order in which they came.
+        moves: of the last frame: id -> id under which that person went until then.
+        overlooked_until_ns: until then somebody who was seen may be there and is not among the people: there was no
+            place, or the stamps could not be used. None: nobody.
+    """
+
+    def __init__(self, config: PredictorConfig, counters: Counter[str]) -> None:
+        self.config, self.counters = config, counters
+        self.known: dict[str, Person] = {}
+        self.moves: dict[str, str] = {}
+        self.overlooked_until_ns: int | None = None
+        self.continuity = Continuity()
+
+    def reset(self) -> None:
+        """Forget all people; the counters go on."""
+        self.known.clear()
+        self.overlooked_until_ns = None
+        self.continuity.reset()
+
+    def outliers(self, person_id: str) -> Outliers | None:
+        """The joints of that person whose bound must hold two places; None when there are none."""
+        return self.continuity.outliers(person_id)
+
+    def add(self, frame: SkeletonFrame, stamp_ns: int) -> Seen | None:
+        """Put a frame into the tracks; never raises for what the frame contains.
+
+        Args:
+            frame: in the fixed frame.
+            stamp_ns: time of capture.
+
+        Returns:
+            Whose newest observation it brought; None: nobody's.
+        """
+        self.moves = {}
+        self.counters["frames"] += 1
+        if not frame.person_ids:
+            return None
+        rows = believable_rows(frame, self.counters)
+        if not rows.ids:
+            return None
+        taken = self.continuity.take(stamp_ns, rows.ids, rows.positions, rows.status, self.known, self.config)
+        for name, n in taken.counters.items():
+            _count(self.counters, name, n)
+        self._follow(taken, stamp_ns)
+        return self._put(taken, stamp_ns, rows.repeated)
+
+    def forget(self, now_ns: int) -> None:
+        """Drop those who were lost longer ago than the hold, and whose stamps are of another clock."""
+        keep_ns = self._keep_ns
+        ahead_ns = int(self.config.reset_jump_s * NS)  # seen before the clock jumped back
+        ages_ns = {i: now_ns - p.track.newest_ns for i, p in self.known.items()}
+        for person_id in [i for i, age_ns in ages_ns.items() if not -ahead_ns <= age_ns <= keep_ns]:
+            if self.known.pop(person_id).result is None:
+                # never predicted: the tracker's clock is not ours
+                self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
+                self._overlook(now_ns + int(self.config.lost_after_s * NS))
+        if self.overlooked_until_ns is not None and now_ns > self.overlooked_until_ns:
+            self.overlooked_until_ns = None
+
+    def _follow(self, taken: Taken, stamp_ns: int) -> None:
+        """Move histories to the ids that their bodies have now."""
+        self.moves = taken.moves
+        if taken.moves:
+            moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
+            for person in moved.values():
+                person.relinked_ns = stamp_ns
+            self.known.update(moved)
+        if taken.restarted and len(self.known) >= self.config.max_people:
+            self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
+        for person_id in (*taken.merged, *taken.restarted):
+            self.known.pop(person_id, None)
+
+    def _put(self, taken: Taken, stamp_ns: int, repeated: frozenset[str]) -> Seen | None:
+        newest: dict[int, Person] = {}
+        stands = _stands(taken.positions, taken.status)
+        for row, person_id in enumerate(taken.ids):
+            if not taken.status[row].any():
+                continue  # all of it jumped
+            person = self._place(person_id, stamp_ns)
+            if person is None:
+                self.counters["people_over_limit"] += 1
+                continue
+            if person_id in taken.forgotten:
+                person.track.forget(taken.forgotten[person_id])
+            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], stands[row]):
+                newest[row] = person
+            if person_id in taken.duplicated or person_id in repeated:
+                person.duplicated_ns = stamp_ns
+        if not newest:
+            return None
+        at = list(newest)
+        return Seen(list(newest.values()), taken.positions[at], taken.status[at])
+
+    def _place(self, person_id: str, stamp_ns: int) -> Person | None:
+        """The person of that id; a new one takes the place of the longest unseen when all places are taken."""
+        person = self.known.get(person_id)
+        if person is None:
+            if len(self.known) >= self.config.max_people:
+                oldest = min(self.known, key=lambda k: self.known[k].track.newest_ns)
+                oldest_ns = self.known[oldest].track.newest_ns
+                if stamp_ns - oldest_ns < self.config.lost_after_s * NS:
+                    self._overlook(stamp_ns + self._keep_ns)
+                    return None
+                del self.known[oldest]
+                self.counters["people_displaced"] += 1
+                self._overlook(oldest_ns + self._keep_ns)
+            person = self.known[person_id] = Person()
+        return person
+
+    def _observe(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int) -> bool:
+        """Put an observation into the person's track; whether it is the newest."""
+        added = person.track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * NS))
+        if added is not Added.NEWEST:
+            self.counters[f"stamp_{added.value}"] += 1
+        if added is Added.RESET:
+            person.jumped_ns, person.result = stamp_ns, None
+            person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
+            person.row = -1
+        if added in (Added.NEWEST, Added.RESET):
+            if stands < 0:
+                self.counters["not_z_up"] += 1
+                if person.upside_down_since_ns is None:
+                    person.upside_down_since_ns = stamp_ns
+            elif stands > 0:
+                person.upside_down_since_ns = None
+        return added in (Added.NEWEST, Added.RESET)
+
+    @property
+    def _keep_ns(self) -> int:
+        """How long after the last sight a person is still published."""
+        return int((self.config.lost_after_s + self.config.absent_hold_s) * NS)
+
+    def _overlook(self, until_ns: int) -> None:
+        self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
+
+
+def _count(counters: Counter[str], name: str, n: int) -> None:
+    if n:
+        counters[name] += n
+
+
+def _stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
+    """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
+    height, seen = positions[..., 2], status != JointStatus.MISSING
+    head, feet = seen[:, _HEAD], seen[:, _FEET]
+    n_head, n_feet = head.sum(1), feet.sum(1)
+    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
+    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
+    stands: list[int] = np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
+    return stands

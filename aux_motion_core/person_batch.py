@@ -1,0 +1,179 @@
+"""One batch of the backend: what goes in of N people, and what each of them keeps of the answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.bounds.calibrated import Radii
+from aux_motion_core.bounds.radii import Known, reach_radius
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
+from aux_motion_core.history.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
+from aux_motion_core.history.track import Track
+from aux_motion_core.history.track import windows as track_windows
+from aux_motion_core.inference.interface import Backend
+from aux_motion_core.people import Result
+from aux_motion_core.person_state import of_windows
+from aux_motion_core.types import Shipped
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The newest history of N people on the backend's grid.
+
+    Attributes:
+        windows: (N, history, J, 3) metres in the fixed frame.
+        mask: (N, history, J) bool, what was observed.
+        values: (N, history, J, 3) float32 metres, normalised.
+        heading: what normalisation took out.
+        hidden_s: (N, J), times: (N, J), see `bounds.radii.known`.
+    """
+
+    windows: np.ndarray
+    mask: np.ndarray
+    values: np.ndarray
+    heading: Heading
+    hidden_s: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is predicted for N people, in the fixed frame.
+
+    Attributes:
+        mean: (N, steps, J, 3) metres, maybe not finite.
+        pose: (N, J, 3) metres, the newest, missing joints filled in.
+        scale: (N, steps, J, 3) metres of the backend in the normalised frame, or None.
+        moved: (N, steps, J) metres between the backend's own mean and `mean`: the table of radii is of the former, so
+            radii widen by this. None: nothing was moved.
+        widened: (N, steps, J) metres by which marginal radii widen in place of `moved`, or None.
+        alone: (N, steps, J, 3) metres, the backend's own mean where both are to be published, or None.
+    """
+
+    mean: np.ndarray
+    pose: np.ndarray
+    scale: np.ndarray | None
+    moved: np.ndarray | None
+    widened: np.ndarray | None = None
+    alone: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """What N people keep.
+
+    Attributes:
+        each: N of them.
+        finite: (N,) bool: the backend's answer is.
+        calibrated: (N,) bool: the radius is.
+    """
+
+    each: list[Result]
+    finite: np.ndarray
+    calibrated: np.ndarray
+
+
+def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Windows:
+    """Each track's newest history on the backend's grid, and normalised.
+
+    Args:
+        tracks: N, none of them empty.
+        backend: whose grid is used.
+        max_gap_s: longer gaps stay missing.
+    """
+    dt_s, steps = backend.dt_s, backend.history_steps
+    windows, mask = track_windows(tracks, dt_s, steps, max_gap_s)
+    values, heading = normalise(windows, mask)
+    hidden_s = np.array([t.newest_ns - t.seen_ns for t in tracks]) * 1e-9
+    since_ns = int((steps - 0.5) * dt_s * NS)
+    return Windows(windows, mask, values, heading, hidden_s, np.array([t.times(since_ns) for t in tracks]))
+
+
+def results(
+    cut: Windows,
+    what: Known,
+    answer: Answer,
+    radii: Radii | None,
+    backend: Backend,
+    config: PredictorConfig,
+    counters: Counter[str],
+) -> Results:
+    """State, reasons and bound of each person beside the mean.
+
+    Args:
+        cut: what the backend saw.
+        what: known of the people from it.
+        answer: of the backend.
+        radii: calibrated ones, or None.
+        backend: which answered.
+        config: limits.
+        counters: added to.
+    """
+    mean, pose = answer.mean, answer.pose
+    # who is seen to move fast is not bounded by a fixed speed
+    fast = np.minimum(config.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
+    speed = np.maximum(config.reach_speed_mps, fast)
+    finite = np.isfinite(mean).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
+    if not finite.all():  # what is shown of them is where they were seen last
+        rest = denormalise(np.broadcast_to(REST_POSE, pose.shape), cut.heading)
+        last = np.where(cut.mask.any(1)[..., None], what.last, rest)
+        pose = np.where(finite[:, None, None], pose, last)
+    usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
+    calibrated = np.zeros_like(finite) if radii is None else usable & ~odd & finite
+    radius = None if radii is None else radii.radius
+    if radius is None or not calibrated.all():
+        steps_s = backend.dt_s * np.arange(1, mean.shape[1] + 1)
+        reach = reach_radius(mean, pose, steps_s, speed, cut.hidden_s)
+        radius = reach if radius is None else np.where(calibrated[:, None, None], radius, reach)
+    shipped = _shipped(cut, answer, radii, calibrated, speed, backend.dt_s)
+    for name, of in (
+        ("out_of_distribution", odd),
+        ("non_finite_scale", finite & ~usable),
+        ("non_finite_output", ~finite),
+    ):
+        if of.any():
+            counters[name] += int(of.sum())
+    states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config)
+    body = None if radii is None else radii.body
+    scale = None if answer.scale is None else denormalise_scale(answer.scale, cut.heading)
+    scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale).all((1, 2, 3))
+    each = [
+        Result(
+            mean=mean[i],
+            recovered=pose[i],
+            reasons=reasons[i],
+            state=states[i],
+            scale=scale[i] if scale is not None and scaled[i] else None,
+            radius=radius[i],
+            body=body[i] if body is not None and calibrated[i] else None,
+            reach_mps=float(speed[i]),
+            shipped=None if shipped is None or not finite[i] else shipped[i],
+        )
+        for i in range(len(mean))
+    ]
+    return Results(each, finite, calibrated)
+
+
+def _shipped(
+    cut: Windows, answer: Answer, radii: Radii | None, calibrated: np.ndarray, speed: np.ndarray, dt_s: float
+) -> list[Shipped] | None:
+    """What the backend alone says of each; None where it is not wanted."""
+    alone = answer.alone
+    if alone is None:
+        return None
+    radius = body = reach = None
+    if radii is not None and radii.shipped is not None:
+        radius, body = radii.shipped
+    if radius is None or not calibrated.all():
+        reach = reach_radius(alone, answer.pose, dt_s * np.arange(1, alone.shape[1] + 1), speed, cut.hidden_s)
+    return [
+        Shipped(alone[i], radius[i], None if body is None else body[i])
+        if radius is not None and calibrated[i]
+        else Shipped(alone[i], None if reach is None else reach[i], None)
+        for i in range(len(alone))
+    ]

@@ -1,0 +1,126 @@
+"""Validity of a person's prediction: state and reasons, first of the window and the answer, then of what time does.
+
+The one place where `TrackState` and `Reason` are decided. Whether the view as a whole is complete is another question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
+from aux_motion_core.people import Person, Result
+from aux_motion_core.types import Reason, TrackState
+
+#: So long the head is below the feet before it is said: people also tumble.
+_UPSIDE_DOWN_NS = NS // 2
+#: How long a reason that comes from one message stays.
+_RECENT_NS = NS
+#: Fewest samples of each joint that the model was trained to start from.
+_MIN_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Validity of a person's prediction at one time.
+
+    Attributes:
+        state: see `TrackState`.
+        reasons: see `Reason`.
+        age_s: since the newest observation.
+        bound_only: the prediction may not be believed: the pose is held, with the reach bound around it.
+    """
+
+    state: TrackState
+    reasons: Reason
+    age_s: float
+    bound_only: bool
+
+
+def of_windows(
+    mask: np.ndarray,
+    finite: np.ndarray,
+    calibrated: np.ndarray,
+    odd: np.ndarray,
+    fell_back: bool,
+    dt_s: float,
+    config: PredictorConfig,
+) -> tuple[list[TrackState], list[Reason]]:
+    """State and reasons of N people by what the backend saw and answered.
+
+    Args:
+        mask: (N, history, J) bool, what was observed.
+        finite: (N,) bool: the answer is.
+        calibrated: (N,) bool: the radius is.
+        odd: (N,) bool: the input is unlike the data that the radii were calibrated on.
+        fell_back: another backend than the one asked for answered.
+        dt_s: grid spacing.
+        config: limits.
+    """
+    steps = mask.shape[1]
+    rows = mask.any(2)
+    min_span = min(round(config.min_history_s / dt_s), steps - 1)
+    first = rows.argmax(1)
+    few = mask[:, -1].sum(1) < config.min_joints
+    gap = ~(rows | (np.arange(steps) < first[:, None])).all(1)
+    short = (steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
+    reasons = np.full(len(mask), int(Reason.BACKEND_FALLBACK) if fell_back else 0)
+    for reason, of in (
+        (Reason.UNCALIBRATED, ~calibrated),
+        (Reason.OUT_OF_DISTRIBUTION, odd),
+        (Reason.IMPUTED, ~mask.any(1).all(1)),
+        (Reason.FEW_JOINTS, few),
+        (Reason.INPUT_GAP, gap),
+        (Reason.SHORT_HISTORY, short),
+        (Reason.NON_FINITE_OUTPUT, ~finite),
+    ):
+        reasons |= int(reason) * of
+    states = np.where(few | gap, TrackState.DEGRADED, TrackState.TRACKING)
+    states[short], states[~finite] = TrackState.WARMING_UP, TrackState.DEGRADED
+    return [TrackState(s) for s in states.tolist()], [Reason(r) for r in reasons.tolist()]
+
+
+def at(
+    person: Person, result: Result, outliers: bool, now_ns: int, horizon_ns: int, config: PredictorConfig
+) -> Standing:
+    """Validity now of what the newest observation gave.
+
+    Args:
+        person: whose track ends at its newest observation.
+        result: of that observation.
+        outliers: some of the person's joints were masked as outliers.
+        now_ns: the present.
+        horizon_ns: how far ahead is predicted.
+        config: limits.
+    """
+    newest_ns = person.track.newest_ns
+    age_s = (now_ns - newest_ns) * 1e-9
+    reasons, state = result.reasons, result.state
+
+    def recent(event_ns: int | None) -> bool:
+        return event_ns is not None and 0 <= newest_ns - event_ns < _RECENT_NS
+
+    if recent(person.jumped_ns):
+        reasons |= Reason.STAMP_JUMP
+    if recent(person.relinked_ns):
+        reasons |= Reason.ID_RELINKED
+    if outliers:
+        reasons |= Reason.OUTLIER_MASKED
+    degrading = Reason.NONE
+    if recent(person.duplicated_ns):
+        degrading |= Reason.DUPLICATE_ID
+    since_ns = person.upside_down_since_ns
+    if since_ns is not None and newest_ns - since_ns >= _UPSIDE_DOWN_NS:
+        degrading |= Reason.NOT_Z_UP
+    reasons |= degrading
+    if degrading and state is TrackState.TRACKING:
+        state = TrackState.DEGRADED
+    if age_s > min(config.stale_after_s, horizon_ns * 1e-9):  # beyond the horizon nothing was predicted
+        reasons |= Reason.INPUT_OLD
+        state = TrackState.ABSENT if age_s > config.lost_after_s else TrackState.STALE
+    bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(
+        reasons & (Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
+    )
+    return Standing(state, reasons, age_s, bound_only)
