@@ -28,8 +28,8 @@ class Curve:
 
     sources: tuple[str, ...]
     horizons_s: np.ndarray
-    _blocks: dict[int, np.ndarray] = field(default_factory=dict)
-    _inside: dict[int, np.ndarray] = field(default_factory=dict)
+    blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    inside: dict[int, np.ndarray] = field(default_factory=dict)
 
     def update(self, outcomes: Outcomes, names: dict[int, str] | None = None) -> None:
         """Take outcomes of predictions that were judged; `names` are not used."""
@@ -49,19 +49,19 @@ class Curve:
             at = block == b
             told = (n[at] > 0).astype(float)
             new = np.concatenate([told.sum(0)[None], np.einsum("nkh,nh->kh", error[at], told)])
-            self._blocks[b] = self._blocks.get(b, 0.0) + new
+            self.blocks[b] = self.blocks.get(b, 0.0) + new
             new = np.stack([hit[at].sum((0, 2)), bounded[at].sum((0, 2))])
-            self._inside[b] = self._inside.get(b, 0.0) + new
+            self.inside[b] = self.inside.get(b, 0.0) + new
 
     def minutes(self) -> list[dict[str, Any]]:
         """Each minute as plain values: mean errors in mm with 95 % bootstrap intervals over blocks, and coverage."""
         out = []
-        for minute in sorted({int(b * BLOCK_S // MINUTE_S) for b in self._blocks}):
-            blocks = [b for b in self._blocks if int(b * BLOCK_S // MINUTE_S) == minute]
-            sums = np.stack([self._blocks[b] for b in blocks])  # (B, 1 + K, H)
+        for minute in sorted({int(b * BLOCK_S // MINUTE_S) for b in self.blocks}):
+            blocks = [b for b in self.blocks if int(b * BLOCK_S // MINUTE_S) == minute]
+            sums = np.stack([self.blocks[b] for b in blocks])  # (B, 1 + K, H)
             if sums[:, 0].any(1).sum() * BLOCK_S < LEAST_S:
                 continue
-            inside = np.sum([self._inside[b] for b in blocks], 0)
+            inside = np.sum([self.inside[b] for b in blocks], 0)
             rng = np.random.default_rng(minute)
             pick = rng.integers(len(sums), size=(_ROUNDS, len(sums)))
             rounds = sums[pick].sum(1)

@@ -31,8 +31,6 @@ STRIDE = 2
 FIRST = 5
 #: Samples farther apart say nothing about the time between, seconds.
 _MAX_GAP_S = 0.25
-#: Streams that constants were chosen on; the others were looked at afterwards.
-CHOICE = ("kinect/1", "kinect/2", "nuitrack/beware2", "noisy/dance", "robot work/a")
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,7 @@ def streams(data: Path, backend, cache: Path, only: tuple[str, ...] = ()) -> Ite
         cache: folder for what was cut.
         only: names of some of them; empty: all.
     """
-    model = getattr(backend, "sha256", "") or f"{backend.name} {backend.version}"
+    model = getattr(backend, "onnx_sha256", "") or f"{backend.name} {backend.version}"
     key = hashlib.sha256(f"{model} {Path(__file__).read_text()}".encode()).hexdigest()[:12]
     folder = cache / f"streams-{key}"
     folder.mkdir(parents=True, exist_ok=True)
