@@ -27,6 +27,14 @@ Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where th
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
 Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
+#: What is not given does not override the parameter file.
+GivenBackend = Annotated[
+    str | None,
+    typer.Option(help="onnx (the model) or a baseline, such as damped_pose; by default as in --params, else onnx."),
+]
+GivenThreads = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Threads of the backend; by default as in --params, else 1.")
+]
 
 
 @app.command(context_settings=_OPEN)
@@ -51,8 +59,8 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Write skeletons and predictions to this .mcap.")] = None,
     topic: Topic = None,
     model: Model = None,
-    backend: BackendName = "onnx",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    backend: GivenBackend = None,
+    threads: GivenThreads = None,
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
     fixed_frame: Annotated[
         str | None,
@@ -64,23 +72,18 @@ def predict(
     joints: Annotated[str, typer.Option(help="Joint list of pose_array: coco17, or names with commas.")] = "",
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
-    from aux_motion.commands import predict
+    from aux_motion.commands import offline, predict
 
-    values = {"backend": backend, "threads": threads}
-    if model is not None:
-        values["model_dir"] = str(model)
-    if fixed_frame is not None:
-        values["fixed_frame"] = fixed_frame
-    report = predict.predict(
-        bag,
-        out=out,
+    job = offline.Job(
+        bag=bag,
         topic=topic,
-        params=params,
-        values=values,
-        compare=baselines,
         tracker=tracker,
-        joints=[j.strip() for j in joints.split(",") if j.strip()],
+        joints=_names(joints),
+        params=params,
+        values=_given(backend=backend, threads=threads, model_dir=model, fixed_frame=fixed_frame),
+        compare=baselines,
     )
+    report = predict.predict(job, out)
     typer.echo(predict.text(report, out))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +103,8 @@ def evaluate(
     ] = None,
     joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
     model: Model = None,
-    backend: BackendName = "onnx",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    backend: GivenBackend = None,
+    threads: GivenThreads = None,
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
@@ -122,17 +125,12 @@ def evaluate(
     """Judge predictions on recordings by what was seen later; writes summary.json, report.html, errors.csv."""
     from aux_motion.commands import evaluate as implementation
 
-    values: dict[str, object] = {"backend": backend, "threads": threads}
-    if model is not None:
-        values["model_dir"] = str(model)
-    if fixed_frame is not None:
-        values["fixed_frame"] = fixed_frame
     job = {
         "topic": topic,
         "tracker": tracker,
-        "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
+        "joints": _names(joints),
         "params": params,
-        "values": values,
+        "values": _given(backend=backend, threads=threads, model_dir=model, fixed_frame=fixed_frame),
         "compare": baselines,
         "faults": faults,
         "seed": seed,
@@ -241,6 +239,15 @@ def fault_inject(
     typer.echo(implementation.inject(faults, source, target, domain, same_domain))
 
 
+def _given(**options: object) -> dict[str, object]:
+    """Parameters that were given on the command line: what is None leaves the parameter file's value alone."""
+    return {k: str(v) if isinstance(v, Path) else v for k, v in options.items() if v is not None}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _use_domain(domain: int | None) -> None:
     if domain is not None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)  # before rclpy starts
@@ -255,6 +262,7 @@ def ssm(context: typer.Context) -> None:
 
 
 app.command()(options.bench)
+app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)
 
 

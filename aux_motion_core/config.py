@@ -18,18 +18,6 @@ class PredictorConfig(BaseModel):
         le=1.0,
         description="Two samples of a joint farther apart leave the time between missing.",
     )
-    stamp_latency_s: float = Field(
-        0.0,
-        ge=0.0,
-        le=1.0,
-        description="Taken off every stamp: delay of a tracker that stamps at publication.",
-    )
-    stamp_source: Literal["header", "receive"] = Field(
-        "header",
-        description="Stamps of the input: header, or receive (time of receipt) for a tracker whose stamps cannot be "
-        "used. Applied at configure.",
-        json_schema_extra={"at_configure": True},
-    )
     min_history_s: float = Field(
         0.2,
         ge=0.04,

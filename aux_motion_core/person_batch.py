@@ -131,13 +131,9 @@ def results(
         reach = reach_radius(mean, pose, steps_s, speed, cut.hidden_s)
         radius = reach if radius is None else np.where(calibrated[:, None, None], radius, reach)
     shipped = _shipped(cut, answer, radii, calibrated, speed, backend.dt_s)
-    for name, of in (
-        ("out_of_distribution", odd),
-        ("non_finite_scale", finite & ~usable),
-        ("non_finite_output", ~finite),
-    ):
-        if of.any():
-            counters[name] += int(of.sum())
+    _count(counters, "out_of_distribution", odd)
+    _count(counters, "non_finite_scale", finite & ~usable)
+    _count(counters, "non_finite_output", ~finite)
     states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config)
     body = None if radii is None else radii.body
     scale = None if answer.scale is None else denormalise_scale(answer.scale, cut.heading)
@@ -177,3 +173,8 @@ def _shipped(
         else Shipped(alone[i], None if reach is None else reach[i], None)
         for i in range(len(alone))
     ]
+
+
+def _count(counters: Counter[str], name: str, people: np.ndarray) -> None:
+    if people.any():
+        counters[name] += int(people.sum())

@@ -19,7 +19,6 @@ from aux_motion_core.bounds.adaptation import Realised
 from aux_motion_core.bounds.calibrated import CalibratedRadii, Radii
 from aux_motion_core.bounds.radii import Bounds, Known, known
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading, denormalise
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning.learner import Learner, learner_for
@@ -199,7 +198,7 @@ class Predictor:
                 f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first"
             )
         self.settle()
-        stamp_ns = int(frame.stamp_ns) - int(self.config.stamp_latency_s * NS)
+        stamp_ns = int(frame.stamp_ns)
         seen = self.people.add(frame, stamp_ns)
         if self.self_check and seen is not None:
             if self.learner and self.self_check.listener:  # what was predicted for them may be another body's

@@ -39,6 +39,76 @@ class Reason(IntFlag):
     NON_FINITE_OUTPUT = 8192
 
 
+class View(IntEnum):
+    """Whether all that could hold a person was seen (wire values of `view`). Only COMPLETE may be read as "free"."""
+
+    UNKNOWN = 0  # nobody has judged it: the default of messages, old recordings and offline predictions
+    INCOMPLETE = 1  # somebody may be there who is not among the people: `ViewReason` says why
+    COMPLETE = 2  # each input is heard, and all that it reports is among the people
+
+
+class ViewReason(IntFlag):
+    """Why a view is not complete (wire values of `view_reasons`)."""
+
+    NONE = 0
+    INPUT_SILENT = 1  # an input was not heard within its time, or never
+    INPUT_STAMPS = 2  # an input's stamps stand still, are old or ahead
+    INPUT_REJECTED = 4  # an input's newest message could not be used: frame, joint names, lengths
+    INPUT_FROZEN = 8  # an input repeats the same bodies under new stamps
+    PERSON_UNPLACED = 16  # a tracker reports somebody without a place that can be used
+    PERSON_IMPLAUSIBLE = 32  # ... or of a size that no body has
+    PERSON_UNCONFIRMED = 64  # a newcomer is not yet believed
+    PERSON_LOST = 128  # somebody was lost within the hold
+    PEOPLE_OVER_LIMIT = 256  # more people than `max_people`
+    RESET = 512  # start, activation or step of the clock within the hold: who was there before is not known
+    FAILED = 1024  # the prediction itself failed
+
+
+#: Age of an input that was never heard, seconds.
+NEVER_S = float("inf")
+
+
+@dataclass(frozen=True)
+class ViewReport:
+    """How complete the view is that a batch was made from.
+
+    Attributes:
+        view: the verdict.
+        reasons: why it is not COMPLETE; NONE where it is.
+        oldest_input_ns: of the newest capture stamp of each input, the oldest one; 0: not known.
+        unplaced_people: how many people are reported now without a place that can be used.
+    """
+
+    view: View = View.UNKNOWN
+    reasons: ViewReason = ViewReason.NONE
+    oldest_input_ns: int = 0
+    unplaced_people: int = 0
+
+    def input_age_s(self, now_ns: int) -> float:
+        """Age of the oldest input that counts, seconds; `NEVER_S` where it is not known."""
+        return (now_ns - self.oldest_input_ns) * 1e-9 if self.oldest_input_ns > 0 else NEVER_S
+
+    def refusal(self, now_ns: int, max_age_s: float) -> str:
+        """Why nothing may be called free by this view, in one line; empty where it may.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+            max_age_s: oldest input that is still believed; one that is as far ahead is refused too.
+        """
+        if self.view is not View.COMPLETE:
+            names = ", ".join(r.name.lower() for r in ViewReason if r and r & self.reasons)
+            unplaced = f", {self.unplaced_people} reported without a place" if self.unplaced_people else ""
+            return f"view is {self.view.name.lower()}" + (f" ({names}{unplaced})" if names or unplaced else "")
+        if self.unplaced_people:
+            return f"{self.unplaced_people} people are reported without a place"
+        age_s = self.input_age_s(now_ns)
+        if age_s == NEVER_S:
+            return "the age of the input behind it is not known"
+        if not abs(age_s) <= max_age_s:
+            return f"the oldest input is {abs(age_s):.2f} s {'old' if age_s > 0 else 'ahead'}, limit {max_age_s:g} s"
+        return ""
+
+
 @dataclass(frozen=True)
 class SkeletonFrame:
     """All people of one tracker message, mapped to `body20`.
@@ -221,7 +291,11 @@ class MotionPrediction:
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Every known person at one time; an empty `people` says that nobody is known."""
+    """Every known person at one time.
+
+    An empty `people` says that nobody is known; that nobody is there it says only with a `view` that is COMPLETE and
+    fresh (`ViewReport.refusal`).
+    """
 
     stamp_ns: int
     frame_id: str
@@ -232,6 +306,7 @@ class PredictionBatch:
     joint_names: tuple[str, ...]
     people: tuple[MotionPrediction, ...] = field(default_factory=tuple)
     processing_time_s: float = 0.0
+    view: ViewReport = field(default_factory=ViewReport)
 
     def as_shipped(self) -> PredictionBatch:
         """Without what was learnt on line."""

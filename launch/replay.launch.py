@@ -99,22 +99,21 @@ def aux_motion():
 
 
 def first_frame(given, topic):
-    """Frame of the first usable message of a bag, or nothing."""
-    from aux_motion_core.trackers.recorded import read_frames
+    """Frame of the people in a bag, or nothing."""
+    from aux_motion_core.bags.inputs import Recorded
 
     joints = [name.strip() for name in given["tracker_joints"].split(",") if name.strip()]
-    quiet = {"on_bad": lambda error: None, "on_damage": lambda line: None}
     try:
-        return next(read_frames(given["bag"], topic.name, given["tracker"], joints, **quiet))[1].frame_id
-    except (StopIteration, ValueError):
+        return Recorded(given["bag"], {}, topic.name, given["tracker"], joints).config.fixed_frame
+    except ValueError:
         return ""  # the node says what is wrong
 
 
 def replay(context):
     """Player, predictor and recorder."""
     from aux_motion.commands.processes import private_domain
+    from aux_motion_core.bags.inputs import choose
     from aux_motion_core.bags.reader import BagReader
-    from aux_motion_core.trackers.recorded import choose
 
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     given["bag"] = str(Path(given["bag"]).expanduser())

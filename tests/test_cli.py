@@ -8,6 +8,8 @@ import pytest
 from rosbags.rosbag2 import Writer
 
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
 
@@ -20,7 +22,7 @@ def aux_motion(root, *arguments):
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp("bag") / "walk.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in synthetic.frames(1, 3.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path
@@ -32,7 +34,7 @@ def foreign(path):
     fields = {**frame_fields(synthetic.frames(1, 0.1)[0]), "joint_names": ["Hips"] * 20}
     with Writer(path, version=9) as writer:
         connection = writer.add_connection("/skeletons", reader.SKELETONS, typestore=store)
-        message = reader.build_message(reader.SKELETONS, fields)
+        message = build_message(reader.SKELETONS, fields)
         writer.write(connection, 1, store.serialize_cdr(message, reader.SKELETONS))
 
 
@@ -59,7 +61,7 @@ def test_predict_takes_the_nodes_parameter_file(root, bag):
 def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path):
     truncated = tmp_path / "cut.mcap"
     truncated.write_bytes(bag.read_bytes()[:3000])
-    with reader.BagWriter(tmp_path / "empty.mcap"):
+    with BagWriter(tmp_path / "empty.mcap"):
         pass
     foreign(tmp_path / "foreign")
     (tmp_path / "bad.yaml").write_text("/**: {ros__parameters: {backend: zero_velocity, max_gap_s: -1.0}}\n")

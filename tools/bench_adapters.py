@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support import tracker_messages as make  # noqa: E402
 
 from aux_motion_core import trackers  # noqa: E402
-from aux_motion_core.bags.reader import SKELETONS, build_message, typestore  # noqa: E402
+from aux_motion_core.bags.definitions import SKELETONS, build_message, typestore  # noqa: E402
 from aux_motion_core.testing import synthetic  # noqa: E402
 from aux_motion_core.trackers.joint_maps import SOURCES  # noqa: E402
 from aux_motion_core.wire.messages import frame_fields  # noqa: E402

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 
 _RATE_HZ, _PEOPLE = 30.0, 2
@@ -30,7 +30,7 @@ _RATE_HZ, _PEOPLE = 30.0, 2
 def make_bag(path: Path, seconds: float) -> None:
     """Write such a bag."""
     rng = np.random.default_rng(0)
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in synthetic.frames(_PEOPLE, seconds, _RATE_HZ):
             noisy = frame.positions + rng.normal(0.0, 0.005, frame.positions.shape)
             status = np.where(rng.random(frame.status.shape) < 0.05, 0, frame.status).astype(np.uint8)

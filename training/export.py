@@ -19,6 +19,7 @@ import torch
 import typer
 from safetensors.torch import save_file
 
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.history.normalise import normalise
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
@@ -146,7 +147,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
     # for training further: what the ONNX file holds has no auxiliary heads
     save_file({n: p.detach().contiguous() for n, p in model.state_dict().items()}, out / "weights.safetensors")
     (out / "weights.safetensors").chmod(0o644)  # safetensors makes it for the owner alone
-    (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
+    (out / "model.json").write_text(json.dumps(sealed(card), indent=1) + "\n")
     values, mask = real_windows(clips, model)
     backend = OnnxBackend(artefact.load(out))
     got, want = backend.infer(values, mask), torch_infer(model)(values, mask)

@@ -22,6 +22,7 @@ import torch
 import typer
 from tqdm import tqdm
 
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.inference import artefact, baselines
 from aux_motion_core.inference.onnx import OnnxBackend
 from training import loop
@@ -235,7 +236,7 @@ def finetune(
     card["metrics"] = {"split": f"last {1 - HELD_OUT_FROM:.0%} of each own recording", "unit": "mm", **{
         f"{n}@{h}": e for n in ("before", "after") for h, e in zip(HORIZONS_S, plain(first[n]))
     }}  # fmt: skip
-    (out / "model.json").write_text(json.dumps(card, indent=1) + "\n")
+    (out / "model.json").write_text(json.dumps(sealed(card), indent=1) + "\n")
     (out / "finetune.json").write_text(json.dumps(report, indent=1) + "\n")
     return report
 

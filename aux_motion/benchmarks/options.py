@@ -113,3 +113,43 @@ def _write_json(file: Path | None, content: dict) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         typer.echo(f"written: {file}")
+
+
+def safety_check(
+    robot: Annotated[Path, typer.Option(help="Robot description (YAML), as the monitor's.", show_default=False)],
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the predictor.")] = None,
+    ssm_params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the monitor.")] = None,
+    fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, where no file names it.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="NAME:=VALUE", help="Any other parameter of the predictor."),
+    ] = None,
+    inputs: Annotated[str, typer.Option(help="Numbers of cameras, with commas.")] = "1,2",
+    rows: Annotated[str, typer.Option(help="Situations by name or item, with commas; by default all.")] = "",
+    near: Annotated[str, typer.Option(help="Place beside the robot: x,y in m.")] = "1.2,0.3",
+    far: Annotated[str, typer.Option(help="Place of somebody elsewhere: x,y in m.")] = "9.0,0.0",
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the table as JSON.")] = None,
+) -> None:
+    """Play what must never free a robot (dead cameras, bad stamps, ...) to predictor and monitor; PASS or FAIL."""
+    from aux_motion.benchmarks import safety_check as implementation
+
+    _check_written(json_out)
+    folder = implementation.logs()
+    of = implementation.setup(
+        robot, params, ssm_params, fixed_frame, param or [], _place(near, "--near"), _place(far, "--far"), folder
+    )
+    chosen = [r.strip() for r in rows.split(",") if r.strip()]
+    report = implementation.run(of, _numbers(inputs, "--inputs", 2), chosen, typer.echo)
+    passed = sum(row["passed"] for row in report["rows"])
+    typer.echo(f"{passed} of {len(report['rows'])} passed; logs: {folder}")
+    _write_json(json_out, {"command": ["aux-motion", *sys.argv[1:]], **report})
+    if not report["passed"]:
+        raise typer.Exit(1)
+
+
+def _place(text: str, option: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{option} {text!r}: expected x,y in metres, such as 1.2,0.3") from None
+    return x, y

@@ -19,8 +19,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from aux_motion.commands.bag_clock import BagClock
 from aux_motion.commands.timeline import Timeline
 from aux_motion.commands.topics import check_topic, message_class
-from aux_motion_core.bags.reader import SKELETONS, BagError, BagReader, Topic
-from aux_motion_core.trackers.recorded import TF_TYPE, choose
+from aux_motion_core.bags.definitions import SKELETONS
+from aux_motion_core.bags.files import BagError, Topic
+from aux_motion_core.bags.inputs import TF_TYPE, choose
+from aux_motion_core.bags.reader import BagReader
 
 DISCOVERY_TIMEOUT_S = 20.0
 _LEAD_NS = 20_000_000

@@ -1,27 +1,24 @@
-"""`aux-motion predict`: the node's parameters, frames and predictor on a bag, without DDS."""
+"""`aux-motion predict`: a bag through the node's path without DDS, written and judged; judged as `evaluate` does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
-from aux_motion.nodes.parameters import NodeParameters, ParameterError, default_model_dir, validate
-from aux_motion_core.bags import reader
+from aux_motion.commands.offline import Here, Job, Reading
+from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation import judge, replay
-from aux_motion_core.evaluation.windows import sample_windows
+from aux_motion_core.evaluation.judge import Verdict, error_table
+from aux_motion_core.evaluation.replay import PREDICTED, Taken, quiet
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.inference import baselines
-from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.space.frames import Frames, static_transforms
-from aux_motion_core.trackers import adapter_class, own_frame, read_frames
-from aux_motion_core.wire.clock import StampClock
-
-_NODE = "aux_motion_predictor"
 
 
 def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None) -> dict[str, Predictor]:
@@ -30,106 +27,85 @@ def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None)
     return {name: Predictor(baselines.make(name), config, fixed_frame) for name in baselines.BASELINES}
 
 
-def file_parameters(path: Path) -> dict[str, Any]:
-    """The predictor's values in a ROS parameter file.
+@dataclass
+class PredictReport:
+    """What `predict` did.
 
-    Raises:
-        ParameterError: no such file, no YAML, or nothing in it for the node.
+    Attributes:
+        verdict: errors against what was seen later; the first source is what was published.
+        frames: messages that were used.
+        rejected: reason -> messages that were not.
+        predictions: messages with at least one predicted (not merely held) person.
+        people: ids of the people seen.
+        duration_s: from the first stamp to the last.
+        predictor_s: time spent in the predictor.
+        counters: what was dropped, repaired and waited for.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"cannot read parameter file {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ParameterError(f"parameter file {path} is no YAML: {' '.join(str(error).split())}") from None
-    values: dict[str, Any] = {}
-    for key, section in (content or {}).items() if isinstance(content, dict) else ():
-        if key.strip("/").split("/")[-1] in ("**", _NODE) and isinstance(section, dict):
-            values.update(section.get("ros__parameters") or {})
-    if not values:
-        raise ParameterError(f"parameter file {path} has no section {_NODE} (or /**) with ros__parameters")
-    return {k: v for k, v in values.items() if k in NodeParameters.model_fields}
+
+    verdict: Verdict = field(default_factory=lambda: Verdict({}, {}))
+    frames: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    predictions: int = 0
+    people: set[str] = field(default_factory=set)
+    duration_s: float = 0.0
+    predictor_s: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
 
 
-def no_frame(bag: Path, errors: list[ValueError]) -> str:
-    """Why a bag names no frame to predict in, in one line; `errors`: of the messages that cannot be used."""
-    if errors:
-        return f"no message of bag {bag} can be used; the first one: {' '.join(str(errors[0]).split())}"
-    return (
-        f"no message of bag {bag} names the frame of its positions, or nobody is in any of them: the tracker must set "
-        "header.frame_id; or name it with input_frames in --params, and record while somebody is seen"
-    )
-
-
-def predict(
-    bag: Path,
-    out: Path | None = None,
-    topic: str | None = None,
-    params: Path | None = None,
-    values: dict[str, Any] | None = None,
-    compare: bool = True,
-    progress: bool = True,
-    tracker: str | None = None,
-    joints: Sequence[str] = (),
-) -> replay.Report:
+def predict(job: Job, out: Path | None = None) -> PredictReport:
     """Predict a bag with the node's path.
 
     Args:
-        bag: folder or bare file.
-        out: `.mcap` to write, or None.
-        topic: skeleton topic, where the bag has several.
-        params: ROS parameter file.
-        values: parameters that win over the file; without `fixed_frame` the bag's own frame is the fixed one.
-        compare: judge the baselines too.
-        progress: show a bar.
-        tracker: one of `adapters.NAMES`; None: the parameters', else told by the topic's type.
-        joints: joint list of a tracker whose messages name none.
+        job: what to read and how; without `fixed_frame` the bag's own frame is the fixed one.
+        out: `.mcap` to write with topics /skeletons (in the fixed frame) and /predictions, or None.
 
     Returns:
-        What was done; the first source of the verdict is the chosen backend.
+        What was done.
 
     Raises:
         ValueError: one line on what is wrong with bag, model or parameters.
     """
-    values = {**(file_parameters(params) if params else {}), **(values or {})}
-    tracker = tracker or values.get("tracker")
-    joints = list(joints) or [j for j in values.get("tracker_joints", ()) if j]
-    total = reader.count_messages(bag, adapter_class(tracker).msgtype if tracker else reader.SKELETONS, topic) or None
-    if not values.get("fixed_frame"):
-        errors: list[ValueError] = []
-        first = read_frames(bag, topic, tracker, joints, on_bad=lambda e: errors or errors.append(e))
-        values["fixed_frame"] = own_frame(first)
-        if not values["fixed_frame"]:
-            raise reader.BagError(no_frame(bag, errors))
-    parameters = validate(values)
-    folder = parameters.model_dir or str(default_model_dir())
-    backend = make_backend(parameters.backend, folder, threads=parameters.threads, windows=sample_windows)
-    name = "model" if parameters.backend == "onnx" else parameters.backend
-    predictors = {name: Predictor(backend, parameters, parameters.fixed_frame)}
-    if compare:
-        others = baseline_predictors(parameters.fixed_frame, parameters)
-        predictors.update({k: v for k, v in others.items() if k != name})
-    frames = Frames(
-        parameters.fixed_frame,
-        parameters.static_transform_frame,
-        parameters.static_transform,
-        more=static_transforms(parameters.given("static_transforms")),
-        no_tf="the bag has no /tf",
-    )
-    return replay.predict_bag(
-        bag,
-        predictors,
-        out=out,
-        topic=topic,
-        tracker=tracker,
-        joints=joints,
-        frames=frames,
-        clock=StampClock(parameters.stamp_source),
-        progress=lambda items: tqdm(items, total=total, unit=" messages", disable=not progress or None),
-    )
+    reading = Reading(job)
+    source = Here(job, reading)
+    report = PredictReport()
+    stamps: list[int] = []
+    try:
+        with ExitStack() as stack:
+            writer = stack.enter_context(BagWriter(out)) if out is not None else None
+
+            def note(item: Taken) -> Taken:
+                report.frames += 1
+                report.people.update(item.frame.person_ids)
+                report.predictions += any(p.state in PREDICTED for p in item.batch.people)
+                report.predictor_s += item.took_s
+                stamps[:] = [min([*stamps[:1], item.frame.stamp_ns]), max([*stamps[1:], item.frame.stamp_ns])]
+                if writer is not None:
+                    writer.write("/skeletons", item.frame, item.now_ns)
+                    writer.write("/predictions", item.batch, item.now_ns)
+                return item
+
+            bar = tqdm(source, total=reading.total, unit=" messages", disable=not job.progress or None)
+            config = quiet(reading.parameters, source.table is not None)
+            evaluation = judge(map(note, bar), source.grid, config, compare=job.compare)
+            if not report.frames:
+                raise BagError(_why_nothing(job, source.end.rejected))
+    finally:
+        source.close()
+    summary = evaluation.summary()
+    report.verdict = Verdict(summary["mpjpe_mm"], summary["samples"])
+    report.rejected, report.counters = source.end.rejected, dict(source.end.counters)
+    report.duration_s = (stamps[1] - stamps[0]) * 1e-9
+    return report
 
 
-def as_json(report: replay.Report) -> dict[str, Any]:
+def _why_nothing(job: Job, rejected: Counter[str]) -> str:
+    if not rejected:
+        return f"nobody is in any message of bag {job.bag}: record while the tracker sees somebody"
+    reason, count = rejected.most_common(1)[0]
+    return f"no message of bag {job.bag} can be used; {count} of them: {reason}"
+
+
+def as_json(report: PredictReport) -> dict[str, Any]:
     """A report as plain values."""
     return {
         "mpjpe_mm": report.verdict.mpjpe_mm,
@@ -139,16 +115,16 @@ def as_json(report: replay.Report) -> dict[str, Any]:
         "predictions": report.predictions,
         "people": sorted(report.people),
         "duration_s": report.duration_s,
-        "predictor_s": report.wall_s,
+        "predictor_s": report.predictor_s,
         "counters": report.counters,
     }
 
 
-def text(report: replay.Report, out: Path | None) -> str:
+def text(report: PredictReport, out: Path | None) -> str:
     """A report as a readable table."""
-    each_ms = 1e3 * report.wall_s / max(report.frames, 1)
+    each_ms = 1e3 * report.predictor_s / max(report.frames, 1)
     lines = [
-        judge.error_table(report.verdict),
+        error_table(report.verdict),
         "",
         f"{report.frames} messages in {report.duration_s:.1f} s, {len(report.people)} people, "
         f"{report.predictions} predictions, {each_ms:.1f} ms each",

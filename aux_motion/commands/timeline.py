@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aux_motion_core.bags.reader import BagError, BagReader, Topic
+from aux_motion_core.bags.files import BagError, Topic
+from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.bags.restamp import Restamper
 from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.replay import arrival_ns

@@ -81,7 +81,7 @@ def _topic_sink(topic: str) -> Iterator[Callable[[SkeletonFrame], None]]:
 
 @contextmanager
 def _bag_sink(path: Path, topic: str) -> Iterator[Callable[[SkeletonFrame], None]]:
-    from aux_motion_core.bags.reader import BagWriter
+    from aux_motion_core.bags.writer import BagWriter
 
     with BagWriter(path) as bag:
         yield lambda frame: bag.write(topic, frame, frame.stamp_ns)

@@ -134,6 +134,10 @@ class PredictionWriter:
             self._names, message.joint_names = batch.joint_names, list(batch.joint_names)
         message.steps, message.dt_s = int(batch.steps), float(batch.dt_s)
         message.processing_time_s = float(batch.processing_time_s)
+        view = batch.view
+        message.view, message.view_reasons = int(view.view), int(view.reasons)
+        message.unplaced_people = int(view.unplaced_people)
+        _set_time(message.oldest_input, max(view.oldest_input_ns, 0))
         used: dict[tuple[Any, ...], int] = {}
         people = []
         for person in batch.people:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -21,7 +21,6 @@ from aux_motion.nodes.parameters import NodeParameters
 from aux_motion.nodes.qos import INPUT_DEPTH, describe, input_qos
 from aux_motion.nodes.transform_listener import (
     FrameError,
-    FrameQueue,
     Frames,
     TfListener,
     static_transforms,
@@ -32,10 +31,10 @@ from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers import Adapter, AdapterError
-from aux_motion_core.trackers.fusion import Fusion
-from aux_motion_core.trackers.tilt import Tilt
-from aux_motion_core.types import SkeletonFrame
-from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
+from aux_motion_core.trackers.pipeline import Input, Pipeline, adapters
+from aux_motion_core.types import SkeletonFrame, ViewReason
+from aux_motion_core.validity import InputEvidence
+from aux_motion_core.wire.clock import StampClock
 
 #: How often frames that wait for their transform are looked at, seconds.
 _POLL_S = 0.005
@@ -57,63 +56,54 @@ def message_class(kind: type[Adapter]) -> Any:
         raise AdapterError(line) from None
 
 
-@dataclass
-class Source:
-    """One input.
+@dataclass(kw_only=True)
+class Source(Input):
+    """An input of the node.
 
     Attributes:
-        index: its place in the list.
         topic: resolved name.
-        adapter: of its tracker.
         kind: message class.
-        clock: watches its stamps.
         qos: in use.
         subscription: of rclpy.
-        trouble: why nothing may come of it, in one line; empty: nothing is wrong.
-        frame_id: of its newest positions.
-        tilt: whether its people stand upright.
-        newest: its frame at which nobody has looked for that yet.
+        mismatch: why nothing may come of it, in one line; empty: nothing is wrong.
         heard_ns: when something came of it that can be used, steady clock; 0: not yet since the last reset.
+        stamp_ns: capture stamp of that; 0: not yet.
+        rejected_ns: when something came of it that cannot be used, steady clock; 0: not yet.
     """
 
-    index: int
     topic: str
-    adapter: Adapter
     kind: Any
-    clock: StampClock
     qos: QoSProfile
     subscription: Any = None
-    trouble: str = ""
-    frame_id: str = ""
-    tilt: Tilt = field(default_factory=Tilt)
-    newest: SkeletonFrame | None = None
+    mismatch: str = ""
     heard_ns: int = 0
+    stamp_ns: int = 0
+    rejected_ns: int = 0
 
+    def used(self, stamp_ns: int) -> None:
+        """Something came that can be used, of that capture time."""
+        self.heard_ns, self.stamp_ns = time.monotonic_ns(), stamp_ns
 
-def plan(parameters: NodeParameters) -> list[tuple[str, Adapter]]:
-    """Topic and adapter of each input that the parameters name.
+    def rejected(self) -> None:
+        """Something came that cannot be used: it may have shown somebody."""
+        self.rejected_ns = time.monotonic_ns()
 
-    Raises:
-        AdapterError: an unknown tracker, or a joint list that does not fit.
-    """
-    joints = tuple(parameters.given("tracker_joints"))
-    topics = parameters.given("input_topics")
-    names = parameters.given("input_trackers") or [parameters.tracker]
-    frames = parameters.given("input_frames") or [""]
-    count = max(len(topics), 1)
-    names = names * count if len(names) == 1 else names
-    frames = frames * count if len(frames) == 1 else frames
-    planned = []
-    for i in range(count):
-        options = {"joints": joints} if joints and trackers.adapter_class(names[i]).takes_joints else {}
-        adapter = trackers.make(names[i], frame_id="" if frames[i] == "-" else frames[i], **options)
-        planned.append((topics[i] if topics else parameters.input_topic or adapter.topic, adapter))
-    if joints and not any(adapter.takes_joints for _, adapter in planned):
-        raise AdapterError(
-            f"tracker_joints is set, but the messages of {', '.join(sorted(set(names)))} name their joints: "
-            "leave it empty"
-        )
-    return planned
+    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> InputEvidence:
+        """What this input is good for now.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+            within_s: it must be heard so often, and its newest stamp be no further from now.
+            hold_s: so long after a message that could not be used, somebody it showed may be there.
+        """
+        here_ns, reasons = time.monotonic_ns(), ViewReason.NONE
+        if not self.heard_ns or here_ns - self.heard_ns > within_s * NS:
+            reasons |= ViewReason.INPUT_SILENT
+        elif abs(now_ns - self.stamp_ns) > within_s * NS:
+            reasons |= ViewReason.INPUT_STAMPS
+        if self.rejected_ns and here_ns - self.rejected_ns <= hold_s * NS:
+            reasons |= ViewReason.INPUT_REJECTED
+        return InputEvidence(self.stamp_ns if self.heard_ns else 0, reasons)
 
 
 class Sources:
@@ -138,7 +128,7 @@ class Sources:
         on_waited: Callable[[], None],
     ) -> None:
         self._node, self._parameters, self._on_message = node, parameters, on_message
-        planned = [(topic, adapter, message_class(type(adapter))) for topic, adapter in plan(parameters)]
+        planned = [(topic, adapter, message_class(type(adapter))) for topic, adapter in adapters(parameters)]
         tf, no_tf = None, ""
         try:
             tf_message_type()
@@ -158,33 +148,31 @@ class Sources:
         for _, adapter, _ in planned:
             if adapter.needs_tf and tf is None:
                 raise AdapterError(f"tracker {adapter.name} sends its joints by TF, which is not available ({no_tf})")
-            if tf is not None:
-                adapter.tf = tf
-        self._queue = FrameQueue(self.frames)
         self._polled = [adapter.needs_tf for _, adapter, _ in planned]
-        self.all: list[Source] = []
-        names = [str(i) for i in range(len(planned))]
-        self._fusion = Fusion(names, parameters.merge_inputs) if len(planned) > 1 else None
+        self.all = [
+            Source(
+                index=index,
+                adapter=adapter,
+                clock=StampClock(parameters.stamp_source),
+                topic=node.resolve_topic_name(topic),
+                kind=kind,
+                qos=input_qos(),
+            )
+            for index, (topic, adapter, kind) in enumerate(planned)
+        ]
+        self._pipeline = Pipeline(self.all, self.frames, parameters.stamp_latency_s, parameters.merge_inputs)
+        if tf is not None:
+            self._pipeline.feed(tf)
         self._timer = node.create_timer(_POLL_S, on_waited, clock=Clock(clock_type=ClockType.STEADY_TIME))
         try:
-            self._open(planned)
+            self._open()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, planned: list[tuple[str, Adapter, Any]]) -> None:
-        node, parameters = self._node, self._parameters
-        for index, (topic, adapter, kind) in enumerate(planned):
-            source = Source(
-                index,
-                node.resolve_topic_name(topic),
-                adapter,
-                kind,
-                StampClock(parameters.stamp_source),
-                input_qos(),
-            )
+    def _open(self) -> None:
+        for source in self.all:
             self._subscribe(source)
-            self.all.append(source)
         if any(self._polled):
             self._listen()
         else:
@@ -192,8 +180,8 @@ class Sources:
         self.check()
 
     def configure(self, parameters: NodeParameters) -> None:
-        """Use other values from now on (`tf_timeout_s`)."""
-        self._parameters = parameters
+        """Use other values from now on (`tf_timeout_s`, `stamp_latency_s`)."""
+        self._parameters, self._pipeline.stamp_latency_s = parameters, parameters.stamp_latency_s
 
     @property
     def topics(self) -> str:
@@ -225,15 +213,9 @@ class Sources:
         return self.drain()
 
     def _push(self, source: Source, frames: list[SkeletonFrame], arrived_ns: int, received_ns: int) -> None:
-        now_ns = time.monotonic_ns()
-        for frame in frames:
-            frame = source.clock.take(frame, received_ns)
-            if not 0 <= frame.stamp_ns <= LAST_STAMP_NS:
-                raise StampError(frame.stamp_ns)
-            if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(frame.frame_id):
-                self._listen()
-            source.frame_id = frame.frame_id
-            self._queue.push(source.index, frame, arrived_ns, now_ns)
+        self._pipeline.push(source, frames, arrived_ns, received_ns, time.monotonic_ns())
+        if self._listener is None and self.frames.tf is not None and self.frames.needs_tf(source.frame_id):
+            self._listen()
 
     def drain(self) -> list[Ready]:
         """Frames that can go on now, in order per source, in the fixed frame and with common ids."""
@@ -248,23 +230,18 @@ class Sources:
                         self._push(source, source.adapter.poll(), now_ns, received_ns)
                     except ValueError as error:  # a stamp that is none
                         out.append(Ready(source.index, now_ns, None, FrameError(str(error))))
-        if not len(self._queue):
+        if not self._pipeline.waiting:
             return out
         timeout_s = self._parameters.tf_timeout_s
         if time.monotonic() - self._listening_since < _TF_START_S:
             timeout_s = max(timeout_s, _TF_START_S)
-        out += self._queue.drain(time.monotonic_ns(), int(timeout_s * NS))
+        out += self._pipeline.drain(time.monotonic_ns(), timeout_s)
         if not any(self._polled):
-            if not len(self._queue):
+            if not self._pipeline.waiting:
                 self._timer.cancel()
             elif self._timer.is_canceled():
                 self._timer.reset()
-        for ready in out:
-            if ready.frame is not None and ready.frame.person_ids:
-                self.all[ready.source].newest = ready.frame
-        if self._fusion is None:
-            return out
-        return [r if r.frame is None else replace(r, frame=self._fusion.take(r.source, r.frame)) for r in out]
+        return out
 
     def waiting(self) -> Iterator[tuple[Source, Any, Any]]:
         """Messages that came meanwhile, as (source, message, info)."""
@@ -277,29 +254,19 @@ class Sources:
                     break
                 yield source, *taken
 
-    def heard(self, within_s: float) -> list[bool]:
-        """Of each source, whether something came of it lately that can be used."""
-        since_ns = time.monotonic_ns() - int(within_s * NS)
-        return [source.heard_ns > max(since_ns, 0) for source in self.all]
+    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> list[InputEvidence]:
+        """Of each source, what it is good for now; see `Source.evidence`."""
+        return [source.evidence(now_ns, within_s, hold_s) for source in self.all]
 
     def between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
-        for source in self.all:
-            frame, source.newest = source.newest, None
-            if frame is not None:
-                source.tilt.observe(frame.stamp_ns, frame.positions, frame.status)
+        self._pipeline.between_frames()
 
     def reset(self) -> None:
         """Forget what was, and what waits: the clock jumped back, or the node was activated."""
-        self._queue.clear()
-        if self.frames.tf is not None:
-            self.frames.tf.clear()
-        if self._fusion is not None:
-            self._fusion.reset()
+        self._pipeline.reset()
         for source in self.all:
-            source.adapter.reset()
-            source.clock.reset()
-            source.tilt, source.newest, source.heard_ns = Tilt(), None, 0
+            source.heard_ns = source.stamp_ns = source.rejected_ns = 0
 
     # TF and QoS
 
@@ -320,7 +287,7 @@ class Sources:
         for source in self.all:
             infos = self._node.get_publishers_info_by_topic(source.topic)
             right = [i for i in infos if i.topic_type in ("", source.adapter.msgtype)]
-            source.trouble = self._mismatch(source, infos, right)
+            source.mismatch = self._mismatch(source, infos, right)
             if not right:
                 continue
             # an endpoint that tells no policy may have any: ask for the least
@@ -352,21 +319,16 @@ class Sources:
     def trouble(self) -> str:
         """What is wrong with the inputs, in one line; empty: nothing is."""
         for source in self.all:
-            line = source.trouble or source.adapter.trouble() or source.tilt.trouble(source.frame_id)
+            line = source.mismatch or source.trouble()
             if line:
                 return line if len(self.all) == 1 or source.topic in line else f"{source.topic}: {line}"
         return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
 
     def counters(self) -> Counter[str]:
         """What was dropped, marked or waited for; the first source's stamps count by themselves."""
-        total = Counter(self._queue.counters)
-        for source in self.all:
-            total.update(source.adapter.counters)
-            if source.index:
-                total.update(source.clock.counters)
-        for more in (self._fusion, self.frames.tf):
-            if more is not None:
-                total.update(more.counters)
+        total = self._pipeline.counters()
+        for source in self.all[1:]:
+            total.update(source.clock.counters)
         return total
 
     def values(self) -> dict[str, object]:
@@ -376,7 +338,7 @@ class Sources:
             "tilt_deg": ", ".join("unknown" if t is None else f"{t:.1f}" for t in tilts),
             "tracker": ", ".join(s.adapter.name for s in self.all),
             "input_qos": ", ".join(describe(s.qos) for s in self.all),
-            "waiting_for_tf": len(self._queue),
+            "waiting_for_tf": self._pipeline.waiting,
         }
 
     def close(self) -> None:

@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from aux_motion.nodes.declaration import AT_CONFIGURE, READ_ONLY, ParameterError
 from aux_motion.nodes.planner_parameters import PlannerOutputParameters
 from aux_motion.nodes.realtime import cpus
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.trackers import ALIASES, NAMES
+from aux_motion_core.trackers.settings import InputConfig
 
 DEFAULT_MODEL = "body20_25hz"
 
 
-class NodeParameters(PlannerOutputParameters, PredictorConfig):
+class NodeParameters(PlannerOutputParameters, InputConfig, PredictorConfig):
     """Parameters of `aux_motion_predictor`. Fields without a mark apply at once when they are set."""
 
-    fixed_frame: str = Field(
-        min_length=1,
-        description="Required. Frame of the predictions: not accelerating, z up (for instance map, world).",
-        json_schema_extra=READ_ONLY,
-    )
-    tracker: str = Field(
-        "aux_motion",
-        min_length=1,
-        description="What sends the skeletons: aux_motion (SkeletonArray), zed, azure_kinect, yolo, ros4hri, hiros, "
-        "pose_array, openpose or mediapipe. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    tracker_joints: list[str] = Field(
-        [""],
-        description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
-        "joint in wire order ('-' skips one). Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    input_topic: str = Field(
-        "",
-        description="Topic of the input; empty: the tracker's usual one, for SkeletonArray it is skeletons.",
-        json_schema_extra=READ_ONLY,
-    )
-    input_topics: list[str] = Field(
-        [""],
-        description="Topics of several inputs; they win over input_topic. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    input_trackers: list[str] = Field(
-        [""],
-        description="Trackers of input_topics, one for all or one each; empty: tracker. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    input_frames: list[str] = Field(
-        [""],
-        description="Frames of the inputs' positions, one for all or one each, where the messages name a wrong one or "
-        "none; empty, or - for one of them: the messages'. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    merge_inputs: bool = Field(
-        True,
-        description="One body that several inputs see is one person; false: a person per input. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
     model_dir: str = Field(
         "",
         description="Folder of the model artefact (model.onnx, model.json); empty: the one that is shipped. "
@@ -135,29 +90,6 @@ class NodeParameters(PlannerOutputParameters, PredictorConfig):
         "The publisher's deadline is two periods. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
-    static_transform_frame: str = Field(
-        "",
-        description="Frame that static_transform brings to fixed_frame (a fixed camera); empty: not used.",
-        json_schema_extra=READ_ONLY,
-    )
-    static_transform: list[float] = Field(
-        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
-        min_length=7,
-        max_length=7,
-        description="Pose of static_transform_frame in fixed_frame: x, y, z in m, quaternion x, y, z, w.",
-        json_schema_extra=READ_ONLY,
-    )
-    static_transforms: list[str] = Field(
-        [""],
-        description="More fixed cameras without TF, each as 'frame x y z qx qy qz qw'. Applied at configure.",
-        json_schema_extra=AT_CONFIGURE,
-    )
-    tf_timeout_s: float = Field(
-        0.05,
-        ge=0.0,
-        le=1.0,
-        description="How long a frame waits for the transform at its stamp, seconds; other frames go on meanwhile.",
-    )
     markers_max_rate_hz: float = Field(
         15.0,
         ge=0.1,
@@ -165,43 +97,12 @@ class NodeParameters(PlannerOutputParameters, PredictorConfig):
         description="Most MarkerArrays a second; none are made when nobody subscribes.",
     )
 
-    @field_validator("fixed_frame")
-    @classmethod
-    def _frame_has_a_name(cls, value: str) -> str:
-        if not value.strip("/ "):
-            raise ValueError("expected the name of a frame")
-        return value
-
     @field_validator("cpu_affinity")
     @classmethod
     def _cpus_are_numbers(cls, value: str) -> str:
         if value:
             cpus(value)
         return value
-
-    def given(self, name: str) -> list[str]:
-        """The values of a list of texts; [""] is how ROS writes an empty one."""
-        return [value for value in getattr(self, name) if value]
-
-    @model_validator(mode="after")
-    def _inputs_fit(self) -> NodeParameters:
-        count = max(len(self.given("input_topics")), 1)
-        for name in ("input_trackers", "input_frames"):
-            if len(self.given(name)) not in (0, 1, count):
-                raise ValueError(
-                    f"{name} has {len(self.given(name))} values: expected none, one, or {count} as input_topics"
-                )
-        for name in (self.tracker, *self.given("input_trackers")):
-            if name not in (*NAMES, *ALIASES):
-                raise ValueError(f"unknown tracker {name!r}: expected one of {', '.join(NAMES)}")
-        return self
-
-    @model_validator(mode="after")
-    def _transform_is_a_rotation(self) -> NodeParameters:
-        norm = math.hypot(*self.static_transform[3:])
-        if not (math.isfinite(norm) and abs(norm - 1.0) < 1e-3):
-            raise ValueError(f"static_transform: the quaternion (last four numbers) has length {norm:.4g}, expected 1")
-        return self
 
 
 def default_model_dir() -> Path:

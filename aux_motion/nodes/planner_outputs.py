@@ -7,8 +7,10 @@ rate, and only while somebody subscribes.
 from __future__ import annotations
 
 import importlib
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from aux_motion.nodes.realtime import Background
 from aux_motion_core.bounds.separation_bound import SeparationBound, load_separation_bound
 from aux_motion_core.inference import artefact
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
-from aux_motion_core.types import PredictionBatch
+from aux_motion_core.types import PredictionBatch, View
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.
 _PACKAGES = {"moveit_msgs": "moveit-msgs", "people_msgs": "people", "sensor_msgs": "sensor-msgs"}
@@ -83,6 +85,8 @@ class PlannerOutputs:
         self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
+        #: A stray node of the same name must not pass for this one.
+        self._producer = f"{node.get_fully_qualified_name()}#{secrets.token_hex(4)}"
         self._closed = False
         self._odd: dict[str, str] = {}
         p = parameters
@@ -134,24 +138,27 @@ class PlannerOutputs:
         self._publishers.append(publisher)
         return publisher
 
-    def publish(self, batch: PredictionBatch, seeing: bool = True) -> None:
+    def publish(self, batch: PredictionBatch) -> None:
         """Publish what is switched on, subscribed to and due. Never raises: what fails is logged.
+
+        `occupancy` says itself how complete the view is. The others have no field for it: where the view is not
+        complete they are silent, and what they said last grows old (docs/planners.md says how a consumer notices).
 
         Args:
             batch: the predictions that were just published.
-            seeing: whether the tracker is heard. Where it is not, nobody sees who else comes: `occupancy`, which has a
-                deadline, is silent; the others, which have none, go on growing.
         """
         try:
-            self._publish(batch, seeing)
+            self._publish(batch)
         except Exception as error:  # a planner's output must not end the predictions
             self._node.get_logger().error(f"planner outputs: {error}", throttle_duration_sec=5.0)
 
-    def _publish(self, batch: PredictionBatch, seeing: bool) -> None:
-        if seeing and self._occupancy is not None and self._occupancy.get_subscription_count():
+    def _publish(self, batch: PredictionBatch) -> None:
+        if self._occupancy is not None and self._occupancy.get_subscription_count():
             occupancy = self._builder.build(batch)
-            self._occupancy.publish(occupancy_message(occupancy))
+            self._occupancy.publish(occupancy_message(replace(occupancy, producer=self._producer)))
             self._note_sizes(occupancy)
+        if batch.view.view is not View.COMPLETE:
+            return
         now = time.perf_counter()
         for name, publisher, rate_hz, make in self._jobs:
             if now < self._next[name] or not publisher.get_subscription_count():

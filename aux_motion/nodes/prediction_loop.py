@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -29,7 +30,8 @@ from aux_motion.nodes.trace import Trace
 from aux_motion_core.constants import NS
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.space.frames import Ready
-from aux_motion_core.types import PredictionBatch
+from aux_motion_core.types import PredictionBatch, ViewReason, ViewReport
+from aux_motion_core.validity import judge
 
 #: While the newest input is younger than this, more input is expected soon.
 _BUSY_NS = NS // 5
@@ -211,6 +213,7 @@ class PredictionLoop:
             received_ns = self._node.get_clock().now().nanoseconds - (time.time_ns() - arrived_ns)
             ready = self.sources.accept(source, message, arrived_ns, received_ns)
         except Exception as error:  # a sender's mistake must never stop the node
+            source.rejected()
             self._note_bad(error)
             return False
         usable = self._enter(ready)
@@ -225,17 +228,20 @@ class PredictionLoop:
         """Put frames into the tracks; whether any could be used."""
         usable = False
         for item in ready:
+            source = self.sources.all[item.source]
             if item.frame is None:
+                source.rejected()
                 self._diagnostics.frame_errors.note(str(item.error))
                 self._error(self._diagnostics.frame_errors.last)
                 continue
             try:
                 self.predictor.add(item.frame)
             except Exception as error:
+                source.rejected()
                 self._note_bad(error)
                 continue
             usable = True
-            self.sources.all[item.source].heard_ns = time.monotonic_ns()
+            source.used(item.frame.stamp_ns)
             self._note_stamp(item.frame.stamp_ns)
         return usable
 
@@ -268,7 +274,9 @@ class PredictionLoop:
         diagnostics = self._diagnostics
         start = time.perf_counter()
         try:
-            batch = self.predictor.predict(self.now_ns())
+            now_ns = self.now_ns()
+            batch = self.predictor.predict(now_ns)
+            batch = replace(batch, view=self._view(now_ns))
             inferred = time.perf_counter()
             message = self._writer.fill(batch)
             written = time.perf_counter()
@@ -297,19 +305,22 @@ class PredictionLoop:
             self._background.submit("markers", lambda: self._publish_markers(batch))
 
     def _publish_outputs(self, batch: PredictionBatch) -> None:
-        """A planner must not take a silent tracker, an unknown frame or a missing place for "nobody is there"."""
+        """Messages for planners; what hides somebody is said where one of them is switched on."""
+        if self._outputs.names and batch.view.reasons & ViewReason.PEOPLE_OVER_LIMIT:
+            counters = self.predictor.counters
+            self._error(
+                f"{', '.join(self._outputs.names)} incomplete: somebody who was seen is not among the people "
+                f"(people_over_limit {counters['people_over_limit']} of max_people {self._parameters.max_people}, "
+                f"people_displaced {counters['people_displaced']}, stamp_too_old {counters['stamp_too_old']})"
+            )
+        self._outputs.publish(batch)
+
+    def _view(self, now_ns: int) -> ViewReport:
+        """How complete the view is that the prediction was made from."""
+        p, reasons = self._parameters, ViewReason.NONE
         if self.predictor.overlooked_until_ns is not None:
-            if self._outputs.names:
-                counters = self.predictor.counters
-                self._error(
-                    f"{', '.join(self._outputs.names)} silent: somebody who was seen is not among the people "
-                    f"(people_over_limit {counters['people_over_limit']} of max_people {self._parameters.max_people}, "
-                    f"people_displaced {counters['people_displaced']}, stamp_too_old {counters['stamp_too_old']})"
-                )
-            return
-        heard = self.sources.heard(self._parameters.lost_after_s)
-        if batch.people or (all(heard) and self._diagnostics.input_is_well(self._parameters.lost_after_s)):
-            self._outputs.publish(batch, seeing=any(heard))
+            reasons |= ViewReason.PEOPLE_OVER_LIMIT
+        return judge(self.sources.evidence(now_ns, p.stale_after_s, p.lost_after_s), reasons)
 
     def _publish_markers(self, batch: PredictionBatch) -> Iterator[None]:
         """In the background, with breaks between people."""

@@ -8,28 +8,28 @@ docs/planners.md for what a user must check.
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import numpy as np
-from aux_motion_msgs.msg import OccupancyArray, SeparationStatus
+from aux_motion_msgs.msg import SeparationStatus
 from builtin_interfaces.msg import Time
 from pydantic import ValidationError
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64
 
 from aux_motion.nodes import declaration, spinning
+from aux_motion.nodes.errors import one_line
+from aux_motion.nodes.people_input import PeopleInput
 from aux_motion.nodes.qos import output_qos
-from aux_motion.nodes.robot_poses import make_robot_poses
-from aux_motion.nodes.ssm_parameters import SsmError, SsmParameters
-from aux_motion_core.safety.occupancy import Occupancy, occupancy_from_message
+from aux_motion.nodes.robot_poses import RobotPoses, make_robot_poses
+from aux_motion.nodes.ssm_diagnostics import SsmDiagnostics
+from aux_motion.nodes.ssm_parameters import SsmError, SsmParameters, check_parameter_files
 from aux_motion_core.safety.robot import load_robot
 from aux_motion_core.safety.separation import Monitor, Separation, SpeedReason
-from aux_motion_core.wire.messages import MessageError, ns_to_stamp
+from aux_motion_core.wire.messages import ns_to_stamp
 
 NODE_NAME = "aux_motion_ssm"
 #: Fields of a decision that go into the status as they are.
@@ -54,39 +54,120 @@ def separation_message(decision: Separation, frame_id: str, stamp_ns: int) -> Se
     return message
 
 
-class SsmNode(Node):
-    """Decides with every occupancy and at least `rate_hz` times a second; rclpy must be initialised.
+class SsmNode(LifecycleNode):
+    """Decides with every occupancy and at least `rate_hz` times a second while it is active; rclpy must be initialised.
 
     Args:
         overrides: parameter values that win over files and arguments.
 
     Raises:
-        SsmError: a parameter or the robot description cannot be used.
+        ParameterError: a parameter has the wrong type or is out of range.
     """
 
     def __init__(self, overrides: dict[str, Any] | None = None) -> None:
         given = [Parameter(name, value=value) for name, value in (overrides or {}).items()]
         super().__init__(NODE_NAME, parameter_overrides=given)
         declaration.declare(self, SsmParameters)
+        self.failure, self._starting = "", False
+        self._people: PeopleInput | None = None
+        self._poses: RobotPoses | None = None
+        self._timer: Any = None
+        self._outputs: list[Any] = []
+        self._active = False
+        self._frame_id = ""
+        self._decided: Separation | None = None
+        self._diagnostics = SsmDiagnostics(self)
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read parameters and robot, make publishers and subscriptions."""
+        self.failure = ""
+        try:
+            self._configure()
+        except Exception as error:  # whatever is wrong with a file or a parameter: one line, never a traceback
+            self._release()
+            self.failure = one_line(error)
+            if not self._starting:  # who started it says it
+                self.get_logger().error(f"configure failed: {self.failure}")
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def _configure(self) -> None:
         p = self._read()
         robot = load_robot(p.robot)
-        self._config = p
+        self._values, self._monitor = p, Monitor(robot, p)
         self._poses = make_robot_poses(robot, p.robot_source, self)
-        self._monitor = Monitor(robot, p)
-        self._occupancy: Occupancy | None = None
-        self._came_ns = 0
-        self._bad = ""
-        self._robot_seen = False
-        self._reason: SpeedReason | None = None
-        self._last: tuple[int, np.ndarray] | None = None
-        self._status = self.create_publisher(SeparationStatus, "separation", output_qos(p.rate_hz))
-        self._speed = self.create_publisher(Float64, "speed_fraction", output_qos(p.rate_hz))
-        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self.create_subscription(OccupancyArray, "occupancy", self._on_occupancy, reliable)
-        self.create_timer(1.0 / p.rate_hz, self.decide, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._people = PeopleInput(self, p.expected_publishers, p.people_timeout_s, self._on_people)
+        for kind, topic in ((SeparationStatus, "separation"), (Float64, "speed_fraction")):
+            self._outputs.append(self.create_lifecycle_publisher(kind, topic, output_qos(p.rate_hz)))
+        self._status, self._speed = self._outputs
+        self._timer = self.create_timer(1.0 / p.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer.cancel()  # until activate
         self.get_logger().info(
             f"monitors {robot.name!r} ({len(robot.links)} capsules) by {p.formulation}; not a certified safety function"
         )
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Decide from now on, from what comes from now on: what was known before is of another time."""
+        self._people.reset()
+        self._monitor = Monitor(self._monitor.robot, self._values)
+        self._robot_seen, self._last, self._decided = False, None, None
+        result = super().on_activate(state)
+        self._active = True
+        self._timer.reset()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say 0 a last time, then nothing."""
+        self._stand("the monitor is deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back what configure made."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say 0 a last time, and give back everything."""
+        self._stand("the monitor is shut down")
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an error in a transition: back to unconfigured."""
+        self._release()
+        return super().on_error(state)
+
+    def start(self) -> None:
+        """Configure and activate.
+
+        Raises:
+            SsmError: a parameter or the robot description cannot be used.
+        """
+        self._starting = True
+        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+            raise SsmError(self.failure)
+        self._starting = False
+        self.trigger_activate()
+
+    def _stand(self, text: str) -> None:
+        if self._active:
+            self._active = False
+            self._timer.cancel()
+            self._publish(self._monitor.refuse(SpeedReason.PEOPLE_STALE, text, self.get_clock().now().nanoseconds))
+
+    def _release(self) -> None:
+        self._active = False
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        for held in (self._people, self._poses):
+            if held is not None:
+                held.close()
+        self._people = self._poses = None
+        while self._outputs:
+            self.destroy_lifecycle_publisher(self._outputs.pop())
 
     def _read(self) -> SsmParameters:
         try:
@@ -99,35 +180,40 @@ class SsmNode(Node):
             raise SsmError("parameter robot is required: the YAML file that describes the robot")
         return p
 
-    def _on_occupancy(self, message: OccupancyArray) -> None:
-        try:
-            self._occupancy, self._bad = occupancy_from_message(message), ""
-        except MessageError as error:
-            self._bad = str(error)
-        self._came_ns = time.monotonic_ns()
-        self.decide()
+    # Decisions
+
+    def _on_people(self) -> None:
+        if self._active:
+            self.decide()
+
+    def _on_timer(self) -> None:
+        if self._active:
+            self.decide()
 
     def decide(self) -> None:
         """Decide now, and publish it."""
-        now_ns = self.get_clock().now().nanoseconds
-        decision = self._decision(now_ns)
-        frame_id = self._occupancy.frame_id if self._occupancy is not None else ""
+        self._publish(self._decision(self.get_clock().now().nanoseconds))
+
+    def _publish(self, decision: Separation) -> None:
         self._speed.publish(Float64(data=decision.allowed_speed_fraction))
-        self._status.publish(separation_message(decision, frame_id, now_ns))
-        if decision.reason is not self._reason:
-            self._reason = decision.reason
+        stamp_ns = self.get_clock().now().nanoseconds
+        self._status.publish(separation_message(decision, self._frame_id, stamp_ns))
+        if self._decided is None or decision.reason is not self._decided.reason:
             self.get_logger().info(f"{decision.reason.name}: {decision.reason_text}", throttle_duration_sec=0.5)
+        self._decided = decision
+        self._diagnostics.decisions += 1
 
     def _decision(self, now_ns: int) -> Separation:
-        p, monitor, occupancy = self._config, self._monitor, self._occupancy
-        if self._bad:
-            return monitor.refuse(SpeedReason.BAD_DATA, f"occupancy: {self._bad}", now_ns)
-        silence_s = (time.monotonic_ns() - self._came_ns) * 1e-9
-        if occupancy is not None and silence_s > p.people_timeout_s:  # also where the node's clock stands still
-            text = f"no occupancy for {silence_s:.2f} s, limit {p.people_timeout_s} s"
-            return monitor.refuse(SpeedReason.PEOPLE_STALE, text, now_ns)
+        p, monitor = self._values, self._monitor
+        occupancy, reason, text = self._people.state()
+        if reason is not None:
+            return monitor.refuse(reason, text, now_ns)
         if occupancy is None:
             return monitor.decide(now_ns, None, None)
+        self._frame_id = occupancy.frame_id
+        refused = monitor.refuse_people(now_ns, occupancy)
+        if refused is not None:
+            return refused
         try:
             poses, age_s = self._poses.newest(occupancy.frame_id, now_ns)
         except (LookupError, ValueError) as error:
@@ -148,10 +234,19 @@ class SsmNode(Node):
         speed = np.linalg.norm(ends - last[1], axis=-1).max() / ((now_ns - last[0]) * 1e-9)
         return max(self._monitor.limiter.fraction, min(float(speed) / self._monitor.robot.max_speed_mps, 1.0))
 
+    @property
+    def decided(self) -> Separation | None:
+        """The newest decision; None: there was none since the activation."""
+        return self._decided
+
+    @property
+    def people_publishers(self) -> list[str]:
+        """Nodes that publish people."""
+        return [] if self._people is None else self._people.publishers
+
     def destroy_node(self) -> None:
         """Stop listening too."""
-        if hasattr(self, "_poses"):
-            self._poses.close()
+        self._release()
         super().destroy_node()
 
 
@@ -166,12 +261,25 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         Exit status: 0 after a signal, 1 when the node could not start.
     """
 
+    def make() -> SsmNode:
+        check_parameter_files(sys.argv if arguments is None else arguments)
+        node = SsmNode(overrides)
+        try:
+            if node.get_parameter("autostart").value:
+                node.start()
+            else:
+                node.get_logger().info("unconfigured: waits for a lifecycle manager (or set the parameter autostart)")
+        except BaseException:
+            node.destroy_node()
+            raise
+        return node
+
     def run(node: SsmNode) -> None:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         spinning.spin(executor)
 
-    return spinning.until_signal(NODE_NAME, arguments, lambda: SsmNode(overrides), run)
+    return spinning.until_signal(NODE_NAME, arguments, make, run)
 
 
 def node_main() -> None:

@@ -1,76 +1,28 @@
-"""Skeletons and predictions in rosbag2 bags, read and written without ROS.
+"""Skeletons and predictions in rosbag2 bags, read without ROS.
 
-Reads sqlite3 and MCAP, as a bag folder or as a bare `.mcap` or `.db3` file; writes one `.mcap` file that
-`ros2 bag`, Foxglove and this module open.
+Reads sqlite3 and MCAP, as a bag folder or as a bare `.mcap` or `.db3` file.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 
+from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, definitions_of, installed_definitions, typestore
 from aux_motion_core.bags.files import BagError, RawBag, Topic, first_line
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import (
     MessageError,
     batch_from_message,
-    frame_fields,
     frame_from_message,
-    prediction_fields,
 )
 
-SKELETONS = "aux_motion_msgs/msg/SkeletonArray"
-PREDICTIONS = "aux_motion_msgs/msg/PredictionArray"
-_MSG_FOLDER = Path(__file__).resolve().parents[1] / "msg"
 _log = logging.getLogger("aux_motion")
-
-
-@lru_cache(maxsize=1)
-def typestore() -> Any:
-    """The rosbags type store of ROS 2 with the messages of `aux_motion_msgs` registered."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types: dict[str, Any] = {}
-    for path in sorted(_MSG_FOLDER.glob("*.msg")):
-        types.update(get_types_from_msg(path.read_text(encoding="utf-8"), f"aux_motion_msgs/msg/{path.stem}"))
-    if SKELETONS not in types:
-        raise BagError(f"no message definitions in {_MSG_FOLDER}; reinstall aux_motion")
-    from aux_motion_core.trackers.recorded import interface_types  # which reads bags with this module
-
-    store.register({**interface_types(), **types})
-    return store
-
-
-def build_message(msgtype: str, fields: dict[str, Any]) -> Any:
-    """A rosbags message object from nested dicts (`messages.frame_fields`, `messages.prediction_fields`).
-
-    Args:
-        msgtype: for instance `SKELETONS`.
-        fields: every field of the type by its name.
-
-    Returns:
-        Dataclass of the type store, ready for `typestore().serialize_cdr`.
-    """
-    store = typestore()
-    values = {}
-    for name, (_node, detail) in store.fielddefs[msgtype][1]:
-        value = fields[name]
-        if isinstance(value, dict):
-            value = build_message(detail, value)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            value = [build_message(detail[0][1], v) for v in value]
-        values[name] = value
-    return store.types[msgtype](**values)
 
 
 @dataclass(frozen=True)
@@ -88,59 +40,6 @@ class BagMessage:
     log_time_ns: int
     message: Any
     msgtype: str = ""
-
-
-def _definitions(topic: Topic) -> dict[str, Any]:
-    """Types of a topic's definition as the bag carries it."""
-    kind, text = topic.definition
-    if kind == "ros2msg":
-        return get_types_from_msg(text, topic.msgtype)
-    if kind != "ros2idl":
-        return {}
-    separator = "=" * 80 + "\n"
-    parts = [text] if not text.startswith(f"{separator}IDL: ") else []
-    parts = parts or [part.split("\n", 1)[1] for part in text.split(separator)[1:]]
-    types: dict[str, Any] = {}
-    for part in parts:
-        types.update(get_types_from_idl(part))
-    return types
-
-
-def _installed_definitions(msgtype: str, known: Collection[str]) -> dict[str, Any]:
-    """Types that the ROS packages installed here define: `msgtype` and what it needs beside `known`."""
-    types: dict[str, Any] = {}
-    wanted = [msgtype]
-    while wanted:
-        name = wanted.pop()
-        if name in known or name in types:
-            continue
-        package, _, short = name.partition("/msg/")
-        folders = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p] + [Path(sys.prefix)]
-        path = next((f for x in folders if (f := x / "share" / package / "msg" / f"{short}.msg").is_file()), None)
-        if path is None:
-            return {}
-        found = get_types_from_msg(path.read_text(encoding="utf-8"), name)
-        types.update(found)
-        for _, fields in found.values():
-            for _, (_, detail) in fields:
-                while isinstance(detail, tuple) and detail and isinstance(detail[0], tuple):
-                    detail = detail[0][1]  # of an array: its elements
-                if isinstance(detail, str) and "/msg/" in detail:
-                    wanted.append(detail)
-    return types
-
-
-def message_definition(msgtype: str) -> str:
-    """The definition of a type as bags carry it (`ros2msg`, with those that it needs), "" where it is unknown here.
-
-    Installed ROS packages come first: they are what the messages were made with.
-    """
-    store = typestore()
-    types = _installed_definitions(msgtype, ())
-    if types:
-        store = get_typestore(Stores.EMPTY)
-        store.register(types)
-    return store.generate_msgdef(msgtype, ros_version=2)[0] if msgtype in store.fielddefs else ""
 
 
 class BagReader:
@@ -265,9 +164,9 @@ class BagReader:
             return self._stores[topic.key]
         store = typestore()
         try:
-            types = _definitions(topic)
+            types = definitions_of(topic)
             if not types and topic.msgtype not in store.fielddefs:
-                types = _installed_definitions(topic.msgtype, store.fielddefs)
+                types = installed_definitions(topic.msgtype, store.fielddefs)
                 types = types and {**store.fielddefs, **types}
             if types:
                 store = get_typestore(Stores.EMPTY)
@@ -365,93 +264,3 @@ def read_predictions(path: str | Path, topic: str | None = None) -> Iterator[tup
             yield item.log_time_ns, batch_from_message(item.message)
         except (MessageError, AttributeError, TypeError) as error:
             raise BagError(f"bag {path}, message {index} of {item.topic}: {first_line(error)}") from None
-
-
-class BagWriter:
-    """Writes one `.mcap` file; use as a context manager.
-
-    The file appears under its name only when everything was written, and replaces an older one; when the
-    body of the `with` fails, nothing is left behind.
-
-    Args:
-        path: ends in `.mcap`; folders are made.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if self.path.suffix != ".mcap" or self.path.is_dir():
-            raise BagError(f"cannot write {self.path}: expected the name of a file that ends in .mcap")
-        self._writer: Writer | None = None
-        self._folder: Path | None = None
-        self._connections: dict[str, Any] = {}
-
-    def __enter__(self) -> BagWriter:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.stem}.", dir=self.path.parent))
-            self._writer = Writer(self._folder / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP)
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
-        except OSError as error:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-            raise BagError(f"cannot write {self.path}: {error.strerror or error}") from None
-        return self
-
-    def write(self, topic: str, message: SkeletonFrame | PredictionBatch, log_time_ns: int) -> None:
-        """Append a message; a topic carries one type.
-
-        Args:
-            topic: for instance `/skeletons`; a relative name is taken from the root.
-            message: a frame (written as SkeletonArray) or a batch (PredictionArray).
-            log_time_ns: when it was received, nanoseconds.
-        """
-        if isinstance(message, SkeletonFrame):
-            msgtype, fields = SKELETONS, frame_fields(message)
-        else:
-            msgtype, fields = PREDICTIONS, prediction_fields(message)
-        self.write_message(topic, msgtype, build_message(msgtype, fields), log_time_ns)
-
-    def write_message(self, topic: str, msgtype: str, message: Any, log_time_ns: int) -> None:
-        """Append a message of any type of `typestore`.
-
-        Args:
-            topic: a relative name is taken from the root.
-            msgtype: for instance `visualization_msgs/msg/MarkerArray`.
-            message: its rosbags object, see `build_message`.
-            log_time_ns: when it was received, nanoseconds.
-
-        Raises:
-            BagError: the topic carries another type, or the disk is full.
-        """
-        if self._writer is None:
-            raise BagError(f"bag {self.path} is not open: use `with BagWriter(path) as bag`")
-        topic = "/" + topic.lstrip("/")  # recorded names are absolute
-        connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._writer.add_connection(topic, msgtype, typestore=typestore())
-            self._connections[topic] = connection
-        elif connection.msgtype != msgtype:
-            raise BagError(f"topic {topic} of bag {self.path} carries {connection.msgtype}, not {msgtype}")
-        raw = typestore().serialize_cdr(message, msgtype)
-        try:
-            self._writer.write(connection, int(log_time_ns), raw)
-        except OSError as error:
-            raise self._cannot(error) from None
-
-    def _cannot(self, error: OSError) -> BagError:
-        reason = error.strerror or str(error)
-        return BagError(f"cannot write {self.path}: {reason}; free some space or write elsewhere")
-
-    def __exit__(self, exc_type: Any, exc: Any, trace: Any) -> None:
-        writer, self._writer = self._writer, None
-        try:
-            if writer is not None:
-                writer.close()
-            if exc_type is None:
-                (self._folder / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
-        except OSError as error:
-            if exc_type is None:
-                raise self._cannot(error) from None
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)

@@ -19,7 +19,8 @@ from typing import Any
 
 from mcap.writer import CompressionType, Writer
 
-from aux_motion_core.bags.reader import BagError, message_definition
+from aux_motion_core.bags.definitions import message_definition
+from aux_motion_core.bags.files import BagError
 
 FLUSH_S = 0.5
 #: The recording ends while the disk still has room for its index and for others.

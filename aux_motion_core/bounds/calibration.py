@@ -21,6 +21,10 @@ from aux_motion_core.skeleton import JOINTS, MIRROR
 
 #: Evidence below which a group merges into the coarser one: windows that do not overlap, and clips.
 MIN_WINDOWS, MIN_CLIPS = 225, 5
+#: No calibration gives less: a radius a twentieth of the model's own scale, or a tenth of a millimetre.
+_LEAST_FACTOR = {"error_over_scale": 0.05, "error_m": 0.0001}
+#: Slowest and fastest that the top speed of a joint may be, m/s.
+_TOP_MPS = (1.0, 100.0)
 #: Length of a window: 0.4 s of history and 1.0 s ahead.
 WINDOW_S = 1.4
 #: Name of the tracker in a table that was made on laboratory recordings.
@@ -105,11 +109,30 @@ class Familiar(BaseModel):
     features: list[str]
     centre: list[float]
     spread: list[float]
-    threshold: float = Field(gt=0.0)
+    threshold: float = Field(gt=0.0, le=1000.0)
     false_alarm_rate: float = Field(gt=0.0, lt=0.5)
     bone_m: list[float]
     bone_mean: list[list[float]]
     bone_precision: list[list[list[float]]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Familiar:
+        n, bones = len(self.features), len(JOINTS) - 1
+        for name, values in (("centre", self.centre), ("spread", self.spread)):
+            if len(values) != n or not np.isfinite(values).all():
+                raise ValueError(f"familiar.{name}: expected {n} finite numbers, one a feature")
+        if min(self.spread) <= 0.0:
+            raise ValueError("familiar.spread: expected numbers above 0")
+        for name, shape in (("bone_m", (bones,)), ("bone_mean", (bones, 3)), ("bone_precision", (bones, 3, 3))):
+            try:
+                values = np.array(getattr(self, name), float)
+            except ValueError:  # ragged
+                values = np.empty(0)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise ValueError(f"familiar.{name}: expected {' x '.join(map(str, shape))} finite numbers")
+        if not 0.0 < min(self.bone_m) <= max(self.bone_m) < 2.0:
+            raise ValueError("familiar.bone_m: expected lengths above 0 and below 2 m")
+        return self
 
 
 class Calibration(BaseModel):
@@ -161,6 +184,11 @@ class Calibration(BaseModel):
             raise ValueError(f"body_floor_m: expected {self.steps} x {len(CLASS_NAMES)} metres")
         if not all(0.0 <= x < 1e6 for r in self.body_floor_m for x in r):
             raise ValueError("body_floor_m: a value is negative or not finite")
+        low, high = _TOP_MPS
+        if len(self.top_speed_mps) != len(JOINTS) or not all(low <= v <= high for v in self.top_speed_mps):
+            raise ValueError(f"top_speed_mps: expected {len(JOINTS)} speeds from {low:g} to {high:g} m/s")
+        if self.speed_edge_mps is not None and not 0.0 < self.speed_edge_mps < high:
+            raise ValueError(f"speed_edge_mps: expected a speed above 0 and below {high:g} m/s")
         for groups, cells, width in (
             (self.joints, joint_cells(), len(CLASS_NAMES)),
             (self.bodies, body_cells(), 1),
@@ -176,7 +204,29 @@ class Calibration(BaseModel):
                         raise ValueError(f"group {group.name}, level {level:g}: expected {self.steps} x {width}")
                     if rows is not None and any(x is not None and not 0.0 <= x < 1e6 for r in rows for x in r):
                         raise ValueError(f"group {group.name}, level {level:g}: a factor is negative or not finite")
+                self._plausible(group, _LEAST_FACTOR[self.score] if groups is self.joints else 0.05)
         return self
+
+    def _plausible(self, group: Group, least: float) -> None:
+        """A higher level has no smaller factor, and none is nearly nothing.
+
+        Raises:
+            ValueError: it is not so.
+        """
+        before = None
+        for level in sorted(self.levels):
+            rows = group.factor.get(key(level))
+            if rows is None:
+                continue
+            values = np.array([[np.nan if x is None else x for x in r] for r in rows])
+            if np.nanmin(values, initial=np.inf) < least:
+                raise ValueError(
+                    f"group {group.name}, level {level:g}: a factor is {np.nanmin(values):g}, expected at least "
+                    f"{least:g}: no calibration gives that"
+                )
+            if before is not None and (values < before * (1.0 - 1e-3)).any():
+                raise ValueError(f"group {group.name}, level {level:g}: a factor is smaller than at a lower level")
+            before = values
 
     def summary(self) -> dict[str, Any]:
         """What a reader wants to know of it, without the factors."""

@@ -9,13 +9,18 @@ training.fitting.calibrate_separation`.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aux_motion_core.bounds.seal import SealError, opened
+
 FILE = "separation.json"
+#: No calibration gives less.
+_LEAST_FACTOR, _LEAST_SCALE_M = 0.05, 0.0005
 
 
 class SeparationBoundError(ValueError):
@@ -54,6 +59,17 @@ class SeparationBound(BaseModel):
         for level, row in {"typical_scale_m": self.typical_scale_m, **self.factor}.items():
             if len(row) != steps or not steps or not np.isfinite(row).all() or min(row) < 0.0:
                 raise ValueError(f"{level}: expected {steps} finite numbers that are not negative")
+        if min(self.typical_scale_m) < _LEAST_SCALE_M:
+            raise ValueError(f"typical_scale_m: expected at least {_LEAST_SCALE_M:g} m")
+        before = np.zeros(steps)
+        for level in sorted(self.factor, key=float):
+            row = np.array(self.factor[level])
+            if row.min() < _LEAST_FACTOR or (row < before * (1.0 - 1e-3)).any():
+                raise ValueError(
+                    f"factor {level}: expected at least {_LEAST_FACTOR:g}, and no less than at a lower level: no "
+                    "calibration gives that"
+                )
+            before = row
         return self
 
     def rows(self, level: float) -> np.ndarray:
@@ -97,9 +113,18 @@ def load_separation_bound(folder: Path | str, onnx_sha256: str) -> SeparationBou
     path = Path(folder) / FILE
     remedy = f"run python -m training.fitting.calibrate_separation --model {folder}, or choose another occupancy_bound"
     try:
-        table = SeparationBound.model_validate_json(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise SealError(f"{path} is no JSON object")
+        table = SeparationBound.model_validate(opened(content, path))
     except OSError as error:
         raise SeparationBoundError(f"no table of separation bounds {path} ({error.strerror}): {remedy}") from None
+    except json.JSONDecodeError as error:
+        raise SeparationBoundError(
+            f"{path} is no file of separation bounds: Invalid JSON ({error}): {remedy}"
+        ) from None
+    except SealError as error:
+        raise SeparationBoundError(f"{error}; {remedy}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bags.reader import BagError, BagWriter, typestore
+from aux_motion_core.bags.definitions import typestore
+from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.evaluation.errors import mean_of_seen
 from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import BONES

@@ -55,6 +55,7 @@ class Bounds:
 
     Coverage is the share of observed joints that were within the radius around their predicted mean. Of a body: the
     share of people whose observed joints were all within the simultaneous bound (the marginal one where there is none).
+    `whole_second_body_coverage` is the share of predictions whose bound held at every step of the grid, 25 of 0.04 s.
     `interval_score_mm` is radius plus (distance beyond it) / (1 - level), the interval score of Winkler (1972) for a
     bound with one end: smaller is better. `volume_ratio` is the ball's volume over that of a ball that grows with
     `ISO_SPEED_MPS`.
@@ -143,8 +144,7 @@ class Bounds:
         body = np.where(np.isfinite(body), body, radius)
         held = (~usable | (error <= body)).all(2)
         kind.body += np.stack([(held & some).sum(0), some.sum(0)])
-        whole = some.all(1)
-        kind.whole += ((held.all(1) & whole).sum(), whole.sum())
+        kind.whole += self._whole(outcomes)
         kind.segments.add(
             p.person, p.stamp_ns,
             np.stack([inside.sum(2), held & some], -1), np.stack([usable.sum(2), some], -1),
@@ -155,6 +155,18 @@ class Bounds:
         if np.isfinite(kind.level) and kind.level < 1.0:
             score = radius + np.maximum(error - radius, 0.0) / (1.0 - kind.level)
             kind.interval += np.stack([np.where(usable, score, 0.0).sum((0, 2)), usable.sum((0, 2))])
+
+    @staticmethod
+    def _whole(outcomes: Outcomes) -> tuple[int, int]:
+        """People whose bound held at every step of the grid, and people of whom something was seen at every step."""
+        p, error = outcomes.predicted, outcomes.step_error_m
+        steps = error.shape[1]
+        radius, body = p.radius[:, :steps], p.body_radius[:, :steps]
+        body = np.where(np.isfinite(body), body, radius)
+        usable = np.isfinite(error) & np.isfinite(radius)
+        whole = usable.any(2).all(1)
+        held = (~usable | (error <= body)).all((1, 2))
+        return int((held & whole).sum()), int(whole.sum())
 
     def _scales(self, outcomes: Outcomes) -> None:
         rows = np.flatnonzero(outcomes.predicted.judged & np.isfinite(outcomes.predicted.scale[:, 0, 0, 0]))

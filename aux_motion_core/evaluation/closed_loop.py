@@ -20,6 +20,7 @@ from aux_motion_core.safety.robot import Link, Robot, Stop
 from aux_motion_core.safety.separation import Monitor, SeparationConfig
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
+from aux_motion_core.validity import InputEvidence, judge
 
 _NS = 1_000_000_000
 #: The first stamp, so that no time is near 0.
@@ -199,7 +200,9 @@ def occupancies(
     predictor.reset()
     for frame in frames:
         predictor.add(frame)
-        out.append(builder.build(change(predictor.predict(frame.stamp_ns + round(latency_s * 1e9)))))
+        batch = predictor.predict(frame.stamp_ns + round(latency_s * 1e9))
+        view = judge([InputEvidence(frame.stamp_ns)])  # one camera that hears all of the clip
+        out.append(builder.build(change(replace(batch, view=view))))
     return out
 
 

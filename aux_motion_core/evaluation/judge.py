@@ -1,14 +1,16 @@
-"""Judges predictions by what was seen later, frame by frame."""
+"""Judges published predictions of several predictors by what was seen later, frame by frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.evaluation.errors import Errors, horizon_key
+from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted
 from aux_motion_core.skeleton import JointStatus
-from aux_motion_core.types import MotionPrediction, SkeletonFrame, TrackState
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 
 HORIZONS_S: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
 _JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
@@ -26,19 +28,6 @@ class Verdict:
 
     mpjpe_mm: dict[str, dict[str, float]]
     samples: dict[str, int]
-
-
-@dataclass
-class _Person:
-    previous: tuple[int, np.ndarray, np.ndarray] | None = None
-    # (target_ns, horizon index, (sources, joints, 3)), targets not in order
-    pending: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
-
-
-def _seen(frame: SkeletonFrame) -> np.ndarray:
-    status = np.asarray(frame.status)
-    seen = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
-    return seen & np.isfinite(frame.positions).all(axis=-1)
 
 
 class Judge:
@@ -62,10 +51,11 @@ class Judge:
     ) -> None:
         self.sources = tuple(sources)
         self.horizons_s = tuple(horizons_s)
-        self._max_gap_ns = round(max_gap_s * 1e9)
-        self._people: dict[str, _Person] = {}
-        self._sum = np.zeros((len(self.horizons_s), len(self.sources)))
-        self._count = np.zeros(len(self.horizons_s), dtype=int)
+        self._max_gap_s = max_gap_s
+        self._court: Court | None = None  # made with the first prediction, which tells the grid
+        self._errors = Errors(self.sources, np.array(self.horizons_s))
+        self._people: dict[str, int] = {}
+        self._before: list[SkeletonFrame] = []
 
     def predict(self, predictions: Mapping[str, MotionPrediction], dt_s: float) -> bool:
         """Take one person's predictions, one of each source, all of the same stamp.
@@ -83,59 +73,86 @@ class Judge:
         first = predictions[self.sources[0]]
         if any(predictions[s].stamp_ns != first.stamp_ns for s in self.sources):
             return False
-        means = np.stack([np.asarray(predictions[s].mean, dtype=float) for s in self.sources])
-        person = self._people.setdefault(first.person_id, _Person())
-        for index, horizon_s in enumerate(self.horizons_s):
-            step = horizon_s / dt_s - 1.0
-            if step < -1e-6 or step > means.shape[1] - 1 + 1e-6:
-                continue
-            low = int(np.clip(np.floor(step + 1e-9), 0, means.shape[1] - 1))
-            high = min(low + 1, means.shape[1] - 1)
-            weight = float(np.clip(step - low, 0.0, 1.0))
-            pose = (1.0 - weight) * means[:, low] + weight * means[:, high]
-            person.pending.append((first.stamp_ns + round(horizon_s * 1e9), index, pose))
+        if self._court is None:
+            self._court = Court(np.array(self.horizons_s), dt_s, self._max_gap_s)
+            for frame in self._before:
+                self._observe(frame)
+            self._before.clear()
+        future = np.stack([np.asarray(predictions[s].mean, float) for s in self.sources])
+        self._court.take(_one(first, self._index(first.person_id), future))
         return True
 
     def observe(self, frame: SkeletonFrame) -> None:
         """Take a frame, in the frame of the predictions; stamps that do not advance are left out."""
-        seen = _seen(frame)
-        for row, person_id in enumerate(frame.person_ids):
-            person = self._people.setdefault(person_id, _Person())
-            now = (frame.stamp_ns, np.asarray(frame.positions[row], dtype=float), seen[row])
-            before = person.previous
-            if before is not None and now[0] <= before[0]:
-                if before[0] - now[0] > self._max_gap_ns:  # the stream starts again (a looped bag)
-                    person.previous, person.pending = now, []
-                continue
-            person.previous = now
-            due = [p for p in person.pending if p[0] <= now[0]]
-            if not due:
-                continue
-            person.pending = [p for p in person.pending if p[0] > now[0]]
-            if before is None or now[0] - before[0] > self._max_gap_ns:
-                continue
-            both = before[2] & now[2]
-            if not both.any():
-                continue
-            for target_ns, index, poses in due:
-                if target_ns < before[0]:
-                    continue
-                weight = (target_ns - before[0]) / (now[0] - before[0])
-                truth = (1.0 - weight) * before[1][both] + weight * now[1][both]
-                self._sum[index] += np.linalg.norm(poses[:, both] - truth, axis=-1).mean(axis=-1)
-                self._count[index] += 1
+        if self._court is None:
+            self._before = [frame]
+        else:
+            self._observe(frame)
+
+    def take(self, frame: SkeletonFrame, batches: Mapping[str, PredictionBatch]) -> None:
+        """Take a frame and what each source predicted from it.
+
+        Args:
+            frame: in the predictions' frame.
+            batches: source -> batch.
+        """
+        self.observe(frame)
+        people = {source: {p.person_id: p for p in batch.people} for source, batch in batches.items()}
+        dt_s = next(iter(batches.values())).dt_s
+        for person_id in frame.person_ids:
+            self.predict({s: p[person_id] for s, p in people.items() if person_id in p}, dt_s)
+
+    def _observe(self, frame: SkeletonFrame) -> None:
+        done = self._court.observe(frame, [self._index(i) for i in frame.person_ids])
+        self._update([*done, *self._court.judge()])
+
+    def _index(self, person_id: str) -> int:
+        return self._people.setdefault(person_id, len(self._people))
+
+    def _update(self, outcomes: Iterable[Outcomes]) -> None:
+        names = {index: name for name, index in self._people.items()}
+        for one in outcomes:
+            self._errors.update(one, names)
 
     def verdict(self) -> Verdict:
-        """What was found so far; horizons without a sample are left out."""
+        """What was found, to the last frame; horizons without a sample are left out. Call it at the end."""
+        if self._court is not None:
+            self._update(self._court.close())
         mpjpe_mm: dict[str, dict[str, float]] = {}
         samples: dict[str, int] = {}
-        for index, horizon_s in enumerate(self.horizons_s):
-            if self._count[index]:
-                mean = 1000.0 * self._sum[index] / self._count[index]
-                key = f"{horizon_s:g}" if horizon_s != round(horizon_s) else f"{horizon_s:.1f}"
-                mpjpe_mm[key] = {s: float(v) for s, v in zip(self.sources, mean, strict=True)}
-                samples[key] = int(self._count[index])
+        for horizon_s, mean_m, count in zip(
+            self.horizons_s, self._errors.mpjpe_m().T, self._errors.samples(), strict=True
+        ):
+            if count:
+                key = horizon_key(horizon_s)
+                mpjpe_mm[key] = {s: 1000.0 * float(v) for s, v in zip(self.sources, mean_m, strict=True)}
+                samples[key] = int(count)
         return Verdict(mpjpe_mm, samples)
+
+
+def _one(prediction: MotionPrediction, person: int, future: np.ndarray) -> Predicted:
+    """A person's predictions as a block of one; (K, steps, J, 3) without bounds."""
+    bounds = np.full((1, *future.shape[1:3]), np.nan, np.float32)
+    none = np.full(1, np.nan)
+    return Predicted(
+        person=np.array([person]),
+        stamp_ns=np.array([prediction.stamp_ns], np.int64),
+        age_s=np.array([prediction.age_s]),
+        at_s=np.zeros(1),
+        judged=np.ones(1, bool),
+        state=np.array([prediction.state], np.uint8),
+        future=future[None],
+        present=np.asarray(prediction.recovered, np.float32)[None],
+        asked=np.asarray(prediction.joint_status != JointStatus.MISSING)[None],
+        speed_mps=np.zeros(1),
+        radius=bounds,
+        body_radius=bounds,
+        basis=np.array([-1]),
+        level=none,
+        body_level=none,
+        scale=np.full((1, *future.shape[1:]), np.nan, np.float32),
+        at_levels=np.empty((1, 0, *future.shape[1:3]), np.float32),
+    )
 
 
 def mean_over_clips(verdicts: Iterable[Verdict]) -> Verdict:

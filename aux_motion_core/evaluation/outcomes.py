@@ -84,6 +84,8 @@ class Outcomes:
         seen: (N, H, J) bool: the joint was observed just before and just after that time.
         truth: (N, H, J, 3) float32 metres, 0 where not seen.
         error_m: (N, K, H, J) float32 distance of each source's joint from the truth, NaN where not seen.
+        step_error_m: (N, S, J) float32 the same of the first source at every step of its grid up to the last horizon,
+            counted from its stamp.
     """
 
     predicted: Predicted
@@ -93,6 +95,7 @@ class Outcomes:
     seen: np.ndarray
     truth: np.ndarray
     error_m: np.ndarray
+    step_error_m: np.ndarray
 
     def rows(self, index: np.ndarray) -> Outcomes:
         """Those rows."""
@@ -248,12 +251,42 @@ class Court:
         step = ahead_ns / (self.dt_s * _NS) - 1.0
         within = step <= predicted.future.shape[2] - 1 + 1e-6
         target_ns = predicted.stamp_ns[:, None] + ahead_ns
+        truth, seen = self._truth_at(predicted.person, target_ns, within)
+        poses = at_steps(predicted.future, step, axis=2)  # (N, K, H, J, 3)
+        away = poses - truth[:, None]
+        error = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away))
+        error = np.where(seen[:, None], error, np.float32(np.nan))
+        known = (target_ns <= self._newest_ns) & within
+        every = self._error_at_every_step(predicted)
+        return Outcomes(predicted, self.horizons_s, step, known, seen, truth, error, every)
+
+    def _error_at_every_step(self, predicted: Predicted) -> np.ndarray:
+        steps = min(predicted.future.shape[2], int(self.horizons_s[-1] / self.dt_s + 1e-6))
+        ahead_ns = np.round(self.dt_s * _NS * np.arange(1, steps + 1)).astype(np.int64)
+        target_ns = predicted.stamp_ns[:, None] + ahead_ns
+        truth, seen = self._truth_at(predicted.person, target_ns, np.ones(target_ns.shape, bool))
+        away = predicted.future[:, 0, :steps] - truth
+        error = np.sqrt(np.einsum("nsjc,nsjc->nsj", away, away))
+        return np.where(seen, error, np.float32(np.nan))
+
+    def _truth_at(self, people: np.ndarray, target_ns: np.ndarray, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What was seen of people at some times.
+
+        Args:
+            people: (N,) indices.
+            target_ns: (N, H) times.
+            within: (N, H) bool, the times that are asked for.
+
+        Returns:
+            (N, H, J, 3) float32 metres, 0 where not seen, and (N, H, J) bool, where it was seen.
+        """
+        n, h = target_ns.shape
         truth = np.zeros((n, h, N_JOINTS, 3), np.float32)
         seen = np.zeros((n, h, N_JOINTS), bool)
-        for person in np.unique(predicted.person):
+        for person in np.unique(people):
             if (found := self._truth.get(int(person))) is None or len(found.stamps) < 2:
                 continue
-            rows = np.flatnonzero(predicted.person == person)
+            rows = np.flatnonzero(people == person)
             stamps = np.array(found.stamps)
             positions, visible = np.stack(found.positions), np.stack(found.seen)
             times = target_ns[rows]
@@ -268,9 +301,4 @@ class Court:
             a, b = positions[before], positions[after]
             where = np.where(both[..., None], (1.0 - weight) * a + weight * b, 0.0)
             truth[rows], seen[rows] = where, both
-        poses = at_steps(predicted.future, step, axis=2)  # (N, K, H, J, 3)
-        away = poses - truth[:, None]
-        error = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away))
-        error = np.where(seen[:, None], error, np.float32(np.nan))
-        known = (target_ns <= self._newest_ns) & within
-        return Outcomes(predicted, self.horizons_s, step, known, seen, truth, error)
+        return truth, seen

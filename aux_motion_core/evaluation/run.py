@@ -1,10 +1,8 @@
-"""A stream of frames through the predictor, every prediction judged by what was seen later."""
+"""Every prediction of a stream judged by what was seen later."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,109 +12,20 @@ from aux_motion_core.bounds.radii import Bounds as Radii
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.radii import known as known_of
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.bones import Bones
-from aux_motion_core.evaluation.bounds import Bounds
 from aux_motion_core.evaluation.comparisons import Grid, Sources, Step
-from aux_motion_core.evaluation.errors import Errors, mean_of_seen
-from aux_motion_core.evaluation.jitter import Jitter
-from aux_motion_core.evaluation.judge import HORIZONS_S
+from aux_motion_core.evaluation.metrics import Evaluation
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
-from aux_motion_core.evaluation.replay import arrival_ns
-from aux_motion_core.evaluation.stream import Stream, Timeline
-from aux_motion_core.evaluation.unseen import Unseen
-from aux_motion_core.evaluation.worst import Worst
+from aux_motion_core.evaluation.replay import PREDICTED, Frames, Taken, predict
 from aux_motion_core.predictor import Inferred, Predictor
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
-from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
+from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
 
-_JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
 #: Predictions that are worked on together.
 _BLOCK = 192
 _SPEED_STEPS = 5
 _NS = 1_000_000_000
 
-Frames = Iterable[tuple[int, SkeletonFrame]]
 Listener = Callable[[int, SkeletonFrame, PredictionBatch], None]
-
-
-class Evaluation:
-    """All metrics of a recording, or of several.
-
-    Args:
-        sources: K names, the first is what is published.
-        dt_s: of the predictions' steps.
-        steps: how many.
-        max_gap_s: frames farther apart say nothing about the time between them.
-        levels: of the model's calibration table.
-    """
-
-    def __init__(
-        self,
-        sources: tuple[str, ...],
-        dt_s: float,
-        steps: int,
-        max_gap_s: float = 0.25,
-        levels: tuple[float, ...] = (),
-    ) -> None:
-        self.sources, self.dt_s, self.levels = sources, dt_s, levels
-        fit = [h for h in HORIZONS_S if h >= dt_s - 1e-9 and h <= steps * dt_s + 1e-6]
-        self.horizons_s = np.array(fit or [steps * dt_s])
-        self.errors = Errors(sources, self.horizons_s)
-        self.jitter = Jitter(sources, self.horizons_s, dt_s)
-        self.bones = Bones(sources, self.horizons_s)
-        self.bounds = Bounds(self.horizons_s, levels)
-        self.unseen = Unseen(self.horizons_s)
-        self.stream = Stream(max_gap_s)
-        self.timeline = Timeline()
-        self.worst = Worst(sources, len(self.horizons_s) - 1)
-
-    def update(self, outcomes: Outcomes, names: dict[int, str], labels: list[str]) -> None:
-        """Give outcomes to every metric; `names` and `labels` say what person and basis indices mean."""
-        self.errors.update(outcomes, names)
-        self.bones.update(outcomes)
-        self.bounds.update(outcomes, labels)
-        self.unseen.update(outcomes)
-        self.worst.update(outcomes, names)
-        judged = outcomes.predicted.judged
-        shown = min(1, len(self.horizons_s) - 1)
-        self.timeline.errors(outcomes.predicted.at_s[judged], mean_of_seen(outcomes.error_m[judged, 0, shown]))
-
-    def merge(self, other: Evaluation) -> None:
-        """Add another recording, made with the same sources and grid."""
-        for name in ("errors", "jitter", "bones", "bounds", "unseen", "stream"):
-            getattr(self, name).merge(getattr(other, name))
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values of all metrics."""
-        errors = self.errors.summary()
-        return {
-            "sources": list(self.sources),
-            "horizons_s": [float(h) for h in self.horizons_s],
-            "dt_s": self.dt_s,
-            "mpjpe_mm": {h: {s: v["mean"] for s, v in row.items()} for h, row in errors["errors_mm"].items()},
-            **errors,
-            "unseen": self.unseen.summary(),
-            "jitter_mm": self.jitter.summary(),
-            "bones": self.bones.summary(),
-            "bounds": self.bounds.summary(),
-            "table": self.bounds.levels(),
-            "scale": self.bounds.scales(),
-            "input": self.stream.summary(),
-        }
-
-    def moments(self) -> list[dict[str, Any]]:
-        """The worst moments as plain values."""
-        return [
-            {
-                "person": m.person_id,
-                "at_s": round(m.at_s, 3),
-                "stamp_s": m.stamp_ns / _NS,
-                "horizon_s": m.horizon_s,
-                "error_mm": round(1e3 * m.error_m, 1),
-                "others_mm": {k: round(1e3 * v, 1) for k, v in m.others_m.items()},
-            }
-            for m in self.worst.moments
-        ]
 
 
 class _Names:
@@ -146,63 +55,6 @@ class _Block:
         self.rows: list[tuple[MotionPrediction, int, float]] = []  # prediction, person, seconds from the start
         self.place: list[int] = []  # row of the block's inferred people -> row of the block, -1: none
         self.steps: list[Step] = []
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A frame and what was predicted with it.
-
-    Attributes:
-        log_time_ns: when it was recorded.
-        now_ns: when it arrived, on the clock of its stamps.
-        frame: as it went into the predictor.
-        batch: what came out.
-        inferred: what went into the backend; None: nothing new.
-        took_s: how long that took.
-        moves: id -> id under which that person went until this frame.
-    """
-
-    log_time_ns: int
-    now_ns: int
-    frame: SkeletonFrame
-    batch: PredictionBatch
-    inferred: Inferred | None
-    took_s: float
-    moves: dict[str, str] = field(default_factory=dict)
-
-
-def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
-    """The configuration without what does not change predictions: everything is judged here anyway.
-
-    Args:
-        config: of the node.
-        calibrated: the model has a calibration table, so that radii can adapt.
-    """
-    if config.adaptation == "shadow" or not calibrated:
-        config = config.model_copy(update={"adaptation": "off"})
-    if config.learning == "shadow":
-        config = config.model_copy(update={"learning": "off"})
-    if not config.mix and config.adaptation == config.learning == "off":
-        config = config.model_copy(update={"self_check_s": 0.0})
-    return config
-
-
-def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
-    """Predict a stream as the node does: after every message, at its time of arrival.
-
-    Args:
-        frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
-        predictor: fresh.
-    """
-    predictor.keep_inferred = True
-    if predictor.self_check:
-        predictor.self_check.measure_jitter = False
-    for log_time_ns, frame in frames:
-        now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
-        start = perf_counter()
-        predictor.add(frame)
-        batch = predictor.predict(now_ns)
-        yield Taken(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start, predictor.moves)
 
 
 def evaluate(frames: Frames, predictor: Predictor, **options: Any) -> Evaluation:
@@ -274,7 +126,6 @@ class _Trial:
         self._more_m = config.tracker_error_m if table and table.domain.tracker == MOTION_CAPTURE else 0.0
         self._evaluation = Evaluation(self._sources.names, grid.dt_s, grid.future_steps, config.max_gap_s, levels)
         self._court = Court(self._evaluation.horizons_s, grid.dt_s, config.max_gap_s, from_arrival)
-        self._latency_ns = int(config.stamp_latency_s * _NS)
         self._people, self._labels = _Names(), _Names()
         self._moves: list[dict[str, str]] = []  # since the last step
         self._truth: Iterator[tuple[int, SkeletonFrame]] | None = iter(truth) if truth is not None else None
@@ -318,11 +169,6 @@ class _Trial:
             yield from self._truth
 
     def _see(self, frame: SkeletonFrame) -> None:
-        if self._latency_ns:
-            frame = SkeletonFrame(
-                frame.stamp_ns - self._latency_ns, frame.frame_id, frame.person_ids, frame.positions, frame.status,
-                frame.confidence, frame.covariance,
-            )  # fmt: skip
         if self._court.goes_back(frame.stamp_ns):
             self._flush()  # its outcomes are known only now
         people = [self._people[i] for i in frame.person_ids]
@@ -347,7 +193,7 @@ class _Trial:
                 block.rows.append((prediction, person, at_s))
         if inferred is not None:
             state = {p.person_id: p.state for p in batch.people}
-            judged = np.array([state.get(i) in _JUDGED for i in inferred.ids])
+            judged = np.array([state.get(i) in PREDICTED for i in inferred.ids])
             block.steps.append(Step(batch.stamp_ns, inferred, judged, frozenset(state), tuple(self._moves)))
             self._moves.clear()
             block.place += [rows.get(i, -1) for i in inferred.ids]
@@ -405,7 +251,7 @@ class _Trial:
             stamp_ns=np.array([p.stamp_ns for p in people], np.int64),
             age_s=np.array([p.age_s if p.stamp_ns == p.last_observed_ns else 0.0 for p in people]),
             at_s=np.array([a for _, _, a in block.rows]),
-            judged=np.isin(state, _JUDGED),
+            judged=np.isin(state, PREDICTED),
             state=state,
             future=future,
             present=np.stack([p.recovered for p in people]).astype(np.float32),

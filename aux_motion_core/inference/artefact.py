@@ -10,12 +10,19 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aux_motion_core.bounds.calibration import Calibration
+from aux_motion_core.bounds.seal import SealError, opened
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
 SCHEMA_VERSION = 1
 #: Outputs of a model, in the order of `Backend.infer`; the last one may be missing.
 OUTPUTS = ("future", "recovered", "scale")
 _Shape = list[int | str]
+#: A card is some 100 kB.
+_LARGEST_CARD = 32 << 20
+#: Shortest and longest time ahead that a model may predict, seconds.
+_HORIZONS_S = (0.1, 5.0)
+#: Begins the entry that names a file outside of an ONNX file (a `StringStringEntryProto` with the key "location").
+_EXTERNAL = b"\x0a\x08location\x12"
 
 
 class ArtefactError(ValueError):
@@ -37,8 +44,8 @@ class Artefact(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     schema_version: Literal[1]
-    name: str = Field(min_length=1)
-    version: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=200)
+    version: str = Field(min_length=1, max_length=200)
     joint_names: list[str]
     parents: list[int]
     inputs: dict[str, _Shape]
@@ -72,14 +79,40 @@ class Artefact(BaseModel):
             ArtefactError: it is not.
         """
         try:
-            digest = hashlib.sha256(self.onnx_file.read_bytes()).hexdigest()
+            content = self.onnx_file.read_bytes()
         except OSError as error:
             raise ArtefactError(f"{self.onnx_file} cannot be read ({error}): copy the artefact again") from None
+        digest = hashlib.sha256(content).hexdigest()
         if digest != self.onnx_sha256:
             raise ArtefactError(
                 f"{self.onnx_file}: expected sha256 {self.onnx_sha256[:12]}... (model.json), the file has "
                 f"{digest[:12]}...: the two files do not belong together; export or copy the artefact again"
             )
+        if _EXTERNAL in content:
+            raise ArtefactError(
+                f"{self.onnx_file} keeps weights in another file, which its sha256 does not cover: expected one file; "
+                "export it without external data (onnx.save, save_as_external_data=False)"
+            )
+
+    def check_numbers(self) -> None:
+        """See that the step is the network's, as far as the card tells.
+
+        Raises:
+            ArtefactError: it is not, or the horizon is none.
+        """
+        horizon_s = self.dt_s * self.future_steps
+        if not _HORIZONS_S[0] <= horizon_s <= _HORIZONS_S[1]:
+            raise ArtefactError(
+                f"{self.folder / 'model.json'}: dt_s {self.dt_s:g} and {self.future_steps} steps are {horizon_s:g} s "
+                f"ahead: expected {_HORIZONS_S[0]:g} to {_HORIZONS_S[1]:g} s; export the model again"
+            )
+        trained = self.training.get("model_config")
+        for name in ("dt_s", "history_steps", "future_steps") if isinstance(trained, dict) else ():
+            if name in trained and trained[name] != getattr(self, name):
+                raise ArtefactError(
+                    f"{self.folder / 'model.json'}: {name} is {getattr(self, name):g}, the network was trained with "
+                    f"{trained[name]!r}: export the model again"
+                )
 
 
 def load(folder: str | Path, calibrated: bool = True) -> Artefact:
@@ -102,6 +135,8 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
                 "(model.onnx and model.json, written by python -m training.export)"
             )
     try:
+        if card.stat().st_size > _LARGEST_CARD:
+            raise ValueError(f"it has {card.stat().st_size} bytes, expected at most {_LARGEST_CARD}")
         content = json.loads(card.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{card} cannot be read ({error}): export the model again") from None
@@ -111,6 +146,10 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
             f"{card}: expected schema_version {SCHEMA_VERSION}, got {found!r}: use a model of this version of "
             "aux_motion, or export it again"
         )
+    try:
+        content = opened(content, card)
+    except SealError as error:
+        raise ArtefactError(str(error)) from None
     if not calibrated:
         content["calibration"] = None
     try:
@@ -137,6 +176,7 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
         got = {**artefact.inputs, **artefact.outputs}.get(name)
         if got is None or list(got[1:]) != shape:
             raise ArtefactError(f"{card}: {name}: expected shape [batch, {shape}], got {got}: export the model again")
+    artefact.check_numbers()
     artefact.check_file()
     table, digest = artefact.calibration, artefact.onnx_sha256
     if table is not None and (table.onnx_sha256 != digest or table.steps != artefact.future_steps):

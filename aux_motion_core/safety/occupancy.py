@@ -9,7 +9,7 @@ through Reachability Analysis", ICRA 2022).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -21,8 +21,15 @@ from aux_motion_core.bounds.separation_bound import SeparationBound, SeparationB
 from aux_motion_core.history.limits import LIMB_SPAN_M
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE, SEGMENT_JOINTS, SEGMENTS, body, body_scale
 from aux_motion_core.skeleton import BONES, N_JOINTS, JointStatus
-from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
-from aux_motion_core.wire.messages import MessageError, _array, ns_to_stamp, stamp_to_ns
+from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState, ViewReport
+from aux_motion_core.wire.messages import (
+    MessageError,
+    _array,
+    ns_to_stamp,
+    stamp_to_ns,
+    view_fields,
+    view_from_message,
+)
 
 _NS = 1_000_000_000
 _A, _B = SEGMENT_JOINTS.T
@@ -149,6 +156,8 @@ class Occupancy:
         body_ends: (P, G, 2, 3) float32 metres: the body at `last_observed_ns`.
         body_radius: (P, G) float32 metres: its thickness, and where it was not seen how far it may be from there.
         body_scale: (P,) float32, see `anthropometry.body_scale`.
+        view: whether what is outside of all capsules may be called free.
+        producer: who made it.
     """
 
     stamp_ns: int
@@ -170,6 +179,8 @@ class Occupancy:
     body_ends: np.ndarray
     body_radius: np.ndarray
     body_scale: np.ndarray
+    view: ViewReport = field(default_factory=ViewReport)
+    producer: str = ""
 
     @property
     def intervals(self) -> int:
@@ -397,6 +408,7 @@ class OccupancyBuilder:
             body_ends=body_ends.astype(np.float32),
             body_radius=body_radius.astype(np.float32),
             body_scale=scale.astype(np.float32),
+            view=batch.view,
         )
 
 
@@ -430,6 +442,7 @@ def occupancy_fields(occupancy: Occupancy) -> dict[str, Any]:
         "interval_s": float(o.interval_s),
         "reach_speed_mps": float(o.reach_speed_mps),
         "anthropometry": o.anthropometry,
+        "producer": o.producer,
         "people": [
             {
                 "id": o.person_ids[i],
@@ -449,6 +462,7 @@ def occupancy_fields(occupancy: Occupancy) -> dict[str, Any]:
             }
             for i in range(len(o.person_ids))
         ],
+        **view_fields(o.view),
     }
 
 
@@ -476,6 +490,7 @@ def occupancy_from_message(msg: Any) -> Occupancy:
         interval_s=round(float(msg.interval_s), 6),  # float32 on the wire
         reach_speed_mps=float(msg.reach_speed_mps),
         anthropometry=str(msg.anthropometry),
+        producer=str(getattr(msg, "producer", "")),  # recordings of older versions lack it
         segments=tuple(str(s) for s in msg.segment_names),
         person_ids=tuple(str(p.id) for p in msg.people),
         states=tuple(TrackState(int(p.state)) for p in msg.people),
@@ -490,6 +505,7 @@ def occupancy_from_message(msg: Any) -> Occupancy:
         body_ends=stacked("body_ends", (groups, 2, 3)),
         body_radius=stacked("body_radius", (groups,)),
         body_scale=np.array([float(p.body_scale) for p in msg.people], np.float32),
+        view=view_from_message(msg),
     )
     wrong = occupancy.fault()
     if wrong:

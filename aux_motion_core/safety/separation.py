@@ -23,6 +23,7 @@ from aux_motion_core.safety.anthropometry import LARGEST_SCALE
 from aux_motion_core.safety.capsules import nearest
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Robot
+from aux_motion_core.types import View
 
 #: Speeds that are tried: hundredths.
 _FRACTIONS = np.linspace(0.0, 1.0, 101)
@@ -47,6 +48,8 @@ class SpeedReason(IntEnum):
     ROBOT_STALE = 6
     NO_BOUND = 7
     BAD_DATA = 8
+    VIEW_INCOMPLETE = 9
+    PUBLISHERS = 10
 
 
 class SeparationConfig(BaseModel):
@@ -73,7 +76,10 @@ class SeparationConfig(BaseModel):
         0.05, ge=0.0, le=1.0, description="Z_d (present_body): uncertainty of where the tracker sees people."
     )
     people_timeout_s: float = Field(
-        0.3, ge=0.02, le=5.0, description="People older than this are stale: the robot stands."
+        0.3,
+        ge=0.02,
+        le=5.0,
+        description="The robot stands where the oldest input behind the occupancy (of all cameras) is older than this.",
     )
     robot_timeout_s: float = Field(
         0.2, ge=0.02, le=5.0, description="Robot poses older than this are stale: the robot stands."
@@ -191,6 +197,32 @@ def distances(ends: np.ndarray, radius: np.ndarray, robot_ends: np.ndarray, robo
     )
 
 
+def distance_until(o: Occupancy, metres: np.ndarray, until_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance to what each person occupies until a time.
+
+    Args:
+        o: occupancy of P people.
+        metres: (P, I) distance in each interval.
+        until_s: (N, P) seconds after the person's stamp.
+
+    Returns:
+        (N, P) metres, the interval that attains it, and the seconds beyond the last one that may be used.
+    """
+    intervals = metres.shape[1]
+    # after valid_until only the reach set is left
+    valid = np.maximum((o.valid_until_ns - o.stamps_ns) * 1e-9, 0.0)
+    usable = np.clip(np.floor(valid / o.interval_s + 1e-6), 1, intervals).astype(int)  # (P,)
+    count = np.clip(np.ceil(until_s / o.interval_s - 1e-9), 1, usable).astype(int)
+    least = np.minimum.accumulate(metres, 1)
+    which = np.maximum.accumulate(np.where(metres <= least, np.arange(intervals), 0), 1)
+    people = np.arange(len(metres))
+    there, at = least[people, count - 1], which[people, count - 1]
+    beyond = np.maximum(until_s - np.minimum(usable * o.interval_s, valid), 0.0)
+    grown = metres[people, usable - 1] - o.reach_speed_mps * beyond
+    farther = (beyond > 0.0) & (grown < there)
+    return np.where(farther, grown, there), np.where(farther, usable - 1, at), beyond
+
+
 class SpeedLimiter:
     """Hysteresis: the allowed speed falls at once, and rises late and slowly."""
 
@@ -254,6 +286,22 @@ class Monitor:
         self.limiter.stop(now_ns)
         return Separation(self._formulation, reason, text)
 
+    def refuse_people(self, now_ns: int, occupancy: Occupancy) -> Separation | None:
+        """Stand where the occupancy or the input behind it is old, or the view is not complete; None: neither is so.
+
+        The input's age counts, not only the message's: a heartbeat stamps old emptiness as new.
+        """
+        limit_s = self.config.people_timeout_s
+        old_s = (now_ns - occupancy.stamp_ns) * 1e-9
+        if abs(old_s) > limit_s:
+            text = f"occupancy is {old_s:.2f} s old" if old_s > 0 else f"occupancy is {-old_s:.2f} s in the future"
+            return self.refuse(SpeedReason.PEOPLE_STALE, f"{text}, limit {limit_s} s", now_ns)
+        text = occupancy.view.refusal(now_ns, limit_s)
+        if text:
+            complete = occupancy.view.view is View.COMPLETE
+            return self.refuse(SpeedReason.PEOPLE_STALE if complete else SpeedReason.VIEW_INCOMPLETE, text, now_ns)
+        return None
+
     def decide(
         self,
         now_ns: int,
@@ -274,13 +322,11 @@ class Monitor:
         Returns:
             The decision; its speed fraction is 0 for whatever is missing, old or no number.
         """
-        c = self.config
         if occupancy is None:
             return self.refuse(SpeedReason.NO_PEOPLE_YET, "no occupancy received yet", now_ns)
-        old_s = (now_ns - occupancy.stamp_ns) * 1e-9
-        if abs(old_s) > c.people_timeout_s:
-            text = f"occupancy is {old_s:.2f} s old" if old_s > 0 else f"occupancy is {-old_s:.2f} s in the future"
-            return self.refuse(SpeedReason.PEOPLE_STALE, f"{text}, limit {c.people_timeout_s} s", now_ns)
+        refused = self.refuse_people(now_ns, occupancy)
+        if refused is not None:
+            return refused
         if robot_capsules is None:
             return self.refuse(SpeedReason.NO_ROBOT_YET, "no pose of the robot yet", now_ns)
         ends, radius = robot_capsules
@@ -333,7 +379,7 @@ class Monitor:
         if found is None:
             there = np.zeros(shape)
         elif swept:
-            there, step, beyond = self._until(o, found.metres, until)
+            there, step, beyond = distance_until(o, found.metres, until)
         else:
             there = np.broadcast_to(found.metres[:, 0], shape)
         enough = (there >= needed).all(1)
@@ -411,31 +457,6 @@ class Monitor:
         self._known = known
         first_ns = np.array([known[i][1] for i in ids], np.int64)
         return (now_ns - np.minimum(stamps_ns, first_ns)) * 1e-9
-
-    def _until(self, o: Occupancy, metres: np.ndarray, until: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distance to what each person occupies until a time.
-
-        Args:
-            o: occupancy of P people.
-            metres: (P, I) distance in each interval.
-            until: (N, P) seconds after the person's stamp.
-
-        Returns:
-            (N, P) metres, the interval that attains it, and the seconds beyond the last one that may be used.
-        """
-        intervals = metres.shape[1]
-        # after valid_until only the reach set is left
-        valid = np.maximum((o.valid_until_ns - o.stamps_ns) * 1e-9, 0.0)
-        usable = np.clip(np.floor(valid / o.interval_s + 1e-6), 1, intervals).astype(int)  # (P,)
-        count = np.clip(np.ceil(until / o.interval_s - 1e-9), 1, usable).astype(int)
-        least = np.minimum.accumulate(metres, 1)
-        which = np.maximum.accumulate(np.where(metres <= least, np.arange(intervals), 0), 1)
-        people = np.arange(len(metres))
-        there, at = least[people, count - 1], which[people, count - 1]
-        beyond = np.maximum(until - np.minimum(usable * o.interval_s, valid), 0.0)
-        grown = metres[people, usable - 1] - o.reach_speed_mps * beyond
-        farther = (beyond > 0.0) & (grown < there)
-        return np.where(farther, grown, there), np.where(farther, usable - 1, at), beyond
 
 
 def _surface_points(

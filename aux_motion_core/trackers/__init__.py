@@ -11,7 +11,7 @@ from typing import Any
 
 from aux_motion_core.trackers.base import Adapter, AdapterError
 
-__all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make", "own_frame", "read_frames"]
+__all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make"]
 
 #: Tracker -> class in the module of that name.
 NAMES: dict[str, str] = {
@@ -61,17 +61,3 @@ def make(name: str, **options: Any) -> Adapter:
 def for_type(msgtype: str) -> list[str]:
     """Trackers that send messages of that type, such as `visualization_msgs/msg/MarkerArray`."""
     return [name for name in NAMES if adapter_class(name).msgtype == msgtype]
-
-
-def read_frames(*args: Any, **options: Any) -> Any:
-    """Frames of a bag: `adapters.recorded.read_frames`, loaded when it is called, since it needs rosbags."""
-    from aux_motion_core.trackers.recorded import read_frames as read
-
-    return read(*args, **options)
-
-
-def own_frame(*args: Any) -> str:
-    """Frame of a bag's people: `adapters.recorded.own_frame`, loaded when it is called."""
-    from aux_motion_core.trackers.recorded import own_frame as own
-
-    return own(*args)

@@ -24,6 +24,9 @@ from aux_motion_core.types import (
     SelfCheckReport,
     SkeletonFrame,
     TrackState,
+    View,
+    ViewReason,
+    ViewReport,
 )
 
 _NS = 1_000_000_000
@@ -199,6 +202,29 @@ def person_fields(person: MotionPrediction) -> dict[str, Any]:
     }
 
 
+def view_fields(view: ViewReport) -> dict[str, Any]:
+    """Fields that say how complete a view is, of `PredictionArray` and `OccupancyArray` alike."""
+    return {
+        "view": int(view.view),
+        "view_reasons": int(view.reasons),
+        "oldest_input": ns_to_stamp(max(view.oldest_input_ns, 0)),
+        "unplaced_people": int(view.unplaced_people),
+    }
+
+
+def view_from_message(msg: Any) -> ViewReport:
+    """How complete the view of a `PredictionArray` or `OccupancyArray` is.
+
+    UNKNOWN where the message has no such field (recordings of older versions) or a value that is none.
+    """
+    value = int(getattr(msg, "view", View.UNKNOWN))
+    if value not in (View.INCOMPLETE, View.COMPLETE):
+        return ViewReport()
+    return ViewReport(
+        View(value), ViewReason(int(msg.view_reasons)), stamp_to_ns(msg.oldest_input), int(msg.unplaced_people)
+    )
+
+
 def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
     """Fields of a `PredictionArray`.
 
@@ -217,6 +243,7 @@ def prediction_fields(batch: PredictionBatch) -> dict[str, Any]:
         "dt_s": float(batch.dt_s),
         "processing_time_s": float(batch.processing_time_s),
         "people": [person_fields(p) for p in batch.people],
+        **view_fields(batch.view),
     }
 
 
@@ -338,4 +365,5 @@ def batch_from_message(msg: Any) -> PredictionBatch:
         joint_names=tuple(str(n) for n in msg.joint_names),
         people=tuple(people),
         processing_time_s=float(msg.processing_time_s),
+        view=view_from_message(msg),
     )

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.types import Reason, TrackState
+from aux_motion_core.types import Reason, TrackState, ViewReport
+from aux_motion_core.wire.messages import view_from_message
 
 _NS = 1_000_000_000
 
@@ -175,6 +176,7 @@ class PredictionView:
         steps: S.
         dt_ns: step, nanoseconds.
         people: by id, in the message's order.
+        view: how complete it is; a message without people means that nobody is there only where `nobody` says so.
     """
 
     def __init__(self, message: Any) -> None:
@@ -195,6 +197,7 @@ class PredictionView:
         if self.dt_ns <= 0:
             raise ValueError(f"dt_s is {message.dt_s}: expected a positive step in seconds")
         joints = len(self.joint_names)
+        self.view: ViewReport = view_from_message(message)
         self.people = {str(p.id): PersonView(p, self.steps, joints, self.dt_ns) for p in message.people}
 
     def __iter__(self) -> Iterator[PersonView]:
@@ -202,8 +205,17 @@ class PredictionView:
         return iter(self.people.values())
 
     def __len__(self) -> int:
-        """Number of people; 0: nobody is known."""
+        """Number of people; 0: nobody is known, which is not `nobody`."""
         return len(self.people)
+
+    def nobody(self, now_ns: int, max_input_age_s: float) -> bool:
+        """Whether nobody is there: no people, in a view that is complete and fresh.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+            max_input_age_s: oldest input that is still believed, seconds.
+        """
+        return not self.people and not self.view.refusal(now_ns, max_input_age_s)
 
     def __getitem__(self, person_id: str) -> PersonView:
         """The person with this id; KeyError where unknown."""

@@ -354,12 +354,6 @@ def test_ten_hz_input_is_tracked():
     assert only(p, 0.6).state is TrackState.TRACKING
 
 
-def test_a_stamp_latency_is_taken_off_once():
-    p = make(stamp_latency_s=0.1)
-    feed(p)
-    assert only(p, 0.6).last_observed_ns == now(0.5)
-
-
 def test_output_that_is_no_number_becomes_the_bound():
     p = make("zero_velocity")
     p.backend.infer = lambda v, m: (np.full((len(v), 25, 20, 3), np.nan, np.float32), np.array(v), None)

@@ -11,7 +11,6 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.judge import Judge
-from aux_motion_core.evaluation.replay import judge_batches
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
@@ -63,7 +62,7 @@ def test_errors_are_those_of_the_judge(rate):
         f = frame(k / rate, {"1": motion([k / rate])[0], "2": motion([k / rate], 1)[0] + (0.0, 2.0, 0.0)})
         p.add(f)
         zero.add(f)
-        judge_batches(judge, f, {"model": p.predict(f.stamp_ns), "zero_velocity": zero.predict(f.stamp_ns)})
+        judge.take(f, {"model": p.predict(f.stamp_ns), "zero_velocity": zero.predict(f.stamp_ns)})
     verdict, fit = judge.verdict(), p.self_check.fit()
     for i, h in enumerate(p.self_check.horizons_s):
         row = verdict.mpjpe_mm[f"{h:.1f}"]

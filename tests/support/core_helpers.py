@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -23,3 +24,12 @@ def motion(t: np.ndarray, seed: int = 0) -> np.ndarray:
     flat = (turn @ x[..., :2, None])[..., 0]
     path = np.concatenate([0.9 * t + 3.0, 0.2 * np.sin(t) - 1.0], -1)
     return np.concatenate([flat + path, x[..., 2:]], -1)
+
+
+def as_object(value):
+    """Nested dicts as objects with attributes, as any message library gives them."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{k: as_object(v) for k, v in value.items()})
+    if isinstance(value, list):
+        return [as_object(v) for v in value]
+    return value

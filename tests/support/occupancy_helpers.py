@@ -9,6 +9,7 @@ from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
+from aux_motion_core.validity import InputEvidence, judge
 
 DT_S, STEPS = 0.04, 25
 REACH_MPS = 2.0
@@ -32,8 +33,9 @@ def person(poses: np.ndarray, now_ns: int = 5 * NS, **changes: object) -> Motion
 
 
 def batch(*people: MotionPrediction, now_ns: int = 5 * NS) -> PredictionBatch:
-    """A batch of these people."""
-    return PredictionBatch(now_ns, "map", "m", "1", DT_S, STEPS, JOINTS, tuple(people))
+    """A batch of these people, of one camera that was heard just now."""
+    view = judge([InputEvidence(now_ns)])
+    return PredictionBatch(now_ns, "map", "m", "1", DT_S, STEPS, JOINTS, tuple(people), view=view)
 
 
 def walking(start_s: float = 0.0) -> np.ndarray:

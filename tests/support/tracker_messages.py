@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bags.reader import typestore
+from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import INDEX, JOINTS
 from aux_motion_core.testing import synthetic

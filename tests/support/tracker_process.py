@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from aux_motion_core.bags.reader import typestore  # noqa: E402
+from aux_motion_core.bags.definitions import typestore  # noqa: E402
 from support import tracker_messages as make  # noqa: E402
 
 FRAME = "camera"

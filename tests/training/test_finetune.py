@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from typer.testing import CliRunner  # noqa: E402
 
-from aux_motion_core.bags.reader import BagWriter  # noqa: E402
+from aux_motion_core.bags.writer import BagWriter  # noqa: E402
 from aux_motion_core.history.normalise import REST_POSE  # noqa: E402
 from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
@@ -29,6 +29,7 @@ from training.export import export  # noqa: E402
 from training.finetune import OwnWindows, Tuning, choose_mix, finetune, mixed, own_loss, split, tune  # noqa: E402
 from training.infer import torch_infer  # noqa: E402
 from training.model import AuxMotionModel, ModelConfig  # noqa: E402
+from training.seal import seal  # noqa: E402
 
 CONFIG = ModelConfig(width=16, heads=2, layers=2)
 MISSING = [INDEX["spine"], INDEX["left_foot"], INDEX["right_foot"]]
@@ -237,6 +238,7 @@ def test_a_loss_that_is_no_number_names_the_recording(base):
 
 def edit(model: Path, old: str, new: str) -> None:
     (model / "model.json").write_text((model / "model.json").read_text().replace(old, new))
+    seal(model / "model.json")
 
 
 @pytest.mark.parametrize(

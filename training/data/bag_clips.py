@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from aux_motion_core.bags.find import find_bags as bags_of
+from aux_motion_core.bags.find import is_bag
+from aux_motion_core.bags.inputs import Recorded
 from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus, derive_joints
-from aux_motion_core.space.frames import Frames, static_transforms
-from aux_motion_core.trackers import read_frames
 from training.data.clip import Clip, make_clip
 
 #: A person unseen for longer starts a new clip, seconds.
@@ -25,10 +26,7 @@ def find_bags(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ValueError(f"--bags {folder}: no such folder: expected one with bags (bag folders, .mcap or .db3 files)")
-    if (folder / "metadata.yaml").is_file():
-        return [folder]
-    inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    found = [p for p in inside if (p / "metadata.yaml").is_file() or p.suffix in (".mcap", ".db3")]
+    found = [path for path in bags_of([folder]) if path != folder or is_bag(folder)]
     if not found:
         raise ValueError(f"--bags {folder}: no bag in it: expected bag folders, .mcap or .db3 files")
     return found
@@ -47,21 +45,18 @@ def bag_clips(
         bag: folder or file.
         tracker: its adapter; None: told by the message type.
         topic: where the bag has several.
-        fixed_frame: z up, not accelerating; empty: the frame of the first message.
+        fixed_frame: z up, not accelerating; empty: the frame of the first people.
         transforms: poses of other frames in it, "camera x y z qx qy qz qw".
 
     Raises:
         ValueError: the bag cannot be read, holds nobody, or is not z up.
     """
     bad: list[ValueError] = []
-    if not fixed_frame:
-        first = next(iter(read_frames(bag, topic, tracker, on_bad=bad.append)), None)
-        if first is None:
-            raise ValueError(f"{bag}: no message can be used" + (f": {bad[0]}" if bad else ""))
-        fixed_frame = first[1].frame_id
-    frames = Frames(fixed_frame, more=static_transforms(transforms), no_tf="the bag has no /tf")
+    values = {"fixed_frame": fixed_frame, "static_transforms": list(transforms) or [""]}
+    recorded = Recorded(bag, values, topic, tracker)
+    fixed_frame = recorded.config.fixed_frame
     stays: dict[str, list[list[tuple[int, np.ndarray, np.ndarray]]]] = {}
-    for _, frame in read_frames(bag, topic, tracker, frames=frames, on_bad=bad.append):
+    for _, frame in recorded.frames(bad.append):
         positions, status = derive_joints(np.asarray(frame.positions, np.float64), np.asarray(frame.status, np.uint8))
         seen = np.isin(status, (JointStatus.OBSERVED, JointStatus.DERIVED)) & np.isfinite(positions).all(-1)
         for person, row in zip(frame.person_ids, range(len(positions)), strict=True):

@@ -19,6 +19,7 @@ from aux_motion_core.bounds.calibration import (
     Domain,
     as_text,
 )
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
@@ -174,7 +175,7 @@ def write(model_dir: Path, table: Calibration) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     content["calibration"] = table.model_dump(mode="json")
     part = path.with_suffix(".part")
-    part.write_text(as_text(content) + "\n", encoding="utf-8")
+    part.write_text(as_text(sealed(content)) + "\n", encoding="utf-8")
     os.replace(part, path)
     artefact.load(model_dir)
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from aux_motion_core.bounds.calibration import WINDOW_S
 from aux_motion_core.bounds.radii import equivalent_scale
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.bounds.separation_bound import FILE, SeparationBound
 from aux_motion_core.evaluation.closed_loop import Arm, Setting
 from aux_motion_core.history.normalise import denormalise, normalise
@@ -254,7 +255,7 @@ def main(
         clips, infer_of, kind = networks(model, data, loaded.dt_s, backend)
         shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
         table = fit(collect(clips, infer_of, *shape), kind, loaded.onnx_sha256)
-        (model / FILE).write_text(table.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (model / FILE).write_text(json.dumps(sealed(table.model_dump(mode="json")), indent=1) + "\n", encoding="utf-8")
         report = {
             "command": f"python -m training.fitting.calibrate_separation --model {model} --data {data}",
             "model": f"{loaded.name} {loaded.version}",

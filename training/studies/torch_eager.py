@@ -13,9 +13,10 @@ import numpy as np
 import torch
 import typer
 
-from aux_motion_core.inference import variants
-from training.finetune import load_weights
-from training.train import torch_infer
+from aux_motion_core.evaluation.windows import bag_windows, sample_bag
+from aux_motion_core.inference import artefact, variants
+from training.checkpoint import load_weights
+from training.infer import torch_infer
 
 
 def torch_eager(folder: str) -> dict[str, Any]:
@@ -51,7 +52,11 @@ def main(
 ) -> None:
     """Time the model in plain torch and in the other ways, in turn."""
     numbers = [int(part) for part in people.split(",")]
-    records = variants.measure(model, numbers, rounds, others=torch_eager(str(model)))
+    loaded, bag = artefact.load(model), sample_bag()
+    if bag is None:
+        raise typer.BadParameter("the variants are compared on the recording in samples/, which is not here")
+    windows = bag_windows(bag, loaded, 128)
+    records = variants.measure(loaded, windows, numbers, rounds, others=torch_eager(str(model)))
     typer.echo(variants.table(records))
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from aux_motion_core.bags import files, reader
+from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import PredictionBatch
@@ -30,7 +32,7 @@ def frames():
 @pytest.fixture
 def bag(tmp_path, frames):
     path = tmp_path / "walk.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in frames:
             writer.write("/skeletons", frame, frame.stamp_ns + 5)
     return path
@@ -51,7 +53,7 @@ def write(path, items, storage=StoragePlugin.MCAP):
         for topic, msgtype, fields, log_ns in items:
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, msgtype, typestore=store)
-            raw = store.serialize_cdr(reader.build_message(msgtype, fields), msgtype)
+            raw = store.serialize_cdr(build_message(msgtype, fields), msgtype)
             writer.write(connections[topic], log_ns, raw)
 
 
@@ -80,7 +82,7 @@ def test_folders_and_bare_files_of_both_storages_are_read(tmp_path, frames, stor
 
 def test_predictions_are_written_and_read_beside_skeletons(tmp_path, frames):
     batch = PredictionBatch(7, "map", "m", "1", 0.04, 25, JOINTS)
-    with reader.BagWriter(tmp_path / "sub" / "p.mcap") as writer:
+    with BagWriter(tmp_path / "sub" / "p.mcap") as writer:
         writer.write("/skeletons", frames[0], 1)
         writer.write("predictions", batch, 2)
     ((item,),) = [list(reader.read_messages(tmp_path / "sub" / "p.mcap", reader.PREDICTIONS))]
@@ -92,11 +94,11 @@ def test_predictions_are_written_and_read_beside_skeletons(tmp_path, frames):
 def test_an_older_file_is_replaced_only_when_all_was_written(bag, frames):
     before = bag.read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        with reader.BagWriter(bag) as writer:
+        with BagWriter(bag) as writer:
             writer.write("/skeletons", frames[0], 0)
             raise KeyboardInterrupt
     assert bag.read_bytes() == before and [p.name for p in bag.parent.iterdir()] == [bag.name]
-    with reader.BagWriter(bag) as writer:
+    with BagWriter(bag) as writer:
         writer.write("/skeletons", frames[0], 0)
     assert len(list(reader.read_skeletons(bag))) == 1
 
@@ -121,7 +123,7 @@ def chunked(tmp_path):
         schema = writer.register_schema(reader.SKELETONS, "ros2msg", text)
         channel = writer.register_channel("/skeletons", "cdr", schema)
         for index, frame in enumerate(frames):
-            raw = store.serialize_cdr(reader.build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
+            raw = store.serialize_cdr(build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
             writer.add_message(channel, frame.stamp_ns + 5, bytes(raw), frame.stamp_ns + 5)
             if index % 30 == 29:
                 writer.flush()
@@ -169,7 +171,7 @@ def test_of_a_chunk_that_is_cut_off_the_whole_messages_are_read(tmp_path, compre
         text = store.generate_msgdef(reader.SKELETONS, ros_version=2)[0].encode()
         channel = writer.register_channel("/s", "cdr", writer.register_schema(reader.SKELETONS, "ros2msg", text))
         for frame in frames:
-            raw = store.serialize_cdr(reader.build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
+            raw = store.serialize_cdr(build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
             writer.add_message(channel, frame.stamp_ns, bytes(raw), frame.stamp_ns)
         writer.finish()
     data = path.read_bytes()
@@ -188,7 +190,7 @@ def test_a_bag_without_index_is_read_whole(tmp_path, frames):
         text = store.generate_msgdef(reader.SKELETONS, ros_version=2)[0].encode()
         channel = writer.register_channel("/s", "cdr", writer.register_schema(reader.SKELETONS, "ros2msg", text))
         for frame in frames:
-            raw = store.serialize_cdr(reader.build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
+            raw = store.serialize_cdr(build_message(reader.SKELETONS, frame_fields(frame)), reader.SKELETONS)
             writer.add_message(channel, frame.stamp_ns, bytes(raw), frame.stamp_ns)
         writer.finish()
     lines = []
@@ -314,7 +316,7 @@ def test_compressed_bags_are_read(tmp_path, frames, storage, mode, with_metadata
     with writer:
         connection = writer.add_connection("/s", reader.SKELETONS, typestore=store)
         for f in frames:
-            raw = store.serialize_cdr(reader.build_message(reader.SKELETONS, frame_fields(f)), reader.SKELETONS)
+            raw = store.serialize_cdr(build_message(reader.SKELETONS, frame_fields(f)), reader.SKELETONS)
             writer.write(connection, f.stamp_ns, raw)
     if not with_metadata:
         (tmp_path / "bag" / "metadata.yaml").unlink()
@@ -383,7 +385,7 @@ def test_a_topic_with_two_types_gives_the_wanted_one_and_names_the_other(tmp_pat
         words = writer.add_connection("/s", "std_msgs/msg/String", typestore=store)
         writer.write(words, 0, store.serialize_cdr(text, "std_msgs/msg/String"))
         for f in frames:
-            raw = store.serialize_cdr(reader.build_message(reader.SKELETONS, frame_fields(f)), reader.SKELETONS)
+            raw = store.serialize_cdr(build_message(reader.SKELETONS, frame_fields(f)), reader.SKELETONS)
             writer.write(people, f.stamp_ns, raw)
     got, line = damaged(tmp_path / "bag")
     same(got, frames, 0)
@@ -432,7 +434,7 @@ def test_memory_does_not_grow_with_the_length_of_a_bag(tmp_path):
     sizes = {}
     for repeats in (12, 48):
         path = tmp_path / f"{repeats}.mcap"
-        with reader.BagWriter(path) as writer:
+        with BagWriter(path) as writer:
             for n in range(repeats):
                 for f in frames:
                     writer.write("/s", f, f.stamp_ns + n * 1_000_000_000)
@@ -444,7 +446,7 @@ def test_memory_does_not_grow_with_the_length_of_a_bag(tmp_path):
 def test_empty_files_bags_and_topics_are_named(tmp_path):
     (tmp_path / "zero.mcap").write_bytes(b"")
     assert "empty" in one_line(tmp_path / "zero.mcap")
-    with reader.BagWriter(tmp_path / "none.mcap"):
+    with BagWriter(tmp_path / "none.mcap"):
         pass
     assert "no topics at all" in one_line(tmp_path / "none.mcap")
     with Writer(tmp_path / "silent", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -474,7 +476,7 @@ def test_paths_that_are_no_bags_are_named(tmp_path):
     assert "no rosbag2 bag" in one_line("/dev/null")
     assert "no bag in folder" in one_line(tmp_path)  # a folder without metadata
     with pytest.raises(reader.BagError, match="ends in .mcap"):
-        reader.BagWriter(tmp_path / "out.bag")
+        BagWriter(tmp_path / "out.bag")
 
 
 def test_unknown_joint_names_end_the_reading_or_are_skipped(tmp_path, frames):

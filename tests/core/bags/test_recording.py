@@ -10,6 +10,7 @@ from rosbags.highlevel import AnyReader
 
 from aux_motion_core.bags import reader
 from aux_motion_core.bags import recording as recording_module
+from aux_motion_core.bags.definitions import build_message
 from aux_motion_core.bags.recording import RESERVE_BYTES, Recording
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
@@ -19,7 +20,7 @@ WRITE = """
 import sys, time
 import numpy as np
 from dataclasses import replace
-from aux_motion_core.bags import reader as bags
+from aux_motion_core.bags import definitions as bags
 from aux_motion_core.bags.recording import Recording
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
@@ -48,7 +49,7 @@ def start(path, count=100000, **options):
 def raw_messages(count):
     store = reader.typestore()
     for frame in synthetic.frames(1, count / 30.0):
-        message = reader.build_message(reader.SKELETONS, frame_fields(frame))
+        message = build_message(reader.SKELETONS, frame_fields(frame))
         yield frame.stamp_ns, bytes(store.serialize_cdr(message, reader.SKELETONS))
 
 

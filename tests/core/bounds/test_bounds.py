@@ -76,10 +76,10 @@ def test_body_radii_hold_together_up_to_the_horizon_that_is_asked_for():
 
 def test_radii_are_factor_times_scale():
     scale = np.linspace(0.01, 0.05, 25)[:, None, None] * np.array([1.0, 2.0, 3.0])
-    p = predictor(table(score="error_over_scale", factor=0.02), scale=scale, adaptation="off")
+    p = predictor(table(score="error_over_scale", factor=0.06), scale=scale, adaptation="off")
     feed(p)
     size = np.sqrt((1 + 4 + 9) / 3) * np.linspace(0.01, 0.05, 25)
-    np.testing.assert_allclose(person(p, 0.81).radius[:, 4], 0.04 * np.arange(1, 26) * size, rtol=1e-6)
+    np.testing.assert_allclose(person(p, 0.81).radius[:, 4], 0.12 * np.arange(1, 26) * size, rtol=1e-6)
     assert equivalent_scale(np.full((2, 3), 0.4)) == pytest.approx(0.4)
 
 

@@ -51,9 +51,9 @@ def test_known_errors_are_found_at_any_rate(rate_hz):
     verdict = judge.verdict()
     assert list(verdict.mpjpe_mm) == ["0.2", "0.4", "0.6", "0.8", "1.0"]
     for key, row in verdict.mpjpe_mm.items():
-        assert row["exact"] == pytest.approx(0.0, abs=1e-6)
-        assert row["off"] == pytest.approx(50.0, abs=1e-6)
-        assert row["zero_velocity"] == pytest.approx(1000 * float(key) * np.linalg.norm(VELOCITY), abs=1e-6)
+        assert row["exact"] == pytest.approx(0.0, abs=1e-3)
+        assert row["off"] == pytest.approx(50.0, abs=1e-3)
+        assert row["zero_velocity"] == pytest.approx(1000 * float(key) * np.linalg.norm(VELOCITY), abs=1e-3)
 
 
 def test_horizons_between_steps_are_interpolated():
@@ -63,7 +63,7 @@ def test_horizons_between_steps_are_interpolated():
         judge.observe(frame(time_s))
     verdict = judge.verdict()
     assert verdict.samples == {"0.05": 1, "0.333": 1}
-    assert all(row["exact"] == pytest.approx(0.0, abs=1e-6) for row in verdict.mpjpe_mm.values())
+    assert all(row["exact"] == pytest.approx(0.0, abs=1e-3) for row in verdict.mpjpe_mm.values())
 
 
 def test_only_joints_that_were_seen_count():
@@ -73,7 +73,7 @@ def test_only_joints_that_were_seen_count():
     judge.predict({"off": wrong}, DT_S)
     for time_s in (0.0, 0.1, 0.2, 0.3):
         judge.observe(frame(time_s, missing=range(10)))
-    assert judge.verdict().mpjpe_mm["0.2"]["off"] == pytest.approx(0.0, abs=1e-6)
+    assert judge.verdict().mpjpe_mm["0.2"]["off"] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_guesses_of_the_tracker_are_no_truth():

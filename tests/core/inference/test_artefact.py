@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import threading
@@ -11,6 +12,8 @@ import onnx
 import pytest
 from support.core_helpers import MODEL
 
+from aux_motion_core.bounds.seal import FIELD, sealed
+from aux_motion_core.bounds.separation_bound import SeparationBoundError, load_separation_bound
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.artefact import ArtefactError
 from aux_motion_core.inference.onnx import OnnxBackend
@@ -27,7 +30,7 @@ def _change(folder, **fields):
     card = folder / "model.json"
     content = json.loads(card.read_text())
     content.update(fields)
-    card.write_text(json.dumps(content))
+    card.write_text(json.dumps(sealed(content)))
 
 
 def _refused(folder, match):
@@ -64,7 +67,7 @@ def test_a_missing_field_is_named(folder):
     card = folder / "model.json"
     content = json.loads(card.read_text())
     del content["dt_s"]
-    card.write_text(json.dumps(content))
+    card.write_text(json.dumps(sealed(content)))
     _refused(folder, "dt_s")
 
 
@@ -169,3 +172,81 @@ def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):
     scale = OnnxBackend(loaded).infer(values, mask)[2]
     assert scale.shape == (1, 25, 20, 3) and (scale > 0).all()
     assert (scale[0, -1].mean(-1) > scale[0, 0].mean(-1)).all()
+
+
+def _edit(folder, change, name="model.json", seal=True):
+    """Change a file of the artefact, and seal it as somebody who knows how would."""
+    file = folder / name
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(sealed(content) if seal else content))
+
+
+def _scale(content, factor):
+    for group in content["calibration"]["joints"] + content["calibration"]["bodies"]:
+        for rows in filter(None, group["factor"].values()):
+            for row in rows:
+                row[:] = [None if x is None else x * factor for x in row]
+
+
+def test_a_table_that_was_changed_after_it_was_written_is_refused(folder):
+    _edit(folder, lambda c: c["calibration"]["familiar"].update(threshold=2.0), seal=False)
+    _refused(folder, "content_sha256 .* changed after it was written")
+    table = json.loads((folder / "separation.json").read_text())
+    _edit(folder, lambda c: c["factor"]["0.99"].__setitem__(0, 2.4), "separation.json", seal=False)
+    with pytest.raises(SeparationBoundError, match="changed after it was written"):
+        load_separation_bound(folder, table["onnx_sha256"])
+
+
+def test_an_artefact_of_an_older_version_loads_with_one_line(folder, caplog):
+    _edit(folder, lambda c: c.pop(FIELD), seal=False)
+    artefact.load(folder)
+    artefact.load(folder)
+    lines = [r.getMessage() for r in caplog.records]
+    assert len(lines) == 1 and "no content_sha256" in lines[0] and "training.seal" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda c: _scale(c, 0.01), "a factor is .* no calibration gives that"),
+        (lambda c: _scale(c, 0.0), "a factor is 0, expected at least 0.05"),
+        (lambda c: c["calibration"].update(top_speed_mps=[0.0] * 20), "top_speed_mps: expected 20 speeds"),
+        (lambda c: c["calibration"].update(top_speed_mps=[12.0] * 3), "top_speed_mps: expected 20 speeds"),
+        (lambda c: c["calibration"].update(top_speed_mps=[float("nan")] * 20), "top_speed_mps: expected 20 speeds"),
+        (lambda c: c["calibration"]["familiar"].update(spread=[float("nan")] * 6), "spread: expected 6 finite"),
+        (lambda c: c["calibration"]["familiar"].update(spread=[0.0] * 6), "spread: expected numbers above 0"),
+        (lambda c: c["calibration"]["familiar"].update(centre=[0.0] * 3), "centre: expected 6 finite"),
+        (lambda c: c["calibration"]["familiar"].update(threshold=1e308), "threshold"),
+        (lambda c: c["calibration"].update(speed_edge_mps=float("nan")), "speed_edge_mps"),
+        (lambda c: c.update(dt_s=0.4), "expected 0.1 to 5 s"),
+        (lambda c: c.update(dt_s=0.01), "the network was trained with 0.04"),
+        (lambda c: c.update(name="x" * 10_000), "name"),
+    ],
+)
+def test_numbers_that_no_calibration_gives_are_refused(folder, change, match):
+    _edit(folder, change)
+    _refused(folder, match)
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c.update(factor={k: [0.0] * 25 for k in c["factor"]}),
+    lambda c: c["factor"].update({"0.99": [0.06] * 25}),
+    lambda c: c.update(typical_scale_m=[0.0] * 25),
+])  # fmt: skip
+def test_separation_factors_that_no_calibration_gives_are_refused(folder, change):
+    of = json.loads((folder / "separation.json").read_text())["onnx_sha256"]
+    load_separation_bound(folder, of)
+    _edit(folder, change, "separation.json")
+    with pytest.raises(SeparationBoundError, match="expected at least"):
+        load_separation_bound(folder, of)
+
+
+def test_weights_outside_of_the_onnx_file_are_refused(folder):
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (folder / "weights.bin").is_file()
+    _edit(folder, lambda c: c.update(
+        onnx_sha256=hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(), calibration=None
+    ))  # fmt: skip
+    _refused(folder, "weights in another file")

@@ -12,6 +12,7 @@ from support.core_helpers import MODEL
 from support.gpu_stand_in import Machine
 
 from aux_motion.commands import compile as compile_command
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.evaluation import windows
 from aux_motion_core.inference import artefact, build, compile, engine, precision, tensorrt
 
@@ -227,7 +228,7 @@ def other_model(model, tmp_path):
     onnx.save(graph, folder / "model.onnx")
     card["calibration"] = None  # it is of the shipped file
     card["onnx_sha256"] = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(card))
+    (folder / "model.json").write_text(json.dumps(sealed(card)))
     return artefact.load(folder)
 
 

@@ -11,10 +11,14 @@ from support.occupancy_helpers import DT_S, NS, STEPS, batch, build, person, wal
 from aux_motion_core.evaluation import closed_loop
 from aux_motion_core.safety import separation
 from aux_motion_core.safety.anthropometry import body
+from aux_motion_core.safety.free_space import clearance_until
+from aux_motion_core.safety.merge import merged
 from aux_motion_core.safety.occupancy import Occupancy
 from aux_motion_core.safety.robot import Link, Robot, RobotError, Stop, load_robot
 from aux_motion_core.safety.separation import Formulation, Monitor, SeparationConfig, SpeedLimiter, SpeedReason
 from aux_motion_core.skeleton import N_JOINTS
+from aux_motion_core.types import View, ViewReason, ViewReport
+from aux_motion_core.wire.messages import MessageError
 
 NOW = 5 * NS
 QUICK = {"resume_after_s": 0.0, "rise_per_s": 100.0}
@@ -56,6 +60,7 @@ def settled(monitor: Monitor, occupancy: Occupancy, now_ns: int = NOW, **kw: obj
         people = dataclasses.replace(
             occupancy,
             stamp_ns=occupancy.stamp_ns + later - now_ns,
+            view=dataclasses.replace(occupancy.view, oldest_input_ns=occupancy.view.oldest_input_ns + later - now_ns),
             stamps_ns=occupancy.stamps_ns + later - now_ns,
             last_observed_ns=occupancy.last_observed_ns + later - now_ns,
             valid_until_ns=occupancy.valid_until_ns + later - now_ns,
@@ -208,7 +213,11 @@ def test_numbers_that_are_none_stop_the_robot(field: str) -> None:
     broken = getattr(occupancy, field).copy()
     broken.reshape(-1)[17] = np.nan
     d = monitor.decide(
-        NOW + NS, dataclasses.replace(occupancy, **{field: broken}, stamp_ns=NOW + NS), robot().capsules()
+        NOW + NS,
+        dataclasses.replace(
+            occupancy, **{field: broken}, stamp_ns=NOW + NS, view=ViewReport(View.COMPLETE, ViewReason.NONE, NOW + NS)
+        ),
+        robot().capsules(),
     )
     assert d.reason is SpeedReason.BAD_DATA and d.allowed_speed_fraction == 0.0 and "'1'" in d.reason_text
 
@@ -445,3 +454,60 @@ def test_batches_are_seen_from_where_the_clip_is_put() -> None:
     there = closed_loop.moved(occupancy, turn, np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose(there.ends, occupancy.ends @ turn.T + (1, 2, 3), atol=1e-4)
     assert there.radius is occupancy.radius and batch().people == ()
+
+
+# Nobody is never assumed
+
+
+@pytest.mark.parametrize("people", [(), (walking() + (9.0, 0.0, 0.0),)], ids=["nobody", "somebody far away"])
+@pytest.mark.parametrize(
+    ("view", "reason", "text"),
+    [
+        (ViewReport(), SpeedReason.VIEW_INCOMPLETE, "view is unknown"),
+        (ViewReport(View.INCOMPLETE, ViewReason.INPUT_SILENT, NOW), SpeedReason.VIEW_INCOMPLETE, "input_silent"),
+        (ViewReport(View.INCOMPLETE, ViewReason.PERSON_UNPLACED, NOW, 2), SpeedReason.VIEW_INCOMPLETE, "2 reported"),
+        (ViewReport(View.COMPLETE, ViewReason.NONE, NOW - NS), SpeedReason.PEOPLE_STALE, "oldest input is 1.00 s old"),
+        (ViewReport(View.COMPLETE, ViewReason.NONE, NOW + NS), SpeedReason.PEOPLE_STALE, "1.00 s ahead"),
+        (ViewReport(View.COMPLETE, ViewReason.NONE, 0), SpeedReason.PEOPLE_STALE, "not known"),
+    ],
+)
+def test_no_speed_where_somebody_may_be_there_whoever_else_is_seen(people, view, reason, text) -> None:
+    occupancy = build(*(person(p) for p in people))
+    monitor = Monitor(robot(), SWEPT)
+    assert settled(monitor, occupancy).allowed_speed_fraction == 1.0, "complete and fresh"
+    decision = monitor.decide(NOW + 2 * NS // 25, dataclasses.replace(occupancy, view=view), monitor.robot.capsules())
+    now = monitor.decide(NOW, dataclasses.replace(occupancy, view=view), monitor.robot.capsules())
+    assert decision.allowed_speed_fraction == now.allowed_speed_fraction == 0.0
+    assert now.reason is reason and text in now.reason_text
+
+
+def test_several_predictors_are_as_complete_as_the_least() -> None:
+    near, nobody = standing(0.0), build()
+    together = merged([dataclasses.replace(nobody, producer="a"), dataclasses.replace(near, producer="b")])
+    assert together.person_ids == ("b/1",) and together.view.view is View.COMPLETE
+    assert settled(Monitor(robot(), SWEPT), together).allowed_speed_fraction == 0.0
+    blind = dataclasses.replace(nobody, view=ViewReport(View.INCOMPLETE, ViewReason.RESET, NOW))
+    assert merged([near, blind]).view == ViewReport(View.INCOMPLETE, ViewReason.RESET, NOW)
+    assert len(merged([near, near]).person_ids) == 2
+    with pytest.raises(MessageError, match="differ in interval_s"):
+        merged([near, dataclasses.replace(near, interval_s=0.2)])
+    with pytest.raises(MessageError, match="differ in frame_id"):
+        merged([near, dataclasses.replace(nobody, frame_id="elsewhere")])
+
+
+def test_a_place_is_free_only_where_everybody_is_known_and_bounded() -> None:
+    near, nobody = standing(0.5), build()
+    place, later = np.array([0.0, 0.0, 1.0]), NOW + NS // 2
+    free = clearance_until(near, place, later, NOW, 0.3)
+    assert 0.0 < free < 0.6
+    assert clearance_until(nobody, place, later, NOW, 0.3) == np.inf
+    assert clearance_until(near, place, NOW + 3 * NS, NOW, 0.3) < free - 3.0, "it grows beyond the horizon"
+    for blind in (
+        dataclasses.replace(near, view=ViewReport()),
+        dataclasses.replace(nobody, view=ViewReport(View.INCOMPLETE, ViewReason.RESET, NOW)),
+        dataclasses.replace(near, kind=np.zeros_like(near.kind)),
+        dataclasses.replace(near, radius=-near.radius),
+        dataclasses.replace(near, radius=near.radius * np.nan),
+    ):
+        assert np.isnan(clearance_until(blind, place, later, NOW, 0.3))
+    assert np.isnan(clearance_until(nobody, place, later, NOW + NS, 0.3)), "nobody, a second ago"

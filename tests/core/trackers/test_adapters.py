@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from support import tracker_messages as make
 
 from aux_motion_core import trackers
-from aux_motion_core.bags.reader import typestore
+from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor

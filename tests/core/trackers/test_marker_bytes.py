@@ -7,7 +7,7 @@ import pytest
 from support import tracker_messages as make
 
 from aux_motion_core import trackers
-from aux_motion_core.bags.reader import typestore
+from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.trackers.marker_bytes import MarkerBytes
 
 NS = make.NS

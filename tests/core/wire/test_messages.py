@@ -1,7 +1,5 @@
 """Wire messages to core types and back; what is wrong with a message is said in one line."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,15 +14,7 @@ from aux_motion_core.wire.messages import (
     frame_from_message,
     prediction_fields,
 )
-
-
-def as_object(value):
-    """Nested dicts as objects with attributes, as any message library gives them."""
-    if isinstance(value, dict):
-        return SimpleNamespace(**{k: as_object(v) for k, v in value.items()})
-    if isinstance(value, list):
-        return [as_object(v) for v in value]
-    return value
+from tests.support.core_helpers import as_object
 
 
 def message(people=1, names=("neck", "left_hip"), **changes):

@@ -114,3 +114,17 @@ def test_a_damaged_message_is_named(message):
 def test_nobody_is_an_empty_view(message):
     message.people = []
     assert list(PredictionView(message)) == []
+
+
+def test_an_empty_message_is_not_nobody_unless_its_view_is_complete_and_fresh(message):
+    message.people = []
+    assert len(PredictionView(message)) == 0
+    assert not PredictionView(message).nobody(STAMP_NS, 1e9), "a message of an older version"
+    message.view, message.view_reasons, message.unplaced_people = 2, 0, 0
+    message.oldest_input = time(STAMP_NS)
+    assert PredictionView(message).nobody(STAMP_NS + 10**8, 0.3)
+    assert not PredictionView(message).nobody(STAMP_NS + 10**9, 0.3), "old input under a new stamp"
+    message.unplaced_people = 1
+    assert not PredictionView(message).nobody(STAMP_NS + 10**8, 0.3)
+    message.view, message.unplaced_people = 1, 0
+    assert not PredictionView(message).nobody(STAMP_NS + 10**8, 0.3)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
@@ -20,7 +20,7 @@ def demo(root, bag, out, *arguments):
 
 
 def write(path, frames):
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in frames:
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path

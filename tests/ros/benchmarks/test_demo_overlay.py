@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aux_motion.benchmarks import demo
-from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.camera import overlay
 from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.testing import synthetic
@@ -19,7 +19,7 @@ MOVED_NS = 1_700_000_000_000_000_000
 @pytest.fixture
 def bag(tmp_path):
     path = tmp_path / "walk.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in synthetic.frames(2, 1.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path

@@ -17,10 +17,14 @@ import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from aux_motion.commands import evaluate
-from aux_motion.commands.evaluate_input import Beside, Here, Job
+from aux_motion.commands.offline import Beside, Here, Job
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.find import find_bags
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.run import judge, quiet
+from aux_motion_core.evaluation.replay import quiet
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
 
@@ -33,7 +37,7 @@ def frames(seconds=3.0, people=1):
 
 def write(path, items):
     """Frames one after the other at 30 Hz of the recorder's clock, whatever their stamps say."""
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for i, frame in enumerate(items):
             writer.write("/skeletons", frame, START_NS + 20_000_000 + i * 33_333_333)
     return path
@@ -183,14 +187,14 @@ def test_a_split_recording_is_one_bag_and_a_folder_of_recordings_is_several(walk
     split.mkdir()
     for name in ("walk_0.mcap", "walk_1.mcap"):
         shutil.copy(walk, split / name)
-    assert evaluate.find_bags([split]) == [split]
+    assert find_bags([split]) == [split]
     apart = tmp_path / "apart"
     apart.mkdir()
     for name in ("walk_1.mcap", "walk_2.mcap"):
         shutil.copy(walk, apart / name)
-    assert len(evaluate.find_bags([apart])) == 2  # somebody's own numbers
+    assert len(find_bags([apart])) == 2  # somebody's own numbers
     (split / "other.mcap").touch()
-    assert [p.name for p in evaluate.find_bags([split])] == ["other.mcap", "walk_0.mcap", "walk_1.mcap"]
+    assert [p.name for p in find_bags([split])] == ["other.mcap", "walk_0.mcap", "walk_1.mcap"]
 
 
 @pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
@@ -201,7 +205,7 @@ def test_compressed_bags_are_judged(tmp_path, mode):
     with writer:
         connection = writer.add_connection("/s", reader.SKELETONS, typestore=store)
         for f in frames():
-            message = reader.build_message(reader.SKELETONS, frame_fields(f))
+            message = build_message(reader.SKELETONS, frame_fields(f))
             writer.write(connection, f.stamp_ns, store.serialize_cdr(message, reader.SKELETONS))
     code, _, wrong = run(tmp_path / "bag", tmp_path / "out")
     assert (code, wrong) == (0, []) and summary(tmp_path / "out")["samples"]["0.4"] > 50
@@ -240,7 +244,7 @@ def test_faults_that_cannot_be_judged_leave_the_rest(walk, tmp_path, monkeypatch
     def fails(*arguments):
         raise MemoryError("no more")
 
-    monkeypatch.setattr(evaluate, "_sweep_point", fails)
+    monkeypatch.setattr("aux_motion.commands.evaluate_faults._sweep_point", fails)
     code, said, wrong = run(walk, tmp_path / "out", faults="drop=0.5")
     assert code == 2 and "damped_pose" in said
     assert len(wrong) == 1 and "faults could not be judged" in wrong[0] and "MemoryError: no more" in wrong[0]
@@ -260,9 +264,9 @@ def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
 
 
 def test_without_matplotlib_the_report_says_what_is_missing(walk, tmp_path, monkeypatch):
-    import aux_motion
+    from aux_motion import commands
 
-    monkeypatch.delattr(aux_motion, "report_plots", raising=False)
+    monkeypatch.delattr(commands, "report_plots", raising=False)
     monkeypatch.setitem(sys.modules, "aux_motion.commands.report_plots", None)
     code, _, _ = run(walk, tmp_path)
     text = (tmp_path / "report.html").read_text()
@@ -349,7 +353,7 @@ def test_a_database_without_metadata_and_a_topic_with_two_types(tmp_path):
         with Writer(tmp_path / name, version=9, storage_plugin=storage) as writer:
             ours = writer.add_connection("/s", reader.SKELETONS, typestore=store)
             for f in frames():
-                message = reader.build_message(reader.SKELETONS, frame_fields(f))
+                message = build_message(reader.SKELETONS, frame_fields(f))
                 writer.write(ours, f.stamp_ns, store.serialize_cdr(message, reader.SKELETONS))
             if name == "two":
                 other = writer.add_connection("/s", "std_msgs/msg/String", typestore=store)

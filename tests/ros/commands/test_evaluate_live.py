@@ -8,6 +8,7 @@ import pytest
 from aux_motion.commands import processes
 from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import BONES
 from aux_motion_core.testing import synthetic
 
@@ -18,7 +19,7 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 from visualization_msgs.msg import Marker  # noqa: E402
 
 from aux_motion.commands.evaluate import evaluate_bag  # noqa: E402
-from aux_motion.commands.evaluate_input import Here, Job  # noqa: E402
+from aux_motion.commands.offline import Here, Job  # noqa: E402
 from aux_motion_core.evaluation.replay import PREDICTED  # noqa: E402
 from aux_motion_core.wire.messages import batch_from_message  # noqa: E402
 
@@ -29,7 +30,7 @@ def message_class(name):
 
 
 def test_ros_reads_every_message_of_the_annotated_bag(tmp_path):
-    with reader.BagWriter(tmp_path / "walk.mcap") as writer:
+    with BagWriter(tmp_path / "walk.mcap") as writer:
         for frame in synthetic.frames(2, 3.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     values = {"backend": "damped_pose"}

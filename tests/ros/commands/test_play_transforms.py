@@ -17,6 +17,7 @@ from support import foreign_messages  # noqa: E402
 from support.node_harness import NodeProcess, private_domain  # noqa: E402
 
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import build_message
 from aux_motion_core.testing import synthetic  # noqa: E402
 from aux_motion_core.wire.messages import frame_fields, ns_to_stamp  # noqa: E402
 
@@ -27,7 +28,7 @@ CLI = [sys.executable, "-m", "aux_motion.cli"]
 def transform(stamp_ns, parent, child, x):
     header = {"stamp": ns_to_stamp(stamp_ns), "frame_id": parent}
     at = {"translation": {"x": x, "y": 0.0, "z": 0.0}, "rotation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0}}
-    return reader.build_message(TF, {"transforms": [{"header": header, "child_frame_id": child, "transform": at}]})
+    return build_message(TF, {"transforms": [{"header": header, "child_frame_id": child, "transform": at}]})
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def bag(tmp_path):
         mount = transform(1_000_000_000, "arm", "camera", 0.5)
         writer.write(static, frames[0].stamp_ns, store.serialize_cdr(mount, TF))
         for k, frame in enumerate(frames):
-            message = reader.build_message(reader.SKELETONS, frame_fields(frame))
+            message = build_message(reader.SKELETONS, frame_fields(frame))
             arm = transform(frame.stamp_ns, "map", "arm", 0.1 * k)
             writer.write(moving, frame.stamp_ns, store.serialize_cdr(arm, TF))
             writer.write(people, frame.stamp_ns + 20_000_000, store.serialize_cdr(message, reader.SKELETONS))

@@ -11,7 +11,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from aux_motion.commands import processes
 from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import build_message
 from aux_motion_core.bags.reader import BagReader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields, frame_from_message
 
@@ -26,7 +28,7 @@ from aux_motion.commands.timeline import Timeline  # noqa: E402
 @pytest.fixture
 def bag(tmp_path):
     path = tmp_path / "walk.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in synthetic.frames(1, 1.0):
             writer.write("/skeletons", frame, frame.stamp_ns)
     return path
@@ -171,7 +173,7 @@ def test_it_does_not_speak_beside_a_tracker(bag, ros_domain_id):
 @pytest.mark.parametrize("jump_ns", [3600 * 10**9, -3600 * 10**9])
 def test_a_clock_that_was_set_neither_stops_nor_hurries_it(tmp_path, jump_ns):
     path = tmp_path / "set.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for k, frame in enumerate(synthetic.frames(1, 1.0)):
             moved = frame if k < 15 else replace(frame, stamp_ns=frame.stamp_ns + jump_ns)
             writer.write("/skeletons", moved, frame.stamp_ns)
@@ -184,7 +186,7 @@ def test_a_clock_that_was_set_neither_stops_nor_hurries_it(tmp_path, jump_ns):
 
 def test_messages_that_are_none_and_stamps_that_fit_nowhere_go_out_at_the_pace_of_the_log(tmp_path):
     store, frames = reader.typestore(), synthetic.frames(1, 0.5)
-    messages = [reader.build_message(reader.SKELETONS, frame_fields(f)) for f in frames]
+    messages = [build_message(reader.SKELETONS, frame_fields(f)) for f in frames]
     raws = [bytes(store.serialize_cdr(message, reader.SKELETONS)) for message in messages]
     raws[0] = b"\0\1\0\0" + b"\x7f" * 12  # a time in 2037
     raws[4] = b""

@@ -12,6 +12,7 @@ import pytest
 from test_launch import RUNNER, constants, needs_launch
 
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 
 ARGUMENTS = {
@@ -24,7 +25,7 @@ ARGUMENTS = {
 def bag(tmp_path: Path) -> Path:
     """A person who walks for four seconds."""
     path = tmp_path / "walk.mcap"
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in synthetic.frames(1, 4.0):
             writer.write("/cell_4/skeletons", frame, frame.stamp_ns + 5_000_000)
     return path

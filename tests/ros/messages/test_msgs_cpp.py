@@ -157,9 +157,9 @@ def occupancy_text(people, questions: list[tuple[float, float, float, int]]) -> 
     return " ".join(map(str, words))
 
 
-def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
+def one_person():
+    """Capsules of somebody with random joints, valid for 0.8 s."""
     from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
-    from aux_motion_core.safety.separation import distances
     from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState
 
     rng = np.random.default_rng(1)
@@ -169,7 +169,13 @@ def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
         np.ones(len(JOINTS), np.uint8), body_radius=rng.random((STEPS, len(JOINTS))), body_coverage=0.95,
     )  # fmt: skip
     batch = PredictionBatch(STAMP_NS, "map", "m", "1", DT_S, STEPS, JOINTS, (person,))
-    people = OccupancyBuilder(OccupancyConfig()).build(batch)
+    return OccupancyBuilder(OccupancyConfig()).build(batch)
+
+
+def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
+    from aux_motion_core.safety.separation import distances
+
+    people = one_person()
     place = (2.0, 1.0, 0.5)
     offsets_s = [0.0, 0.01, 0.04, 0.05, 0.4, 0.8, 0.9, 2.0]
     asked = occupancy_text(people, [(*place, STAMP_NS + round(s * 1e9)) for s in offsets_s])
@@ -196,3 +202,44 @@ def test_the_occupancy_view_says_what_the_monitor_says(consumer: Path) -> None:
     shrinks = dataclasses.replace(people, reach_speed_mps=-2.0)  # beyond the horizon it would only get smaller
     done = ask(consumer.with_name("occupancy"), occupancy_text(shrinks, []))
     assert done.returncode == 2 and "reach_speed_mps is -2.0" in done.stderr and done.stderr.count("\n") == 1
+    negative = dataclasses.replace(people, radius=np.where(people.radius == people.radius.max(), -0.1, people.radius))
+    done = ask(consumer.with_name("occupancy"), occupancy_text(negative, []))
+    assert done.returncode == 2 and "radius has -0.1" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_missing_bound_is_no_distance(consumer: Path) -> None:
+    people = one_person()
+    kind = people.kind.copy()
+    kind[0, 12, 3] = 0  # KIND_NONE of one segment 0.48 s ahead
+    question = occupancy_text(
+        dataclasses.replace(people, kind=kind), [(2, 1, 0.5, STAMP_NS + 10**8), (2, 1, 0.5, STAMP_NS + 6 * 10**8)]
+    )
+    before, after = ask(consumer.with_name("occupancy"), question).stdout.splitlines()[1:]
+    assert float(before) > 0.0 and np.isnan(float(after))
+
+
+def test_free_is_said_only_of_a_complete_and_fresh_view(consumer: Path) -> None:
+    from aux_motion_core.safety.free_space import clearance_until
+    from aux_motion_core.types import View, ViewReason, ViewReport
+
+    people, until = one_person(), STAMP_NS + 3 * 10**8
+    nobody = dataclasses.replace(people, person_ids=())
+    question = occupancy_text(people, [(2.0, 1.0, 0.5, until)])
+    now = STAMP_NS + 10**8
+    for view, oldest, unplaced in (
+        (2, STAMP_NS, 0), (0, STAMP_NS, 0), (1, STAMP_NS, 0), (77, STAMP_NS, 0), (2, 0, 0), (2, STAMP_NS, 1),
+        (2, now - 10**9, 0), (2, now + 10**9, 0),
+    ):  # fmt: skip
+        arguments = [str(v) for v in (view, oldest, unplaced, now, 3 * 10**8)]
+        done = subprocess.run(
+            [consumer.with_name("occupancy"), *arguments], input=question, capture_output=True, text=True, timeout=20
+        )
+        somebody, empty, says = done.stdout.split()
+        known = ViewReport(View(view) if view < 3 else View.UNKNOWN, ViewReason.NONE, oldest, unplaced)
+        wanted = [
+            clearance_until(dataclasses.replace(o, view=known), np.array([2.0, 1.0, 0.5]), until, now, 0.3)
+            for o in (people, nobody)
+        ]
+        np.testing.assert_allclose([float(somebody), float(empty)], wanted, atol=1e-5)
+        assert says == ("10" if view == 2 and oldest == STAMP_NS and not unplaced else "00")
+        assert np.isnan(wanted[0]) == (says == "00")

@@ -130,31 +130,61 @@ def nobody_seen(probe) -> None:
     probe.send(probe.node.get_clock().now().nanoseconds, ids=())
 
 
+def complete(message) -> bool:
+    """Whether a message says that the view is complete."""
+    return message.view == OccupancyArray.VIEW_COMPLETE and not message.view_reasons
+
+
+def walk(probe, seconds: float = 0.8) -> int:
+    """Somebody walks past now; returns the last stamp."""
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < seconds:
+        last = probe.node.get_clock().now().nanoseconds
+        probe.send(last, x=passed)
+        probe.spin_for(0.04)
+    return last
+
+
+def clear(probe) -> None:
+    """Forget what was heard."""
+    for topic in probe.heard:
+        probe.heard[topic].clear()
+
+
+#: Outputs without a field that says how complete the view is.
+FOREIGN = ("swept_volume", "poses", "occupancy_markers")
+
+
 def test_without_usable_input_no_output_says_that_nobody_is_there(start, probe) -> None:
     probe.watched.append(start(**PREDICTOR))
-    probe.until(lambda: len(probe.predictions) > 10, "heartbeats")
-    assert not probe.heard["occupancy"], "no tracker was heard"
+    probe.until(lambda: len(probe.heard["occupancy"]) > 10, "heartbeats")
     for _ in range(20):
         probe.send(probe.node.get_clock().now().nanoseconds, frame_id="elsewhere")
         probe.spin_for(0.05)
     assert "no transform" in probe.diagnostics["input"].message or "not the fixed frame" in str(probe.diagnostics)
-    assert not probe.heard["occupancy"], "people are seen in a frame that nobody knows"
+    assert not any(complete(m) for m in probe.heard["occupancy"] + probe.predictions)
+    silent = OccupancyArray.VIEW_REASON_INPUT_SILENT
+    rejected = OccupancyArray.VIEW_REASON_INPUT_REJECTED
+    assert probe.heard["occupancy"][0].view_reasons == silent and stamp_ns(probe.newest("occupancy").oldest_input) == 0
+    assert probe.newest("occupancy").view_reasons == silent | rejected, "people are seen in a frame that nobody knows"
+    assert not any(probe.heard[topic] for topic in FOREIGN)
 
 
 def test_every_output_comes_from_the_running_node(start, probe) -> None:
     probe.watched.append(start(**PREDICTOR))
     probe.connect()
-    last = probe.walk(probe.node.get_clock().now().nanoseconds - 800_000_000)
+    last = walk(probe)
     at_last = probe.until(
         lambda: probe.first("occupancy", lambda m: m.people and stamp_ns(m.people[0].last_observed) == last),
         "occupancy of the last frame",
     )
+    assert complete(at_last) and stamp_ns(at_last.oldest_input) == last and at_last.producer
     occupancy = occupancy_from_message(at_last)
     assert occupancy.segments == SEGMENTS and occupancy.ends.shape == (1, 25, len(SEGMENTS), 2, 3)
     assert occupancy.frame_id == "world" and occupancy.anthropometry == "ansur2_p99"
     assert np.isfinite(occupancy.radius).all() and (occupancy.kind >= BoundKind.REACH).all()
 
-    cloud = probe.until(lambda: probe.first("swept_volume", lambda m: m.width), "a cloud with points")
+    cloud = probe.until(lambda: walk(probe, 0.2) and probe.first("swept_volume", lambda m: m.width), "a cloud")
     points = np.frombuffer(bytes(cloud.data), "<f4").reshape(-1, 3)
     assert len(points) == cloud.width and cloud.header.frame_id == "world"
     assert [f.name for f in cloud.fields] == ["x", "y", "z"] and np.isfinite(points).all()
@@ -169,6 +199,7 @@ def test_every_output_comes_from_the_running_node(start, probe) -> None:
     assert {m.type for m in shapes.markers[1:]} == {Marker.CYLINDER, Marker.SPHERE}
 
     # the tracker sees nobody any more: what the person may occupy grows, and is cleared after the configured time
+    clear(probe)
     sizes = []
 
     def forgotten() -> bool:
@@ -177,26 +208,37 @@ def test_every_output_comes_from_the_running_node(start, probe) -> None:
 
     probe.until(forgotten, "the person to be forgotten")
     for message in probe.heard["occupancy"]:
-        if message.people and stamp_ns(message.people[0].last_observed) == last and message.people[0].age_s > 0.35:
+        if message.people and message.people[0].age_s > 0.35:
             sizes.append((message.people[0].age_s, message.people[0].radius[0]))
-    assert len(sizes) >= 2 and all(a < b for (_, a), (_, b) in zip(sizes, sizes[1:]))
+    assert len(sizes) >= 2 and all(a <= b for (_, a), (_, b) in zip(sizes, sizes[1:])) and sizes[0][1] < sizes[-1][1]
+
+    def emptied() -> bool:
+        nobody_seen(probe)
+        cloud, poses = probe.newest("swept_volume"), probe.newest("poses")
+        return cloud is not None and poses is not None and cloud.width == 0 and not poses.poses
+
+    probe.until(emptied, "an empty cloud and no poses, when the hold has ended and the tracker sees nobody")
 
 
-def test_a_silent_tracker_silences_the_occupancy_and_the_cloud_goes_on_growing(start, probe) -> None:
+def test_a_silent_tracker_makes_the_view_incomplete_and_the_foreign_outputs_silent(start, probe) -> None:
     """Somebody who is known far away must not hide that nobody sees who else comes."""
     probe.watched.append(start(**{**PREDICTOR, "absent_hold_s": 8.0}))
     probe.connect()
-    probe.walk(probe.node.get_clock().now().nanoseconds - 800_000_000)
-    probe.until(lambda: probe.first("occupancy", lambda m: m.people), "occupancy of the person")
-    probe.spin_for(1.2)
-    for topic in ("occupancy", "swept_volume"):
-        probe.heard[topic].clear()
+    last = walk(probe, 1.5)
+    probe.until(lambda: probe.first("occupancy", lambda m: m.people and complete(m)), "occupancy of the person")
+    assert probe.newest("swept_volume").width
+    probe.spin_for(0.6)
+    clear(probe)
+    probe.predictions.clear()
     probe.spin_for(1.0)
-    assert probe.predictions[-1].people and not probe.heard["occupancy"]
-    widths = [m.width for m in probe.heard["swept_volume"]]
-    assert len(widths) > 3 and min(widths) > 0
+    for topic in ("occupancy", "predictions"):
+        heard = probe.predictions if topic == "predictions" else probe.heard[topic]
+        assert heard and all(m.people for m in heard), topic
+        assert all(m.view_reasons & OccupancyArray.VIEW_REASON_INPUT_SILENT for m in heard), topic
+        assert all(stamp_ns(m.oldest_input) == last for m in heard), "a heartbeat makes no input new"
+    assert not any(probe.heard[topic] for topic in FOREIGN), "what they said last grows old"
     probe.until(
-        lambda: nobody_seen(probe) or probe.first("occupancy", lambda m: m.people),
+        lambda: nobody_seen(probe) or probe.first("occupancy", lambda m: m.people and not m.view_reasons & 1),
         "the lost person, as the tracker is heard again",
     )
 
@@ -205,7 +247,7 @@ def test_no_output_leaves_out_somebody_who_was_seen(start, probe) -> None:
     node = start(**{**PREDICTOR, "max_people": 1})
     probe.watched.append(node)
     probe.connect()
-    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody")
+    probe.until(lambda: nobody_seen(probe) or probe.first("occupancy", complete), "nobody")
 
     def send(seconds: float, late_s: float = 0.0, **kw: object) -> None:
         end = time.monotonic() + seconds
@@ -213,32 +255,32 @@ def test_no_output_leaves_out_somebody_who_was_seen(start, probe) -> None:
             probe.send(probe.node.get_clock().now().nanoseconds - round(late_s * NS), **kw)
             probe.spin_for(0.04)
 
-    def silent(what: str, **kw: object) -> None:
+    def incomplete(what: str, **kw: object) -> None:
         send(0.3, **kw)
-        for topic in ("occupancy", "swept_volume", "poses"):
-            probe.heard[topic].clear()
+        clear(probe)
         send(0.7, **kw)
-        assert not any(probe.heard[topic] for topic in ("occupancy", "swept_volume", "poses")), what
+        assert probe.heard["occupancy"] and not any(complete(m) for m in probe.heard["occupancy"]), what
+        assert not any(probe.heard[topic] for topic in FOREIGN), what
 
-    silent("stamps of another clock: the person is dropped, not gone", late_s=60.0)
-    silent("more people than there are places", ids=("1", "2"))
+    incomplete("stamps of another clock: the person is dropped, not gone", late_s=60.0)
+    incomplete("more people than there are places", ids=("1", "2"))
     assert "people_over_limit" in node.output() and "max_people 1" in node.output()
-    probe.heard["occupancy"].clear()
+    clear(probe)
     send(2.0)
-    assert probe.heard["occupancy"], "the second one was lost for long enough"
+    assert complete(probe.newest("occupancy")), "the second one was lost for long enough"
 
 
 def test_after_activation_nobody_is_said_to_be_there_before_the_tracker_says_so(start, probe) -> None:
     probe.watched.append(start(**{**PREDICTOR, "lost_after_s": 10.0}))
     probe.connect()
-    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody")
+    probe.until(lambda: nobody_seen(probe) or probe.first("occupancy", complete), "nobody")
     assert probe.transition("deactivate")
     probe.spin_for(0.2)
-    probe.heard["occupancy"].clear()
+    clear(probe)
     assert probe.transition("activate")
     probe.spin_for(0.6)
-    assert not probe.heard["occupancy"], "who was known before is forgotten, not gone"
-    probe.until(lambda: nobody_seen(probe) or probe.heard["occupancy"], "nobody, as the tracker says")
+    assert probe.heard["occupancy"] and not any(map(complete, probe.heard["occupancy"])), "forgotten, not gone"
+    probe.until(lambda: nobody_seen(probe) or probe.first("occupancy", complete), "nobody, as the tracker says")
 
 
 def test_a_camera_that_is_not_heard_is_not_an_empty_room(start, probe) -> None:
@@ -248,7 +290,7 @@ def test_a_camera_that_is_not_heard_is_not_an_empty_room(start, probe) -> None:
     while time.monotonic() < end:
         nobody_seen(probe)
         probe.spin_for(0.05)
-    assert not probe.heard["occupancy"], "the second camera was never heard"
+    assert not any(map(complete, probe.heard["occupancy"])), "the second camera was never heard"
     second = probe.node.create_publisher(SkeletonArray, "others", 10)
 
     def both() -> list:
@@ -257,9 +299,17 @@ def test_a_camera_that_is_not_heard_is_not_an_empty_room(start, probe) -> None:
         message.header.frame_id = "world"
         message.header.stamp = probe.node.get_clock().now().to_msg()
         second.publish(message)
-        return probe.heard["occupancy"]
+        return probe.first("occupancy", complete)
 
     probe.until(both, "nobody, as both say")
+    clear(probe)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:  # the second one dies, the first one goes on
+        probe.stand(9.0)
+        probe.spin_for(0.05)
+    late = probe.heard["occupancy"][-5:]
+    assert all(m.view_reasons & OccupancyArray.VIEW_REASON_INPUT_SILENT for m in late)
+    assert probe.node.get_clock().now().nanoseconds - stamp_ns(late[-1].oldest_input) > 0.8 * NS
 
 
 def test_outputs_whose_messages_are_missing_are_named_at_configure(start, domain, tmp_path) -> None:
@@ -356,7 +406,7 @@ def test_speed_follows_people_and_the_robot_over_dds(start, probe, tmp_path) -> 
     probe.watched[1].stop(signal.SIGKILL)  # the predictor dies
     del probe.watched[1]
     keep(None, 0.0, reason(SpeedReason.PEOPLE_STALE), "a stop as people stop coming")
-    assert probe.newest("speed_fraction").data == 0.0
+    keep(None, 0.0, lambda: probe.newest("speed_fraction").data == 0.0, "speed 0")
     assert monitor.stop() == 0
     assert "not a certified safety function" in monitor.output()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from aux_motion_core.bags.reader import BagWriter
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.history.normalise import REST_POSE
 from aux_motion_core.skeleton import INDEX, JOINTS, JointStatus
 from aux_motion_core.trackers.joint_maps import SOURCES

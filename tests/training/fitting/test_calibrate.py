@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.bounds import coverage
 from aux_motion_core.bounds.calibration import CELLS, SHARES, SPEEDS, Domain, body_cells, joint_cells
 from aux_motion_core.bounds.radii import Bounds, known, reach_cap
+from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.inference import artefact
 from aux_motion_core.skeleton import JOINTS, JointStatus
 from aux_motion_core.types import SkeletonFrame
@@ -180,7 +181,7 @@ def own_bags(data_dir, tmp_path_factory) -> Path:
     clips = load_split(data_dir, "validation")
     hands = [j for j, n in enumerate(JOINTS) if n.endswith("hand")]
     for i, part in enumerate((clips[0:1], clips[8:9])):
-        with reader.BagWriter(folder / f"day_{i}.mcap") as bag:
+        with BagWriter(folder / f"day_{i}.mcap") as bag:
             t0 = 1_700_000_000_000_000_000
             for k, clip in enumerate(part):
                 for stamp, x in zip(clip.stamps_s[::5], clip.positions[::5]):
@@ -237,7 +238,7 @@ def test_a_bag_that_is_not_z_up_is_refused(tmp_path):
 
     pose = REST_POSE.copy()
     pose[:, [1, 2]] = pose[:, [2, 1]] * np.array([1.0, -1.0])  # as a camera sees: y down
-    with reader.BagWriter(tmp_path / "camera.mcap") as bag:
+    with BagWriter(tmp_path / "camera.mcap") as bag:
         for k in range(60):
             ns = 1_700_000_000_000_000_000 + k * 40_000_000
             status, one = np.full((1, 20), JointStatus.OBSERVED, np.uint8), np.ones((1, 20), np.float32)
@@ -254,7 +255,7 @@ def test_the_table_of_another_model_is_refused(tmp_path):
         calibrate.write(tmp_path / "m", table_of_model("f" * 64))
     content = json.loads((tmp_path / "m" / "model.json").read_text())
     content["calibration"]["joints"] = []
-    (tmp_path / "m" / "model.json").write_text(json.dumps(content))
+    (tmp_path / "m" / "model.json").write_text(json.dumps(sealed(content)))
     with pytest.raises(artefact.ArtefactError, match="calibration"):
         artefact.load(tmp_path / "m")
 

@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from aux_motion_core.inference import variants  # noqa: E402
+from aux_motion_core.evaluation.windows import bag_windows, sample_bag  # noqa: E402
+from aux_motion_core.inference import artefact, variants  # noqa: E402
 from training.studies.torch_eager import torch_eager  # noqa: E402
 
 
@@ -14,7 +15,8 @@ def test_backends_are_timed_in_turn_and_compared_with_plain_torch(root):
     model = root / "models" / "body20_25hz"
     others = {name: make for name, make in torch_eager(str(model)).items() if name == "torch eager"}
     some = {"onnx, io binding", "onnx, saved optimised graph", "onnx, int8 dynamic"}
-    records = variants.measure(model, [1, 2], 30, others=others, only=some)
+    loaded = artefact.load(model)
+    records = variants.measure(loaded, bag_windows(sample_bag(), loaded, 128), [1, 2], 30, others=others, only=some)
     assert others
     names = {r["backend"] for r in records}
     assert names - {"onnx, int8 dynamic"} == {"onnx", *others, *some} - {"onnx, int8 dynamic"}

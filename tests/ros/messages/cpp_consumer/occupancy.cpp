@@ -2,7 +2,9 @@
 //
 // Input: intervals interval_s reach_speed_mps segment-count segment-names..., stamp (sec nanosec), valid_until (sec
 // nanosec), then ends, radius, kind, coverage, body_ends and body_radius, each as a count and so many numbers, then x y z
-// nanoseconds until the end.
+// nanoseconds until the end. With arguments "view oldest_input_ns unplaced now_ns limit_ns" each question is put to
+// clearance_until; the line then has it for
+// the person, for an array without people, and what nobody says of both.
 // Output: the capsule and the body of the left hand; a line for each question, the distance until that time.
 
 #include <aux_motion_msgs/occupancy_view.hpp>
@@ -28,7 +30,7 @@ static std::vector<T> numbers()
   return values;
 }
 
-int main()
+int main(int argc, char ** argv)
 {
   aux_motion_msgs::msg::OccupancyArray array;
   aux_motion_msgs::msg::PersonOccupancy person;
@@ -45,6 +47,25 @@ int main()
   person.body_ends = numbers<float>();
   person.body_radius = numbers<float>();
   array.people.push_back(person);
+  if (argc == 6) {
+    array.view = static_cast<std::uint8_t>(std::stoi(argv[1]));
+    const std::int64_t oldest = std::stoll(argv[2]);
+    array.oldest_input.sec = static_cast<std::int32_t>(oldest / 1000000000LL);
+    array.oldest_input.nanosec = static_cast<std::uint32_t>(oldest % 1000000000LL);
+    array.unplaced_people = static_cast<std::uint32_t>(std::stoul(argv[3]));
+    const std::int64_t now = std::stoll(argv[4]), limit = std::stoll(argv[5]);
+    aux_motion_msgs::msg::OccupancyArray empty = array;
+    empty.people.clear();
+    aux_motion_msgs::Point point;
+    std::int64_t until = 0;
+    std::cout << std::setprecision(17);
+    while (std::cin >> point[0] >> point[1] >> point[2] >> until) {
+      std::cout << aux_motion_msgs::clearance_until(array, point, until, now, limit) << ' ' <<
+        aux_motion_msgs::clearance_until(empty, point, until, now, limit) << ' ' <<
+        aux_motion_msgs::nobody(empty, now, limit) << aux_motion_msgs::nobody(array, now, limit) << '\n';
+    }
+    return 0;
+  }
 
   try {
     const aux_motion_msgs::OccupancyView view(array, 0);

@@ -3,10 +3,12 @@
 //
 // Header-only view over a received aux_motion_msgs/msg/OccupancyArray: no copies of the arrays, sizes checked once.
 //
-//   for (std::size_t i = 0; i < array.people.size(); ++i) {
-//     const aux_motion_msgs::OccupancyView person(array, i);
-//     const double free = person.distance_until(tool, when);   // metres from the tool's centre to what may be occupied
-//   }
+//   // metres from the tool's centre to all that anybody may occupy until then; NaN: somebody may be anywhere
+//   const double free = aux_motion_msgs::clearance_until(array, tool, when_ns, now_ns, 300000000);
+//   if (free > radius) {...}                       // false for NaN
+//
+// Person by person: OccupancyView(array, i).distance_until(tool, when). That says nothing of people who are not in the
+// array: see refusal in completeness.hpp.
 //
 // The view refers to the message: the message must outlive it.
 
@@ -63,7 +65,8 @@ public:
   /// Looks at `array.people[person]`.
   ///
   /// Throws std::out_of_range when there is no such person, std::invalid_argument when the lengths of the person's
-  /// arrays do not fit the array's intervals and segments, or interval or reach speed are no such numbers.
+  /// arrays do not fit the array's intervals and segments, interval or reach speed are no such numbers, or a radius is
+  /// negative.
   OccupancyView(const msg::OccupancyArray & array, std::size_t person)
   : array_(array), person_(array.people.at(person)),
     // interval_s is a float32: 0.04 comes as 0.0399999991; whole microseconds bring it back
@@ -85,6 +88,8 @@ public:
       throw std::invalid_argument(
               "reach_speed_mps is " + std::to_string(array_.reach_speed_mps) + ", expected 0 or more");
     }
+    check_radii("radius", person_.radius);
+    check_radii("body_radius", person_.body_radius);
   }
 
   /// The view refers to the message, which a temporary would not outlive.
@@ -128,13 +133,16 @@ public:
   }
 
   /// Distance of a point from all that the person may occupy during an interval; negative inside, NaN when a capsule
-  /// is not finite. Throws std::out_of_range.
+  /// has no bound (KIND_NONE) or is not finite: the person may be anywhere then. Throws std::out_of_range.
   double distance(const Point & point, std::size_t interval) const
   {
     double least = std::numeric_limits<double>::infinity();
     for (std::size_t g = 0; g < segments(); ++g) {
-      const double here = capsule(interval, g).distance(point);
-      if (std::isnan(here)) {return here;}
+      const Capsule part = capsule(interval, g);
+      const double here = part.distance(point);
+      if (part.kind == msg::PersonOccupancy::KIND_NONE || !std::isfinite(here)) {
+        return std::numeric_limits<double>::quiet_NaN();
+      }
       least = std::min(least, here);
     }
     return least;
@@ -142,7 +150,8 @@ public:
 
   /// Distance of a point from all that the person may occupy from stamp until a time.
   ///
-  /// Beyond the last interval, and after valid_until, the occupancy grows by reach_speed_mps.
+  /// Beyond the last interval, and after valid_until, the occupancy grows by reach_speed_mps. NaN where some interval
+  /// until then has no bound: it compares false with every distance.
   double distance_until(const Point & point, const builtin_interfaces::msg::Time & time) const
   {
     return distance_until(point, to_nanoseconds(time));
@@ -178,6 +187,17 @@ private:
     return {values[3 * i], values[3 * i + 1], values[3 * i + 2]};
   }
 
+  template<typename Floats>
+  void check_radii(const char * field, const Floats & values) const
+  {
+    for (const auto value : values) {
+      if (value < 0) {
+        throw std::invalid_argument(
+                "person '" + person_.id + "': " + field + " has " + std::to_string(value) + ", expected 0 or more");
+      }
+    }
+  }
+
   void check(const char * field, std::size_t came, std::size_t expected) const
   {
     if (came != expected) {
@@ -192,6 +212,24 @@ private:
   const msg::PersonOccupancy & person_;
   const std::int64_t interval_ns_;
 };
+
+/// Distance of a point from all that anybody may occupy until a time; infinity: nobody is there.
+///
+/// NaN, which compares false with every distance, where the array is refused (see `refusal`), or somebody in it has no
+/// bound. Throws std::invalid_argument as OccupancyView.
+inline double clearance_until(
+  const msg::OccupancyArray & array, const Point & point, std::int64_t until_ns, std::int64_t now_ns,
+  std::int64_t max_input_age_ns)
+{
+  if (!refusal(array, now_ns, max_input_age_ns).empty()) {return std::numeric_limits<double>::quiet_NaN();}
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < array.people.size(); ++i) {
+    const double here = OccupancyView(array, i).distance_until(point, until_ns);
+    if (std::isnan(here)) {return here;}
+    least = std::min(least, here);
+  }
+  return least;
+}
 
 }  // namespace aux_motion_msgs
 

@@ -10,6 +10,8 @@
 //     }
 //   }
 //
+// An array without people does not say that nobody is there: ask nobody(array, now_ns, max_input_age_ns).
+//
 // The view refers to the message: the message must outlive it.
 
 #ifndef AUX_MOTION_MSGS__PREDICTION_VIEW_HPP_
@@ -26,21 +28,13 @@
 #include <utility>
 #include <vector>
 
+#include "aux_motion_msgs/completeness.hpp"
 #include "aux_motion_msgs/msg/person_prediction.hpp"
 #include "aux_motion_msgs/msg/prediction_array.hpp"
 #include "builtin_interfaces/msg/time.hpp"
 
 namespace aux_motion_msgs
 {
-
-/// x, y, z in metres in the frame of the PredictionArray's header.
-using Point = std::array<double, 3>;
-
-/// Nanoseconds since the epoch of the clock that the message was stamped with.
-inline std::int64_t to_nanoseconds(const builtin_interfaces::msg::Time & time)
-{
-  return static_cast<std::int64_t>(time.sec) * 1000000000LL + static_cast<std::int64_t>(time.nanosec);
-}
 
 /// One person of a PredictionArray. Step k (0-based) is at stamp + (k + 1) * dt_s.
 class PredictionView

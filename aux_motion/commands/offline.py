@@ -1,4 +1,4 @@
-"""Bags as `aux-motion evaluate` takes them: read and predicted here, or in a process beside the one that judges."""
+"""Bags as `aux-motion predict` and `evaluate` take them: read and predicted here, or in a process beside the judge."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ import re
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aux_motion.commands import predict
+from aux_motion.commands.parameter_file import file_parameters
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
-from aux_motion_core.bags import reader
+from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.inputs import Recorded, Report
 from aux_motion_core.bounds.calibration import Calibration
 from aux_motion_core.evaluation.comparisons import Grid
-from aux_motion_core.evaluation.run import Taken, quiet
-from aux_motion_core.evaluation.run import predict as predict_frames
+from aux_motion_core.evaluation.replay import Taken, quiet
+from aux_motion_core.evaluation.replay import predict as predict_frames
 from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.space.frames import Frames, static_transforms
-from aux_motion_core.trackers import own_frame, read_frames
 from aux_motion_core.types import SkeletonFrame
-from aux_motion_core.wire.clock import StampClock
 
 #: Frames that go from one process to the other together, and how many such blocks may wait.
 _BLOCK, _BLOCKS = 32, 8
@@ -39,14 +37,14 @@ _NUMBER = re.compile(r"(?<![\w'/-])-?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Job:
-    """A bag to evaluate.
+    """A bag to predict and judge.
 
     Attributes:
         bag: folder or file.
-        out: folder of the results.
-        topic: skeleton topic; None: the only one that would do.
-        tracker: whose messages; None: told by the topic's type.
-        joints: joint list of a tracker whose messages name none.
+        out: folder of an evaluation's results.
+        topic: skeleton topic; None: those that the parameters name, else the only one that would do.
+        tracker: whose messages; None: as the parameters say, else told by the topic's type.
+        joints: joint list of a tracker whose messages name none; empty: as the parameters say.
         params: ROS parameter file.
         values: parameters that win over it.
         compare: judge the baselines and the mix too.
@@ -58,7 +56,7 @@ class Job:
     """
 
     bag: Path
-    out: Path
+    out: Path = Path()
     topic: str | None = None
     tracker: str | None = None
     joints: tuple[str, ...] = ()
@@ -73,67 +71,33 @@ class Job:
 
 
 class Reading:
-    """The frames of a bag as the node would have them, and what was wrong with them."""
+    """The frames of a bag as the node would have them, and what was wrong with them.
+
+    Raises:
+        ValueError: one line on what is wrong with bag or parameters.
+    """
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        values = {**(file_parameters(job.params) if job.params else {}), **job.values}
+        validate({"fixed_frame": "unknown", **{k: v for k, v in values.items() if v != ""}})  # errors in one line
+        self._recorded = Recorded(job.bag, values, job.topic, job.tracker, job.joints)
+        self.parameters = validate({**values, "fixed_frame": self._recorded.config.fixed_frame})
+        #: Messages, about; None: not told.
+        self.total: int | None = self._recorded.total or None
         self.rejected: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}  # without its numbers -> as it was said first
-        self.counters: Counter[str] = Counter()
-        self.damage: str = ""
-        values = {**(predict.file_parameters(job.params) if job.params else {}), **job.values}
-        self._given = values
-        if not values.get("fixed_frame"):
-            errors: list[ValueError] = []
-            values["fixed_frame"] = own_frame(self._raw(None, lambda e: errors or errors.append(e)))
-            if not values["fixed_frame"]:
-                raise reader.BagError(predict.no_frame(job.bag, errors))
-        self.parameters = validate(values)
-        self.clock = StampClock(self.parameters.stamp_source)
-
-    def _raw(self, frames: Frames | None, on_bad: Callable[[ValueError], None]) -> Iterator[tuple[int, SkeletonFrame]]:
-        job = self._job
-        frame_id = next(iter(self._given.get("input_frames", ())), "")
-        yield from read_frames(
-            job.bag,
-            job.topic,
-            job.tracker or self._given.get("tracker"),
-            job.joints or [j for j in self._given.get("tracker_joints", ()) if j],
-            "" if frame_id == "-" else frame_id,
-            frames,
-            self._given.get("tf_timeout_s", 0.05),
-            on_bad,
-            self._damaged,
-            counters=self.counters if frames is not None else None,
-            clock=self.clock if frames is not None else None,
-        )
-
-    def _damaged(self, line: str) -> None:
-        self.damage = line
+        self.report = Report()
 
     def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
-        """(log_time_ns, frame in the fixed frame), counted from anew."""
+        """(log_time_ns, frame in the fixed frame), from the beginning and counted anew."""
         self.rejected.clear()
-        self._reasons.clear()
-        self.counters.clear()
-        self.clock = StampClock(self.parameters.stamp_source)
-        p = self.parameters
-        more = static_transforms(p.given("static_transforms"))
-        frames = Frames(p.fixed_frame, p.static_transform_frame, p.static_transform, more, no_tf="the bag has no /tf")
+        self.report = Report()
+        reasons: dict[str, str] = {}  # without its numbers -> as it was said first
 
         def bad(error: ValueError) -> None:
             line = " ".join(str(error).split())
-            self.rejected[self._reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
+            self.rejected[reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
 
-        yield from self._raw(frames, bad)
-
-    def total(self) -> int | None:
-        """How many messages there are, about; None where that is not told."""
-        with reader.BagReader(self._job.bag, on_damage=lambda line: None) as bag:
-            counts = [
-                t.count for t in bag.topics if not self._job.topic or t.name.strip("/") == self._job.topic.strip("/")
-            ]
-        return max(counts, default=0) or None
+        yield from self._recorded.frames(bad, self.report)
 
 
 def make(parameters: NodeParameters, workers: int = 1) -> Backend:
@@ -173,6 +137,7 @@ class Here:
 
     def __init__(self, job: Job, reading: Reading | None = None) -> None:
         self._reading = reading or Reading(job)
+        self.parameters = self._reading.parameters
         self._backend = make(self._reading.parameters, job.workers)
         self.table: Calibration | None = getattr(self._backend, "calibration", None)
         config = quiet(self._reading.parameters, self.table is not None)
@@ -186,8 +151,8 @@ class Here:
         yield from predict_frames(self._reading.frames(), self._predictor)
         r = self._reading
         counters = Counter(self._predictor.counters)
-        counters.update(r.counters)
-        self.end = End(r.rejected, r.damage, dict(r.clock.counters), counters)
+        counters.update(r.report.counters)
+        self.end = End(r.rejected, r.report.damage, dict(r.report.stamps), counters)
 
     def close(self) -> None:
         """Give the backend back."""
@@ -244,12 +209,12 @@ class Beside:
             except queue.Empty:
                 if self._process.is_alive():
                     continue
-                raise reader.BagError(
+                raise BagError(
                     f"the process that predicts bag {self._bag} ended with exit code {self._process.exitcode}: "
                     "out of memory?"
                 ) from None
             if isinstance(item, str):
-                raise reader.BagError(item)
+                raise BagError(item)
             return item
 
     def __iter__(self) -> Iterator[Taken]:

@@ -12,9 +12,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from support import tracker_messages as make
 
 from aux_motion_core import trackers
-from aux_motion_core.bags.reader import BagError, typestore
+from aux_motion_core.bags.definitions import typestore
+from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.inputs import Recorded, read_frames
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.replay import predict_bag
+from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import INDEX
@@ -50,7 +52,7 @@ def zed_items(seconds: float = 1.0):
 )
 def test_zed_is_found_by_its_type_with_and_without_definitions(tmp_path, storage, definitions) -> None:
     bag = write(tmp_path / "bag", zed_items(), storage, definitions)
-    frames = list(trackers.read_frames(bag))
+    frames = list(read_frames(bag))
     assert [t for t, _ in frames] == [NS + k * NS // 15 + 60_000_000 for k in range(15)]
     assert all(f.person_ids == ("5",) and f.frame_id == "camera" for _, f in frames)
     assert [f.stamp_ns for _, f in frames] == [NS + k * NS // 15 for k in range(15)]
@@ -60,9 +62,9 @@ def test_all_the_way_to_a_prediction(tmp_path) -> None:
     bag = write(tmp_path / "bag", zed_items(2.0))
     predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")
     frames = Frames("map", "camera", (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    report = predict_bag(bag, {"damped_pose": predictor}, frames=frames)
-    assert report.frames == 30 and report.people == {"5"} and report.predictions > 20
-    assert all(errors["damped_pose"] < 1000.0 for errors in report.verdict.mpjpe_mm.values())
+    found = evaluate(read_frames(bag, frames=frames), predictor)
+    assert found.stream.frames == 30 and found.stream.people == {"5"} and found.stream.predictions > 20
+    assert all(errors["damped_pose"] < 1000.0 for errors in found.summary()["mpjpe_mm"].values())
 
 
 def test_a_real_recording_as_poses(tmp_path, data_dir) -> None:
@@ -77,10 +79,11 @@ def test_a_real_recording_as_poses(tmp_path, data_dir) -> None:
     bag = write(tmp_path / "bag", items)
     frames = Frames("map", "kinect", (0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5))  # y up, z forward
     predictor = Predictor(make_backend("damped_pose", ""), PredictorConfig(), "map")
-    report = predict_bag(bag, {"p": predictor}, tracker="pose_array", joints=("kinect2_25",), frames=frames)
-    assert report.frames == len(rows) == 154 and report.people == {"0"} and report.predictions > 140
-    assert report.verdict.mpjpe_mm["0.4"]["p"] < 120.0
-    assert not report.counters.get("not_z_up")
+    stream = read_frames(bag, tracker="pose_array", joints=("kinect2_25",), frames=frames)
+    found = evaluate(stream, predictor)
+    assert found.stream.frames == len(rows) == 154 and found.stream.people == {"0"} and found.stream.predictions > 140
+    assert found.summary()["mpjpe_mm"]["0.4"]["damped_pose"] < 120.0
+    assert not predictor.counters.get("not_z_up")
 
 
 def test_types_that_many_use_must_be_asked_for(tmp_path) -> None:
@@ -88,28 +91,28 @@ def test_types_that_many_use_must_be_asked_for(tmp_path) -> None:
              ("/poses", POSES, NS, make.poses(make.person("coco17")))]  # fmt: skip
     bag = write(tmp_path / "bag", items)
     with pytest.raises(BagError, match="/bodies with --tracker azure_kinect, /poses with --tracker pose_array or") as e:
-        list(trackers.read_frames(bag))
+        list(read_frames(bag))
     assert "\n" not in str(e.value)
-    ((_, frame),) = trackers.read_frames(bag, tracker="azure_kinect")
+    ((_, frame),) = read_frames(bag, tracker="azure_kinect")
     assert frame.person_ids == ("1",)
-    ((_, frame),) = trackers.read_frames(bag, tracker="pose_array", joints=("coco17",), frame_id="given")
+    ((_, frame),) = read_frames(bag, tracker="pose_array", joints=("coco17",), frame_id="given")
     assert frame.frame_id == "given"
     with pytest.raises(AdapterError, match="no joint list"):
-        list(trackers.read_frames(bag, tracker="pose_array"))
+        list(read_frames(bag, tracker="pose_array"))
     with pytest.raises(BagError, match="has no topic of type zed_msgs"):
-        list(trackers.read_frames(bag, tracker="zed"))
+        list(read_frames(bag, tracker="zed"))
     with pytest.raises(AdapterError, match="unknown tracker"):
-        list(trackers.read_frames(bag, tracker="kinect9"))
+        list(read_frames(bag, tracker="kinect9"))
 
 
 def test_messages_that_cannot_be_used_are_told_one_by_one(tmp_path) -> None:
     good, bad = make.poses(make.person("coco17"), NS), make.poses(np.ones((16, 3)), 2 * NS)
     bag = write(tmp_path / "bag", [("/p", POSES, NS, good), ("/p", POSES, 2 * NS, bad), ("/p", POSES, 3 * NS, good)])
     told: list[ValueError] = []
-    frames = list(trackers.read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
+    frames = list(read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
     assert len(frames) == 2 and len(told) == 1 and "multiple of 17" in str(told[0])
     with pytest.raises(BagError, match="message 1 of /p: the message has 16 poses"):
-        list(trackers.read_frames(bag, tracker="pose_array", joints=("coco17",)))
+        list(read_frames(bag, tracker="pose_array", joints=("coco17",)))
 
 
 def moving_camera(late_ns: int, seconds: float = 1.0):
@@ -127,18 +130,18 @@ def moving_camera(late_ns: int, seconds: float = 1.0):
 def test_the_bags_own_transforms_bring_a_moving_camera_to_the_fixed_frame(tmp_path) -> None:
     bag = write(tmp_path / "bag", moving_camera(20_000_000))
     options = {"tracker": "pose_array", "joints": ("coco17",)}
-    frames = list(trackers.read_frames(bag, frames=Frames("map"), **options))
+    frames = list(read_frames(bag, frames=Frames("map"), **options))
     assert len(frames) == 31
     for k, (log_ns, frame) in enumerate(frames):
         assert frame.frame_id == "map" and log_ns == NS + k * NS // 30 + 20_000_000, "when its transform came"
         np.testing.assert_allclose(frame.positions[0, INDEX["left_wrist"]], make.person("coco17")[9], atol=1e-9)
     told: list[ValueError] = []
     late = write(tmp_path / "late", moving_camera(200_000_000))
-    frames = list(trackers.read_frames(late, frames=Frames("map"), on_bad=told.append, **options))
+    frames = list(read_frames(late, frames=Frames("map"), on_bad=told.append, **options))
     assert not frames and len(told) == 31 and "no transform from 'camera'" in str(told[0])
-    frames = list(trackers.read_frames(late, frames=Frames("map"), tf_timeout_s=0.5, **options))
+    frames = list(read_frames(late, frames=Frames("map"), tf_timeout_s=0.5, **options))
     assert len(frames) == 31
-    assert all(f.frame_id == "camera" for _, f in trackers.read_frames(bag, **options)), "without frames: as it came"
+    assert all(f.frame_id == "camera" for _, f in read_frames(bag, **options)), "without frames: as it came"
 
 
 def ros4hri_items(tf: bool = True):
@@ -153,17 +156,17 @@ def ros4hri_items(tf: bool = True):
 
 
 def test_ros4hri_from_a_bag(tmp_path) -> None:
-    frames = list(trackers.read_frames(write(tmp_path / "bag", ros4hri_items())))
+    frames = list(read_frames(write(tmp_path / "bag", ros4hri_items())))
     assert len(frames) == 30 and all(f.person_ids == ("q1",) and f.frame_id == "camera" for _, f in frames)
     np.testing.assert_allclose([f.positions[0, INDEX["pelvis"], 0] for _, f in frames], 2.0 + np.arange(30) / 30)
     with pytest.raises(BagError, match="has no /tf: tracker ros4hri sends its joints by TF, so record"):
-        list(trackers.read_frames(write(tmp_path / "without", ros4hri_items(tf=False))))
+        list(read_frames(write(tmp_path / "without", ros4hri_items(tf=False))))
 
 
 def test_counters_are_there_after_reading(tmp_path) -> None:
     adapter = trackers.make("azure_kinect")
     bag = write(tmp_path / "bag", [("/b", MARKERS, NS + k, make.azure_kinect({})) for k in range(3)])
-    assert list(trackers.read_frames(bag, adapter=adapter)) == []
+    assert list(read_frames(bag, adapter=adapter)) == []
     assert adapter.counters["azure_kinect_nobody"] == 3
 
 
@@ -172,7 +175,7 @@ def test_counters_hold_what_adapter_and_transforms_counted(tmp_path) -> None:
     counters: Counter[str] = Counter()
     told: list[ValueError] = []
     bag = write(tmp_path / "bag", [*items, ("/tf", TF, NS, make.transforms([("map", "robot", (0.0, 0.0, 0.0), NS)]))])
-    list(trackers.read_frames(bag, frames=Frames("map"), on_bad=told.append, counters=counters))
+    list(read_frames(bag, frames=Frames("map"), on_bad=told.append, counters=counters))
     assert counters["zed_coasting"] == 8 and counters["tf_timeout"] == len(told) == 9
 
 
@@ -181,17 +184,21 @@ def test_messages_that_cannot_be_decoded_are_named_as_such(tmp_path) -> None:
         connection = bag.add_connection("/zed", ZED, typestore=typestore())
         bag.write(connection, NS, b"\0\1\0\0no message")
     with pytest.raises(BagError, match="no message of /zed .* can be read: .*1 messages cannot be decoded"):
-        list(trackers.read_frames(tmp_path / "bag"))
+        list(read_frames(tmp_path / "bag"))
 
 
 def test_a_bags_own_frame_is_that_of_its_people(tmp_path) -> None:
     nobody, there = np.empty((0, 3)), make.person("coco17")
     said = [("", nobody), ("cam", nobody), ("", there), ("map", there), ("other", there)]
     items = [("/p", POSES, NS + k, make.poses(p, NS + k, frame)) for k, (frame, p) in enumerate(said)]
-    options = {"tracker": "pose_array", "joints": ("coco17",)}
-    assert trackers.own_frame(trackers.read_frames(write(tmp_path / "five", items), **options)) == "map"
-    assert trackers.own_frame(trackers.read_frames(write(tmp_path / "two", items[:2]), **options)) == "cam"
-    assert trackers.own_frame(trackers.read_frames(write(tmp_path / "one", items[:1]), **options)) == ""
+
+    def own_frame(name: str, count: int) -> str:
+        bag = write(tmp_path / name, items[:count])
+        return Recorded(bag, {}, tracker="pose_array", joints=("coco17",)).config.fixed_frame
+
+    assert own_frame("five", 5) == "map" and own_frame("two", 2) == "cam"
+    with pytest.raises(BagError, match="names the frame of its positions"):
+        own_frame("one", 1)
 
 
 def test_time_of_receipt_is_chosen_before_the_transform_is_looked_up(tmp_path) -> None:
@@ -200,8 +207,8 @@ def test_time_of_receipt_is_chosen_before_the_transform_is_looked_up(tmp_path) -
     items += [("/p", POSES, NS + k * NS // 30 + 1, make.poses(make.person("coco17"), 0, "cam")) for k in range(5, 25)]
     options = {"tracker": "pose_array", "joints": ("coco17",), "on_bad": lambda error: None}
     bag = write(tmp_path / "bag", items)
-    assert not list(trackers.read_frames(bag, frames=Frames("map"), **options)), "no transform at 0 s"
-    frames = list(trackers.read_frames(bag, frames=Frames("map"), clock=StampClock("receive"), **options))
+    assert not list(read_frames(bag, frames=Frames("map"), **options)), "no transform at 0 s"
+    frames = list(read_frames(bag, frames=Frames("map"), clock=StampClock("receive"), **options))
     assert [f.stamp_ns for _, f in frames] == [NS + k * NS // 30 + 1 for k in range(5, 25)]
 
 
@@ -210,5 +217,5 @@ def test_stamps_that_are_no_time_are_refused_as_the_node_does(tmp_path, sec: int
     items = [("/p", POSES, NS + k, make.poses(make.person("coco17"), (sec if k else 1) * NS)) for k in range(3)]
     told: list[ValueError] = []
     bag = write(tmp_path / "bag", items)
-    frames = list(trackers.read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
+    frames = list(read_frames(bag, tracker="pose_array", joints=("coco17",), on_bad=told.append))
     assert len(frames) == 1 and len(told) == 2 and f"stamp {sec} s: expected seconds since 1970" in str(told[0])

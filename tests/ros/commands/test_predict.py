@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from aux_motion.commands.offline import Job
+from aux_motion.commands.predict import predict
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.evaluation.replay import PREDICTED, arrival_ns, predict_bag
+from aux_motion_core.evaluation.replay import PREDICTED, arrival_ns
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import N_JOINTS
 from aux_motion_core.testing import synthetic
 
 
-def predictors(*names):
-    return {name: Predictor(baselines.make(name), PredictorConfig(), "map") for name in names}
+def run(bag, backend, out=None, **values):
+    return predict(Job(bag=bag, values={"backend": backend, **values}, progress=False), out)
 
 
 def write(path, frames, topic="/skeletons"):
-    with reader.BagWriter(path) as writer:
+    with BagWriter(path) as writer:
         for frame in frames:
             writer.write(topic, frame, frame.stamp_ns)
     return path
@@ -39,7 +42,7 @@ def straight():
 def test_every_message_gives_a_prediction_and_even_motion_is_predicted_exactly(tmp_path, straight):
     bag = write(tmp_path / "in.mcap", straight)
     out = tmp_path / "build" / "out.mcap"
-    report = predict_bag(bag, predictors("constant_velocity", "zero_velocity"), out=out)
+    report = run(bag, "constant_velocity", out)
     assert report.frames == len(straight) and report.people == {"person_0", "person_1"}
     assert report.duration_s == pytest.approx(4.0 - 1 / 30, abs=1e-3)
     row = report.verdict.mpjpe_mm["1.0"]
@@ -55,8 +58,8 @@ def test_every_message_gives_a_prediction_and_even_motion_is_predicted_exactly(t
 
 def test_a_replay_gives_the_predictors_own_numbers(tmp_path, straight):
     out = tmp_path / "out.mcap"
-    predict_bag(write(tmp_path / "in.mcap", straight), predictors("damped_pose"), out=out)
-    predictor = predictors("damped_pose")["damped_pose"]
+    run(write(tmp_path / "in.mcap", straight), "damped_pose", out)
+    predictor = Predictor(baselines.make("damped_pose"), PredictorConfig(), "map")
     for (_, frame), (_, batch) in zip(
         reader.read_skeletons(tmp_path / "in.mcap"), reader.read_predictions(out), strict=True
     ):
@@ -68,25 +71,17 @@ def test_a_replay_gives_the_predictors_own_numbers(tmp_path, straight):
 
 
 def test_bad_messages_are_counted_and_skipped(tmp_path, straight):
+    straight[3] = replace(straight[3], frame_id="camera")
     bag = write(tmp_path / "in.mcap", straight)
-
-    def to_fixed(frame):
-        if frame.stamp_ns == straight[3].stamp_ns:
-            raise ValueError("no transform")
-        return frame
-
-    report = predict_bag(bag, predictors("zero_velocity"), to_fixed=to_fixed)
-    assert report.rejected == {"no transform": 1} and report.frames == len(straight) - 1
+    report = run(bag, "zero_velocity", fixed_frame="map")
+    assert list(report.rejected.values()) == [1] and "camera" in next(iter(report.rejected))
+    assert report.frames == len(straight) - 1
 
 
 def test_a_bag_of_which_nothing_can_be_used_is_an_error_and_leaves_no_file(tmp_path, straight):
-    bag = write(tmp_path / "in.mcap", straight[:5])
-
-    def to_fixed(frame):
-        raise ValueError("frame 'camera' is unknown")
-
-    with pytest.raises(reader.BagError, match="5 of them: frame 'camera' is unknown"):
-        predict_bag(bag, predictors("zero_velocity"), out=tmp_path / "out.mcap", to_fixed=to_fixed)
+    bag = write(tmp_path / "in.mcap", [replace(f, frame_id="camera") for f in straight[:5]])
+    with pytest.raises(reader.BagError, match="5 of them: frame 'camera' is not the fixed frame"):
+        run(bag, "zero_velocity", tmp_path / "out.mcap", fixed_frame="map")
     assert not (tmp_path / "out.mcap").exists()
 
 
@@ -103,7 +98,7 @@ def test_difficult_streams_are_replayed_to_the_end(tmp_path, straight):
         frames[60], person_ids=(), positions=np.empty((0, N_JOINTS, 3)), status=empty, confidence=empty
     )
     bag = write(tmp_path / "in.mcap", frames + frames[:30])
-    report = predict_bag(bag, predictors("damped_pose"), out=tmp_path / "out.mcap")
+    report = run(bag, "damped_pose", tmp_path / "out.mcap")
     assert report.frames == len(frames) + 30
     for _, batch in reader.read_predictions(tmp_path / "out.mcap"):
         assert all(np.isfinite(p.mean).all() and np.isfinite(p.recovered).all() for p in batch.people)
@@ -117,19 +112,12 @@ def test_log_times_count_as_arrival_only_on_the_stamps_clock():
 
 def test_the_sample_is_replayed_whole_and_the_same_each_time(root, tmp_path):
     (sample,) = (root / "samples").glob("*.mcap")
-    (_, first) = next(reader.read_skeletons(sample))
-
-    def run():
-        names = ("damped_pose", "zero_velocity")
-        judged = {n: Predictor(baselines.make(n), PredictorConfig(), first.frame_id) for n in names}
-        return predict_bag(sample, judged, out=tmp_path / "p.mcap")
-
-    report = run()
+    report = run(sample, "damped_pose", tmp_path / "p.mcap")
     assert report.frames == reader.count_messages(sample, reader.SKELETONS) > 100
     assert report.rejected == {} and report.predictions > 0.7 * report.frames
     assert list(report.verdict.mpjpe_mm) == ["0.2", "0.4", "0.6", "0.8", "1.0"]
     assert min(report.verdict.samples.values()) > 100
-    assert run().verdict == report.verdict
+    assert run(sample, "damped_pose").verdict == report.verdict
     for _, batch in reader.read_predictions(tmp_path / "p.mcap"):
         assert all(np.isfinite(p.mean).all() for p in batch.people)
 
@@ -142,4 +130,4 @@ def test_a_bag_with_nothing_of_anybody_is_named(tmp_path):
         connection = writer.add_connection("/detections", kind, typestore=store)
         writer.write(connection, make.NS, store.serialize_cdr(make.yolo([]), kind))
     with pytest.raises(reader.BagError, match="nobody is in any message"):
-        predict_bag(tmp_path / "bag", predictors("damped_pose"))
+        run(tmp_path / "bag", "damped_pose", fixed_frame="map")
