@@ -68,7 +68,7 @@ $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 	  echo "the ROS wheels exist for x86-64 only: build with colcon on a ROS 2 installation, see README.md" >&2; exit 1; fi
 	@echo "installing into $(VENV)"
 	@$(PIP) -U pip setuptools wheel
-	@$(PIP) -e '.[ros,ros-build,plots]'
+	@$(PIP) -e '.[ros,ros-build,plots,view]'
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.demo-installed

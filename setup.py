@@ -65,6 +65,9 @@ TENSORRT_RTX = [
     for wheel in ("tensorrt_rtx_cu13_libs", "tensorrt_rtx_cu13_bindings")
 ] + ["onnx>=1.16,<2"]
 
+# Drives a browser in tests of the page; Debian's chromium and chromium-driver are not on PyPI.
+BROWSER = ["selenium>=4.20,<5", "psutil>=5.9,<8", "pillow>=9,<14"]
+
 setup(
     name=PACKAGE,
     version="0.1.0",
@@ -73,7 +76,7 @@ setup(
     maintainer="aux_motion maintainers",
     maintainer_email="maintainers@aux-motion.invalid",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
-    package_data={"aux_motion_core": ["inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
+    package_data={"aux_motion_core": ["py.typed", "inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -105,6 +108,7 @@ setup(
         # Runs engines. PyCUDA is compiled against the CUDA toolkit; cuda-bindings is for CUDA graphs.
         "cuda": ["pycuda>=2024.1,<2027", "cuda-bindings>=12,<14"],
         "plots": ["matplotlib>=3.5,<4"],
+        "view": ["viser>=1.1,<2"],
         "training": [
             "torch>=2.7,<3",
             "onnx>=1.16,<2",
@@ -121,14 +125,14 @@ setup(
             "types-PyYAML>=6,<7",
             "types-tqdm>=4.60,<5",
         ],
-        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff", "mapie>=1.0,<2"],
+        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff", "mapie>=1.0,<2", *BROWSER],
     },
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "aux-motion = aux_motion.cli:main",
+            "aux-motion = aux_motion.entry:main",
             "aux_motion_predictor = aux_motion.nodes.predictor_main:main",
-            "aux_motion_ssm = aux_motion.nodes.ssm_node:node_main",
+            "aux_motion_ssm = aux_motion.entry:monitor",
         ],
     },
 )

@@ -73,7 +73,9 @@ def predict(
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
     from aux_motion.commands import offline, predict
+    from aux_motion.commands.overwrite import refuse_overwrite
 
+    refuse_overwrite([bag, params, model], [out, json_out])
     job = offline.Job(
         bag=bag,
         topic=topic,
@@ -142,6 +144,54 @@ def evaluate(
     )
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def view(
+    path: Annotated[
+        Path | None, typer.Argument(help="Bag, or folder made by aux-motion evaluate.", show_default=False)
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="What ROS topics say now, instead of a recording.")] = False,
+    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML, as for aux-motion ssm).")] = None,
+    robot_at: Annotated[
+        str, typer.Option(help="Where links without a frame stand: 'x y z yaw_deg' in the fixed frame.")
+    ] = "",
+    topic: Topic = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    model: Model = None,
+    backend: BackendName = "onnx",
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    fixed_frame: Annotated[
+        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; other machines reach 0.0.0.0.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; by default 8088, or one that is free (0: any).")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in the desktop's browser.")] = False,
+    start: Annotated[
+        float | None, typer.Option(min=0.0, help="Second to begin at; by default the first with a prediction.")
+    ] = None,
+    domain: Domain = None,
+) -> None:
+    """Show people, predictions, bounds and the robot on a page in the browser; no ROS and no internet needed."""
+    _use_domain(domain)
+    from aux_motion.commands.view import command as implementation
+
+    values: dict[str, object] = {"backend": backend}
+    if model is not None:
+        values["model_dir"] = str(model)
+    if fixed_frame is not None:
+        values["fixed_frame"] = fixed_frame
+    job = {
+        "topic": topic,
+        "tracker": tracker,
+        "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
+        "params": params,
+        "values": values,
+    }
+    implementation.view(path, job, live, robot, robot_at, host, port, browser, start, typer.echo)
 
 
 @app.command()

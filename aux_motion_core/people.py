@@ -123,7 +123,7 @@ def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
     positions = np.asarray(frame.positions, np.float64)
     status = np.array(frame.status, np.uint8)
     seen = status != JointStatus.MISSING
-    usable = (np.abs(positions) < _FARTHEST_M).all(-1)  # False for NaN and Inf too
+    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
     _count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
     status[~usable] = JointStatus.MISSING
     positions = np.where(usable[..., None], positions, 0.0)

@@ -118,10 +118,10 @@ def results(
     # who is seen to move fast is not bounded by a fixed speed
     fast = np.minimum(config.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
     speed = np.maximum(config.reach_speed_mps, fast)
-    finite = np.isfinite(mean).all((1, 2, 3)) & np.isfinite(pose).all((1, 2))
+    finite: np.ndarray = np.all(np.isfinite(mean), axis=(1, 2, 3)) & np.all(np.isfinite(pose), axis=(1, 2))
     if not finite.all():  # what is shown of them is where they were seen last
         rest = denormalise(np.broadcast_to(REST_POSE, pose.shape), cut.heading)
-        last = np.where(cut.mask.any(1)[..., None], what.last, rest)
+        last = np.where(np.any(cut.mask, axis=1, keepdims=False)[..., None], what.last, rest)
         pose = np.where(finite[:, None, None], pose, last)
     usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
     calibrated = np.zeros_like(finite) if radii is None else usable & ~odd & finite

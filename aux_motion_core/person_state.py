@@ -70,7 +70,7 @@ def of_windows(
     for reason, of in (
         (Reason.UNCALIBRATED, ~calibrated),
         (Reason.OUT_OF_DISTRIBUTION, odd),
-        (Reason.IMPUTED, ~mask.any(1).all(1)),
+        (Reason.IMPUTED, ~np.all(np.any(mask, axis=1), axis=1)),
         (Reason.FEW_JOINTS, few),
         (Reason.INPUT_GAP, gap),
         (Reason.SHORT_HISTORY, short),

@@ -113,7 +113,7 @@ class SelfCheck:
 
     def _grow(self, more: int) -> None:
         h, r = len(self.steps), self._under_way
-        new = {
+        new: dict[str, np.ndarray] = {
             "stamp": np.zeros((more, r), np.int64),
             "pose": np.zeros((more, r, self._sources, h, N_JOINTS, 3), np.float32),
             "joints": np.zeros((more, r, N_JOINTS), bool),
@@ -220,17 +220,18 @@ class SelfCheck:
             self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
 
     def _add(self, row: np.ndarray, horizon: np.ndarray, new: np.ndarray) -> None:
-        np.add.at(self._rows["sums"], (row, slice(None), horizon), new)
-        np.add.at(self._all, (slice(None), horizon), new.T)
+        every = np.arange(new.shape[1])
+        np.add.at(self._rows["sums"], (row[:, None], every, horizon[:, None]), new)
+        np.add.at(self._all, (every, horizon[:, None]), new)
 
     def _age(self, rows: np.ndarray, before_ns: np.ndarray, stamp_ns: int) -> None:
         """What was summed so far counts less."""
         passed_s = np.where(before_ns > 0, np.maximum(stamp_ns - before_ns, 0), 0) / NS
         self._rows["sums"][rows] *= np.exp(-passed_s / self.window_s)[:, None, None]
-        passed_s = (stamp_ns - self._all_ns) / NS
-        if passed_s > 0.0 and self._all_ns:
-            self._all *= np.exp(-passed_s / self.window_s)
-        if passed_s > 0.0 or passed_s < -1.0:  # the clock went back
+        since_s = (stamp_ns - self._all_ns) / NS
+        if since_s > 0.0 and self._all_ns:
+            self._all *= np.exp(-since_s / self.window_s)
+        if since_s > 0.0 or since_s < -1.0:  # the clock went back
             self._all_ns = stamp_ns
 
     def predicted(
@@ -277,7 +278,7 @@ class SelfCheck:
             a["pose"][rows, at, _OTHERS:] = members
         if self.adaptation:
             nothing = np.full((len(rows), self._length, N_JOINTS), np.nan)
-            self.adaptation.predicted(rows, at, *((nothing, nothing, None, None) if radii is None else radii))
+            self.adaptation.predicted(rows, at, *(radii or (nothing, nothing, None, None)))
         if self.listener:
             self.listener.predicted(rows, at, None if bare is None else bare[:, self.steps])
 

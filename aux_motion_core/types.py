@@ -64,6 +64,8 @@ class ViewReason(IntFlag):
     FAILED = 1024  # the prediction itself failed
 
 
+#: Characters of a person's id.
+LONGEST_ID = 128
 #: Age of an input that was never heard, seconds.
 NEVER_S = float("inf")
 
@@ -96,7 +98,7 @@ class ViewReport:
             max_age_s: oldest input that is still believed; one that is as far ahead is refused too.
         """
         if self.view is not View.COMPLETE:
-            names = ", ".join(r.name.lower() for r in ViewReason if r and r & self.reasons)
+            names = ", ".join(str(r.name).lower() for r in ViewReason if r and r & self.reasons)
             unplaced = f", {self.unplaced_people} reported without a place" if self.unplaced_people else ""
             return f"view is {self.view.name.lower()}" + (f" ({names}{unplaced})" if names or unplaced else "")
         if self.unplaced_people:
@@ -121,6 +123,9 @@ class SkeletonFrame:
         status: (P, 20) uint8 `JointStatus`.
         confidence: (P, 20) float32 in 0..1.
         covariance: (P, 20, 6) float32 m^2 as xx, xy, xz, yy, yz, zz, or None when unknown.
+
+    Raises:
+        ValueError: an id has more than `LONGEST_ID` characters.
     """
 
     stamp_ns: int
@@ -130,6 +135,14 @@ class SkeletonFrame:
     status: np.ndarray
     confidence: np.ndarray
     covariance: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for person_id in self.person_ids:
+            if len(person_id) > LONGEST_ID:
+                raise ValueError(
+                    f"the id of a person has {len(person_id)} characters ({person_id[:20]!r}...): expected at most "
+                    f"{LONGEST_ID}; the tracker or the recording is damaged"
+                )
 
 
 #: So many outcomes of a horizon tell how a model fits.

@@ -9,6 +9,7 @@ evaluates it. All of it on a private domain: a recorded human never reaches a li
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +249,7 @@ def demo(
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
     backend: Annotated[str, typer.Option(help="onnx (the model) or a baseline.")] = "onnx",
     video: Annotated[Path | None, typer.Option(help="Video of the bag, for an overlay.")] = None,
+    view: Annotated[bool, typer.Option("--view", help="Show it afterwards on a page in the browser.")] = False,
 ) -> None:
     """Play a recorded person to the live node and judge its predictions by what was seen later."""
     domain = processes.private_domain()
@@ -272,6 +274,30 @@ def demo(
     else:
         typer.echo("no picture: matplotlib is not installed (pip install 'aux_motion[plots]')")
     typer.echo(overlay(recording, bag, topic, video, out / "overlay.png"))
+    typer.echo("")
+    if not view:
+        typer.echo(f"look at it in the browser: {view_command(bag, topic, model, backend)}")
+        return
+    from aux_motion.commands.view import command
+
+    values = {"backend": backend, **({} if model is None else {"model_dir": str(model)})}
+    command.view(bag, {"topic": topic, "values": values}, browser=True, say=typer.echo)
+
+
+def view_command(bag: Path, topic: str | None, model: Path | None, backend: str) -> str:
+    """What to type to look at a bag, from the present folder."""
+    program = Path(sys.executable).parent / "aux-motion"
+    words: list[str | Path] = [program if program.is_file() else "aux-motion", "view", bag]
+    words += ["--topic", topic] if topic else []
+    words += ["--model", model] if model is not None else []
+    words += ["--backend", backend] if backend != "onnx" else []
+    return " ".join(shlex.quote(_from_here(w)) for w in words)
+
+
+def _from_here(word: str | Path) -> str:
+    if isinstance(word, Path) and word.is_absolute() and word.is_relative_to(Path.cwd()):
+        return str(word.relative_to(Path.cwd()))
+    return str(word)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import yaml
 
 from aux_motion.benchmarks.safety_situations import SITUATIONS, Situation
 from aux_motion.benchmarks.safety_stage import Setup, Stage
-from aux_motion.commands.predict import file_parameters
+from aux_motion.commands.parameter_file import file_parameters
 from aux_motion.commands.processes import private_domain
 from aux_motion.nodes.parameters import validate
 from aux_motion.nodes.ssm_parameters import SsmParameters, check_parameter_files

@@ -6,6 +6,7 @@ import csv
 from io import StringIO
 from typing import Any
 
+from aux_motion.commands.csv_cells import text_cell
 from aux_motion_core.evaluation.judge import Verdict, error_table
 
 
@@ -35,9 +36,9 @@ def table(summary: dict[str, Any]) -> str:
             writer.writerow(
                 [
                     scope,
-                    name,
+                    text_cell(name),
                     key,
-                    source,
+                    text_cell(source),
                     samples,
                     c["mean"],
                     c["median"],

@@ -26,6 +26,7 @@ from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
+from aux_motion_core.space.frames import Frames
 from aux_motion_core.types import SkeletonFrame
 
 #: Frames that go from one process to the other together, and how many such blocks may wait.
@@ -87,8 +88,17 @@ class Reading:
         self.rejected: Counter[str] = Counter()
         self.report = Report()
 
-    def frames(self) -> Iterator[tuple[int, SkeletonFrame]]:
-        """(log_time_ns, frame in the fixed frame), from the beginning and counted anew."""
+    @property
+    def transforms(self) -> Frames | None:
+        """Of the reading that goes on, with the bag's TF where it has some; None: none was begun."""
+        return self._recorded.transforms
+
+    def frames(self, start_ns: int | None = None) -> Iterator[tuple[int, SkeletonFrame]]:
+        """(log_time_ns, frame in the fixed frame), counted anew.
+
+        Args:
+            start_ns: log time to begin at; None: the beginning.
+        """
         self.rejected.clear()
         self.report = Report()
         reasons: dict[str, str] = {}  # without its numbers -> as it was said first
@@ -97,7 +107,7 @@ class Reading:
             line = " ".join(str(error).split())
             self.rejected[reasons.setdefault(_NUMBER.sub("#", line), line)] += 1
 
-        yield from self._recorded.frames(bad, self.report)
+        yield from self._recorded.frames(bad, self.report, start_ns)
 
 
 def make(parameters: NodeParameters, workers: int = 1) -> Backend:

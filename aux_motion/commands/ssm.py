@@ -24,6 +24,9 @@ def ssm(
     robot: Annotated[Path | None, typer.Option(help="Robot description (YAML).")] = None,
     formulation: Annotated[str | None, typer.Option(help="present_body or swept_occupancy.")] = None,
     robot_source: Annotated[str | None, typer.Option(help="auto, static, tf or poses.")] = None,
+    expected_publishers: Annotated[
+        int | None, typer.Option(min=1, max=16, help="How many predictors publish occupancy; 1 by default.")
+    ] = None,
     params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML).")] = None,
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
     namespace: Annotated[str | None, typer.Option(help="ROS namespace of the node.")] = None,
@@ -49,6 +52,7 @@ def ssm(
         "robot": None if robot is None else str(robot),
         "formulation": formulation,
         "robot_source": robot_source,
+        "expected_publishers": expected_publishers,
         "use_sim_time": use_sim_time,
     }
     arguments = ["aux-motion", "--ros-args", "--log-level", log_level.lower()]

@@ -35,12 +35,6 @@ class CollisionObjects:
         for name, k in ids.items():
             yield self._person(name, k, occupancy)
 
-    def clear(self, frame_id: str, stamp_ns: int) -> Iterator[Any]:
-        """Messages that remove everybody."""
-        for name in sorted(self._shown):
-            yield self._removal(name, frame_id, stamp_ns)
-        self._shown = set()
-
     def _removal(self, name: str, frame_id: str, stamp_ns: int) -> Any:
         message = self._kind(header=header(frame_id, stamp_ns), id=name)
         message.operation = self._kind.REMOVE

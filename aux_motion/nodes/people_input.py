@@ -2,8 +2,7 @@
 
 Two predictors on one topic contradict each other: a stray one that sees nobody would free the robot each time.
 So publishers are counted, in the graph and by what messages say of their producer, and the monitor stops where there
-are
-others than expected.
+are others than expected.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ from aux_motion.nodes.qos import output_qos
 from aux_motion.nodes.realtime import Background
 from aux_motion_core.bounds.separation_bound import SeparationBound, load_separation_bound
 from aux_motion_core.inference import artefact
+from aux_motion_core.safety.anthropometry import LARGEST_SCALE, body_scale
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
+from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import PredictionBatch, View
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.
@@ -157,7 +159,7 @@ class PlannerOutputs:
             occupancy = self._builder.build(batch)
             self._occupancy.publish(occupancy_message(replace(occupancy, producer=self._producer)))
             self._note_sizes(occupancy)
-        if batch.view.view is not View.COMPLETE:
+        if batch.view.view is not View.COMPLETE or self._no_body(batch):
             return
         now = time.perf_counter()
         for name, publisher, rate_hz, make in self._jobs:
@@ -169,6 +171,23 @@ class PlannerOutputs:
                     pass
             else:
                 self._background.submit(name, lambda p=publisher, m=make: self._run(p, m, batch))
+
+    def _no_body(self, batch: PredictionBatch) -> bool:
+        """Whether somebody has a size that no body has: where a skeleton in another unit is, nobody knows."""
+        if not batch.people or not self._jobs:
+            return False
+        pose = np.stack([np.asarray(p.recovered, float) for p in batch.people])
+        seen = np.stack([p.joint_status for p in batch.people]) != JointStatus.MISSING
+        scale = body_scale(pose, seen)
+        giant = scale > LARGEST_SCALE
+        if giant.any():
+            person = batch.people[int(np.argmax(giant))].person_id
+            self._node.get_logger().error(
+                f"person {person!r}: limbs {scale.max():.0f} times those of people, check the unit; "
+                f"{', '.join(job[0] for job in self._jobs)} silent",
+                throttle_duration_sec=5.0,
+            )
+        return bool(giant.any())
 
     def _run(self, publisher: Any, make: Callable[[PredictionBatch], Iterator[Any]], batch: PredictionBatch) -> Any:
         for message in make(batch):
@@ -216,13 +235,6 @@ class PlannerOutputs:
 
     def _make_objects(self, batch: PredictionBatch) -> Iterator[Any]:
         yield from self._objects.update(self._coarse.build(batch))
-
-    def clear(self, frame_id: str, stamp_ns: int) -> None:
-        """Nothing is predicted from now on: take the people out of MoveIt's planning scene."""
-        for name, publisher, _, _ in self._jobs:
-            if name == "collision_object" and self._objects is not None:
-                for message in self._objects.clear(frame_id, stamp_ns):
-                    publisher.publish(message)
 
     def close(self) -> None:
         """Take the publishers down."""

@@ -163,7 +163,6 @@ class PredictorNode(LifecycleNode):
         self._loop.stop()
         self._collector.stop()
         self._background.drop()
-        self._outputs.clear(self._predictor.fixed_frame, self._loop.now_ns())
         self._predictor.backend.close()
         self._diagnostics.lifecycle = "inactive"
         return super().on_deactivate(state)
@@ -179,8 +178,7 @@ class PredictorNode(LifecycleNode):
         if self._loop is not None and self._loop.active:
             self._loop.stop()
             self._background.drop()
-            self._outputs.clear(self._predictor.fixed_frame, self._loop.now_ns())
-        self._release()
+            self._release()
         self._diagnostics.lifecycle = "finalized"
         return super().on_shutdown(state)
 

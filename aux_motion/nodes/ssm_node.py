@@ -261,8 +261,13 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         Exit status: 0 after a signal, 1 when the node could not start.
     """
 
-    def make() -> SsmNode:
+    try:  # before rcl, which takes a file without a section of ours for no parameters
         check_parameter_files(sys.argv if arguments is None else arguments)
+    except SsmError as error:
+        print(f"{NODE_NAME}: {error}", file=sys.stderr)
+        return 1
+
+    def make() -> SsmNode:
         node = SsmNode(overrides)
         try:
             if node.get_parameter("autostart").value:
@@ -280,12 +285,3 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         spinning.spin(executor)
 
     return spinning.until_signal(NODE_NAME, arguments, make, run)
-
-
-def node_main() -> None:
-    """Entry point of the executable `aux_motion_ssm` (ROS arguments)."""
-    sys.exit(spin())
-
-
-if __name__ == "__main__":
-    node_main()

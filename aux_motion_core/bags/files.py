@@ -29,6 +29,17 @@ from mcap.records import Channel, Chunk, DataEnd, Footer, McapRecord, Message, S
 from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.rosbag2 import Reader
 
+from aux_motion_core.bags.limits import (
+    LARGEST_MESSAGE,
+    LONGEST_DEFINITION,
+    LimitError,
+    check_mcap,
+    check_sqlite,
+    most,
+    unpack_file,
+    unpack_zstd,
+)
+
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878, clause 3.1.1; a CDR message begins with 0
 _STORAGES = (".mcap", ".db3")
 _COMPRESSED = (".zstd", ".zst")
@@ -83,6 +94,20 @@ class RawMessage(NamedTuple):
     key: tuple[str, str]
     log_time_ns: int
     data: bytes
+
+
+def _whole_zstd(data: bytes) -> bytes:
+    """What is whole at the beginning of a frame that is cut off, no more than it may be.
+
+    Raises:
+        zstandard.ZstdError: nothing is.
+    """
+    decoder, out = zstandard.ZstdDecompressor().decompressobj(), bytearray()
+    for begin in range(0, len(data), 1 << 12):  # a block holds 128 kB: no step unpacks much
+        out += decoder.decompress(data[begin : begin + (1 << 12)])
+        if len(out) > most(len(data)):
+            break
+    return bytes(out)
 
 
 class _Whole:
@@ -189,7 +214,7 @@ class _StreamedMcap(_Storage):
         for record in self._records():
             if isinstance(record, Message) and record.log_time >= start_ns:
                 key = self._channels.get(record.channel_id)
-                if key in keys:
+                if key is not None and key in keys:
                     yield RawMessage(key, record.log_time, record.data)
 
     def _records(self) -> Iterator[McapRecord]:
@@ -201,7 +226,9 @@ class _StreamedMcap(_Storage):
                     schema = self._schemas.get(record.schema_id)
                     msgtype, definition = "", Definition("", "")
                     if schema is not None:
-                        text = schema.data.decode("utf-8", errors="replace")
+                        text = schema.data[: LONGEST_DEFINITION + 1].decode("utf-8", errors="replace")
+                        if len(text) > LONGEST_DEFINITION:
+                            self.damage, text = f"the definition of {schema.name[:80]} is too long", ""
                         msgtype, definition = schema.name, Definition(schema.encoding, text)
                     topic = Topic(record.topic, msgtype, 0, definition)
                     self._channels[record.id] = topic.key
@@ -257,11 +284,11 @@ class _StreamedMcap(_Storage):
             stream.read8()
             data = file.read()
             if compression == "zstd":
-                data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+                data = _whole_zstd(data)
             elif compression == "lz4":
                 from lz4.frame import LZ4FrameDecompressor
 
-                data = LZ4FrameDecompressor().decompress(data)
+                data = LZ4FrameDecompressor().decompress(data, max_length=most(len(data)))
             inside = StreamReader(_Whole(BytesIO(data)), skip_magic=True)  # type: ignore[arg-type]
             yield from inside.records
         except Exception:  # the end of what is whole
@@ -331,7 +358,7 @@ class _ScannedSqlite(_Storage):
                 return
             number, log_time_ns, data = row
             key = self._ids.get(number)
-            if key not in keys:
+            if key is None or key not in keys:
                 continue
             if not isinstance(log_time_ns, int) or not isinstance(data, bytes):
                 unusable += 1
@@ -348,6 +375,10 @@ def _stream(path: Path) -> _Storage:
 
 
 def _open_storage(path: Path) -> _Storage:
+    try:
+        (check_mcap if path.suffix == ".mcap" else check_sqlite)(path)
+    except LimitError as error:
+        raise BagError(str(error)) from None
     try:
         return _Indexed(path)
     except Exception as error:
@@ -489,11 +520,11 @@ class RawBag:
 
     def _decompressed(self, file: Path) -> Path:
         copy = self._folder() / _storage_name(file)
-        decompressor = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
         with file.open("rb") as source, copy.open("wb") as target:
             try:
-                while block := source.read(1 << 20):
-                    target.write(decompressor.decompress(block))
+                unpack_file(source, target, file.stat().st_size, file.name)
+            except LimitError as error:
+                raise BagError(str(error)) from None
             except zstandard.ZstdError as error:
                 self._notes.append(f"{file.name} cannot be decompressed to its end ({first_line(error)})")
         return copy
@@ -522,7 +553,12 @@ class RawBag:
             for message in storage.messages(keys, start_ns or 0):
                 if message.data[:4] == ZSTD_MAGIC:
                     try:
-                        data = zstandard.ZstdDecompressor().decompressobj().decompress(message.data)
+                        limit = min(most(len(message.data)), LARGEST_MESSAGE)
+                        data = unpack_zstd(message.data, limit, f"a message of {message.key[0]}")
+                    except LimitError as error:
+                        if str(error) not in self._notes:
+                            self._notes.append(str(error))
+                        data = b""
                     except zstandard.ZstdError:
                         data = b""
                     message = message._replace(data=data)

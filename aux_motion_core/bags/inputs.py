@@ -86,6 +86,7 @@ class Recorded:
     Attributes:
         config: the parameters, with the fixed frame.
         total: messages of the inputs, about.
+        transforms: of the reading that goes on, with the bag's TF where it has some; None: none was begun.
 
     Raises:
         BagError: nothing can be read, no topic would do, or nobody's frame is named.
@@ -101,6 +102,7 @@ class Recorded:
         joints: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
+        self.transforms: Frames | None = None
         given = {k: v for k, v in values.items() if k in InputConfig.model_fields and v != ""}
         config = InputConfig.model_validate({"fixed_frame": _ANY_FRAME, **given})
         self._named = tracker or (config.tracker if "tracker" in config.model_fields_set else None)
@@ -138,7 +140,7 @@ class Recorded:
         """The frame of the people in the bag; reads on until somebody is there."""
         errors: list[ValueError] = []
         named = ""
-        for _, frame in self._read(config, None, lambda error: errors or errors.append(error), Report()):
+        for _, frame in self._read(config, None, errors.append, Report()):
             if frame.frame_id and frame.person_ids:
                 return frame.frame_id.lstrip("/")
             named = named or frame.frame_id.lstrip("/")
@@ -153,13 +155,17 @@ class Recorded:
         )
 
     def frames(
-        self, on_bad: Callable[[ValueError], None] | None = None, report: Report | None = None
+        self,
+        on_bad: Callable[[ValueError], None] | None = None,
+        report: Report | None = None,
+        start_ns: int | None = None,
     ) -> Iterator[tuple[int, SkeletonFrame]]:
-        """Frames in the fixed frame; each call reads from the beginning.
+        """Frames in the fixed frame; each call reads anew.
 
         Args:
             on_bad: as for `read`.
             report: is filled.
+            start_ns: log time to begin at, as for `read`; None: the beginning.
 
         Yields:
             (log_time_ns, frame): when the frame could be used, which is later than its message where it had to wait.
@@ -167,7 +173,8 @@ class Recorded:
         c = self.config
         more = static_transforms(c.given("static_transforms"))
         frames = Frames(c.fixed_frame, c.static_transform_frame, c.static_transform, more, no_tf="the bag has no /tf")
-        yield from self._read(c, frames, on_bad, report or Report())
+        self.transforms = frames
+        yield from self._read(c, frames, on_bad, report or Report(), start_ns)
 
     def _read(
         self,
@@ -175,6 +182,7 @@ class Recorded:
         frames: Frames | None,
         on_bad: Callable[[ValueError], None] | None,
         report: Report,
+        start_ns: int | None = None,
     ) -> Iterator[tuple[int, SkeletonFrame]]:
         def damaged(line: str) -> None:
             report.damage = line
@@ -183,7 +191,7 @@ class Recorded:
             chosen = self._choose(bag)
             made = make_adapters([name for _, name in chosen], [frame for _, _, frame in self._plan], self._joints)
             pipeline = Pipeline.of(config, made, frames)
-            yield from read(bag, [topic for topic, _ in chosen], pipeline, config.tf_timeout_s, on_bad)
+            yield from read(bag, [topic for topic, _ in chosen], pipeline, config.tf_timeout_s, on_bad, start_ns)
         report.counters.update(pipeline.counters())
         report.stamps.update(pipeline.stamps())
         several = len(chosen) > 1
@@ -245,6 +253,7 @@ def read(
     pipeline: Pipeline,
     tf_timeout_s: float = 0.05,
     on_bad: Callable[[ValueError], None] | None = None,
+    start_ns: int | None = None,
 ) -> Iterator[tuple[int, SkeletonFrame]]:
     """Messages of a bag through an input pipeline.
 
@@ -255,6 +264,7 @@ def read(
         tf_timeout_s: how long a frame waits for its transform, on the clock of the log.
         on_bad: called with the reason for each message or frame that cannot be used, which is then skipped as the node
             does; None: such a message ends the reading with a `BagError`.
+        start_ns: nothing that was logged before is read, but for static transforms; None: everything is.
 
     Yields:
         (log_time_ns, frame): when the frame could be used.
@@ -270,11 +280,11 @@ def read(
     unique = list({topic.key: topic for topic in topics}.values())
     polled = [one for one in pipeline.inputs if one.adapter.needs_tf]
 
-    def bad(error: ValueError, where: str) -> None:
+    def bad(error: ValueError | None, where: str) -> None:
         line = " ".join(str(error).split()) or type(error).__name__
         if on_bad is None:
             raise BagError(f"bag {bag.path}, {where}: {line}") from None
-        on_bad(error)
+        on_bad(error or ValueError(where))
 
     def push(one: Input, found: list[SkeletonFrame], log_time_ns: int) -> None:
         for frame in found:
@@ -292,10 +302,11 @@ def read(
         pipeline.between_frames()
 
     log_time_ns, count = 0, Counter[str]()
-    for item in bag.messages([*unique, *dynamic]):
+    for item in bag.messages([*unique, *dynamic], start_ns):
         log_time_ns = item.log_time_ns
         if item.topic not in by_topic:
-            tf.add(item.message)
+            if tf is not None:
+                tf.add(item.message)
             for one in polled:
                 push(one, one.adapter.poll(), log_time_ns)
             if polled or pipeline.waiting:

@@ -125,7 +125,7 @@ class BagReader:
             BagError: a type is not known here.
         """
         topics = [topics] if isinstance(topics, Topic) else list(topics)
-        stores = {t.key: None if raw else self.store(t) for t in topics}
+        stores: dict[tuple[str, str], Any] = {t.key: None if raw else self.store(t) for t in topics}
         count = undecoded = 0
         reason = ""
         for key, log_time_ns, data in self._raw.messages(stores, start_ns):

@@ -96,10 +96,11 @@ class BagWriter:
         try:
             if writer is not None:
                 writer.close()
-            if exc_type is None:
+            if exc_type is None and self._folder is not None:
                 (self._folder / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
         except OSError as error:
             if exc_type is None:
                 raise self._cannot(error) from None
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)

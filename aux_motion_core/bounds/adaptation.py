@@ -86,7 +86,7 @@ class Adaptation:
 
     def _grow(self, more: int) -> None:
         h, r = len(self._index), self._under_way
-        new = {
+        new: dict[str, np.ndarray] = {
             "log": np.zeros((more, h, N_JOINTS)),
             "body_log": np.zeros(more),
             "seen": np.ones((more, N_JOINTS)),
@@ -124,8 +124,8 @@ class Adaptation:
         self,
         rows: np.ndarray,
         at: np.ndarray,
-        offline: np.ndarray,
-        published: np.ndarray,
+        offline: np.ndarray | None,
+        published: np.ndarray | None,
         body: np.ndarray | None,
         body_published: np.ndarray | None,
     ) -> None:
@@ -138,7 +138,8 @@ class Adaptation:
             body_published: (N, S, J) or None.
         """
         a, i = self._rows, self._index
-        a["offline"][rows, at], a["published"][rows, at] = offline[:, i], published[:, i]
+        a["offline"][rows, at] = np.nan if offline is None else offline[:, i]
+        a["published"][rows, at] = np.nan if published is None else published[:, i]
         a["body"][rows, at] = np.nan if body is None else body[:, i]
         a["body_published"][rows, at] = np.nan if body_published is None else body_published[:, i]
         a["outside"][rows, at] = False

@@ -125,10 +125,10 @@ class Familiar(BaseModel):
             raise ValueError("familiar.spread: expected numbers above 0")
         for name, shape in (("bone_m", (bones,)), ("bone_mean", (bones, 3)), ("bone_precision", (bones, 3, 3))):
             try:
-                values = np.array(getattr(self, name), float)
+                found = np.array(getattr(self, name), float)
             except ValueError:  # ragged
-                values = np.empty(0)
-            if values.shape != shape or not np.isfinite(values).all():
+                found = np.empty(0)
+            if found.shape != shape or not np.isfinite(found).all():
                 raise ValueError(f"familiar.{name}: expected {' x '.join(map(str, shape))} finite numbers")
         if not 0.0 < min(self.bone_m) <= max(self.bone_m) < 2.0:
             raise ValueError("familiar.bone_m: expected lengths above 0 and below 2 m")
@@ -199,7 +199,7 @@ class Calibration(BaseModel):
                 raise ValueError(f"cells missing, unknown or served twice: {', '.join(sorted(lacking))}")
             for group in groups:
                 for level in self.levels:
-                    rows = group.factor.get(key(level), "")
+                    rows = group.factor.get(key(level), [])
                     if rows is not None and (len(rows) != self.steps or any(len(r) != width for r in rows)):
                         raise ValueError(f"group {group.name}, level {level:g}: expected {self.steps} x {width}")
                     if rows is not None and any(x is not None and not 0.0 <= x < 1e6 for r in rows for x in r):
@@ -230,7 +230,7 @@ class Calibration(BaseModel):
 
     def summary(self) -> dict[str, Any]:
         """What a reader wants to know of it, without the factors."""
-        left_out = {"joints": {"__all__": {"factor"}}, "familiar": True, "body_floor_m": True}
+        left_out: Any = {"joints": {"__all__": {"factor"}}, "familiar": True, "body_floor_m": True}
         content = self.model_dump(mode="json", exclude=left_out)
         content["bodies"] = [{k: v for k, v in g.items() if k != "factor"} for g in content["bodies"]]
         return content

@@ -181,7 +181,8 @@ def _factors(groups: list[Group], names: list[str], level: str) -> np.ndarray | 
     of = {cell: g for g in groups for cell in g.serves}
     if any(of[name].factor.get(level) is None for name in names):
         return None
-    return np.array([[[np.inf if x is None else x for x in r] for r in of[n].factor[level]] for n in names])
+    rows = [of[n].factor[level] or [] for n in names]
+    return np.array([[[np.inf if x is None else x for x in r] for r in of_cell] for of_cell in rows])
 
 
 def reach_cap(mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.ndarray = JOINT_LIMITS_MPS) -> np.ndarray:

@@ -63,13 +63,13 @@ class SeparationBound(BaseModel):
             raise ValueError(f"typical_scale_m: expected at least {_LEAST_SCALE_M:g} m")
         before = np.zeros(steps)
         for level in sorted(self.factor, key=float):
-            row = np.array(self.factor[level])
-            if row.min() < _LEAST_FACTOR or (row < before * (1.0 - 1e-3)).any():
+            values = np.array(self.factor[level])
+            if values.min() < _LEAST_FACTOR or (values < before * (1.0 - 1e-3)).any():
                 raise ValueError(
                     f"factor {level}: expected at least {_LEAST_FACTOR:g}, and no less than at a lower level: no "
                     "calibration gives that"
                 )
-            before = row
+            before = values
         return self
 
     def rows(self, level: float) -> np.ndarray:

@@ -56,6 +56,7 @@ class DepthFilter:
             self._covariance = step @ self._covariance @ step.T + np.outer(push, push)
             if distance is not None:
                 self._measure(distance, variance)
+        assert self._state is not None
         return float(np.exp(self._state[0])), float(np.sqrt(self._covariance[0, 0]))
 
     @property
@@ -68,6 +69,7 @@ class DepthFilter:
         self._covariance = np.diag([variance, (1.0 / distance) ** 2])
 
     def _measure(self, distance: float, variance: float) -> None:
+        assert self._state is not None
         innovation = np.log(distance) - self._state[0]
         spread = self._covariance[0, 0] + variance
         if innovation**2 > self.gate_sigma**2 * spread:

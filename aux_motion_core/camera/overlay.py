@@ -135,8 +135,8 @@ def draw_moment(image: np.ndarray, scene: Scene, moment: Moment, drawn: int = 4)
             continue
         for k in np.unique(np.linspace(len(steps) - 1, 0, drawn + 1)[:-1].astype(int))[::-1]:
             share = (k + 1) / len(steps)
-            colour = tuple(int(a + share * (b - a)) for a, b in zip(*_FUTURE, strict=True))
-            draw(image, scene, np.asarray(steps[k]), colour, 2, 0.85)
+            blue, green, red = (int(a + share * (b - a)) for a, b in zip(*_FUTURE, strict=True))
+            draw(image, scene, np.asarray(steps[k]), (blue, green, red), 2, 0.85)
     for pose in moment.present.values():
         draw(image, scene, np.asarray(pose), _EDGE, 6)
         draw(image, scene, np.asarray(pose), _PRESENT, 3)

@@ -113,7 +113,7 @@ class Annotator:
         status = []
         for person in batch.people:
             level = 0 if person.state == TrackState.TRACKING else 1
-            reasons = ", ".join(r.name.lower() for r in Reason if r and r in person.reasons) or "none"
+            reasons = ", ".join(str(r.name).lower() for r in Reason if r and r in person.reasons) or "none"
             values = [t["diagnostic_msgs/msg/KeyValue"](key="reasons", value=reasons)]
             status.append(
                 t["diagnostic_msgs/msg/DiagnosticStatus"](

@@ -80,5 +80,5 @@ class Bones:
             if count[0, i]
         }
         if self._input.count > 0:
-            found["input"] = part(self._input.mean, self._input.quantile(0.95))
+            found["input"] = part(float(self._input.mean), float(self._input.quantile(0.95)))
         return found

@@ -305,7 +305,7 @@ def run_loop(
         if monitor is not None and t >= next_decision - 1e-9:
             next_decision += 1.0 / setting.decide_hz
             newest = int(np.floor((t - setting.latency_s) * setting.tracker_hz + 1e-6))
-            if newest >= 0:
+            if newest >= 0 and known is not None and config is not None:
                 newest = min(newest, len(known) - 1)
                 if newest != shown:
                     here, shown = moved(known[newest], rotation, translation), newest

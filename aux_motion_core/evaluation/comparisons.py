@@ -159,17 +159,18 @@ class Sources:
             self._check.keep(self._people.values())
             self._check.sweep(step.now_ns)
             part = Heading(heading.origin[rows], heading.yaw[rows])
+            assert self._mix is not None
             normalised = self._mix.combine(self._check.rows_of(people), members[rows])
             mixed[rows] = denormalised(normalised[:, None], part)[:, 0]
-            at = np.flatnonzero(step.judged)
-            if len(at):
+            judged = np.flatnonzero(step.judged)
+            if len(judged):
                 seen = inferred.status != JointStatus.MISSING
                 self._check.predicted(
-                    [people[n] for n in at],
-                    inferred.stamps_ns[at],
-                    mixed[rows][at],
-                    inferred.positions[at],
-                    seen[at],
-                    fixed[rows][at][:, :, self._check.steps],
+                    [people[n] for n in judged],
+                    inferred.stamps_ns[judged],
+                    mixed[rows][judged],
+                    inferred.positions[judged],
+                    seen[judged],
+                    fixed[rows][judged][:, :, self._check.steps],
                 )
         return mixed

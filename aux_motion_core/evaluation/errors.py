@@ -164,7 +164,7 @@ class Errors:
                 found[name] = {
                     key: {
                         "samples": int(count[0, i]),
-                        **{s: cells[(*at, j, i)] for j, s in enumerate(self.sources)},
+                        **{s: cells[at + (j, i)] for j, s in enumerate(self.sources)},
                     }
                     for i, key in keys.items()
                     if count[0, i]

@@ -276,7 +276,7 @@ class Injector:
             item = fault(item)  # type: ignore[arg-type]
             if item is None:
                 return None
-        if self._publication:
+        if item is not None and self._publication:
             stamp_ns = item.frame.stamp_ns + item.log_time_ns - log_time_ns
             item = replace(item, frame=replace(item.frame, stamp_ns=stamp_ns))
         return item

@@ -103,6 +103,8 @@ class Judge:
             self.predict({s: p[person_id] for s, p in people.items() if person_id in p}, dt_s)
 
     def _observe(self, frame: SkeletonFrame) -> None:
+        if self._court is None:
+            return
         done = self._court.observe(frame, [self._index(i) for i in frame.person_ids])
         self._update([*done, *self._court.judge()])
 

@@ -61,7 +61,7 @@ class Predicted:
     def __len__(self) -> int:
         return len(self.stamp_ns)
 
-    def rows(self, index: np.ndarray) -> Predicted:
+    def rows(self, index: np.ndarray | slice) -> Predicted:
         """Those rows."""
         return Predicted(*(getattr(self, f.name)[index] for f in fields(self)))
 
@@ -97,7 +97,7 @@ class Outcomes:
     error_m: np.ndarray
     step_error_m: np.ndarray
 
-    def rows(self, index: np.ndarray) -> Outcomes:
+    def rows(self, index: np.ndarray | slice) -> Outcomes:
         """Those rows."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         predicted, horizons_s = parts.pop("predicted"), parts.pop("horizons_s")
@@ -256,7 +256,7 @@ class Court:
         away = poses - truth[:, None]
         error = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away))
         error = np.where(seen[:, None], error, np.float32(np.nan))
-        known = (target_ns <= self._newest_ns) & within
+        known = (target_ns <= (self._newest_ns or 0)) & within
         every = self._error_at_every_step(predicted)
         return Outcomes(predicted, self.horizons_s, step, known, seen, truth, error, every)
 

@@ -164,7 +164,7 @@ class _Trial:
             self._next_truth = next(self._truth, None)
 
     def _rest_of_truth(self) -> Iterator[tuple[int, SkeletonFrame]]:
-        if self._next_truth is not None:
+        if self._next_truth is not None and self._truth is not None:
             yield self._next_truth
             yield from self._truth
 

@@ -177,7 +177,7 @@ class Stream:
             },
             "log_minus_stamp_ms": None
             if not self._delay.count
-            else {"least": round(1e3 * self._least_delay_s, 3) + 0.0, **quantiles(self._delay)},
+            else {"least": round(1e3 * self._least_delay_s, 3) + 0.0, **(quantiles(self._delay) or {})},
             "joints_seen_share": round(float(self.joints_seen[0] / max(self.joints_seen[1], 1)), 4),
             "counters": {k: int(v) for k, v in sorted(self.counters.items()) if v and k != "frames"},
             "predictions": self.predictions,

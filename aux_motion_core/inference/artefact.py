@@ -107,7 +107,8 @@ class Artefact(BaseModel):
                 f"ahead: expected {_HORIZONS_S[0]:g} to {_HORIZONS_S[1]:g} s; export the model again"
             )
         trained = self.training.get("model_config")
-        for name in ("dt_s", "history_steps", "future_steps") if isinstance(trained, dict) else ():
+        trained = trained if isinstance(trained, dict) else {}
+        for name in ("dt_s", "history_steps", "future_steps"):
             if name in trained and trained[name] != getattr(self, name):
                 raise ArtefactError(
                     f"{self.folder / 'model.json'}: {name} is {getattr(self, name):g}, the network was trained with "

@@ -140,9 +140,9 @@ def graph_parity(artefact: Artefact, graph: bytes, windows: Windows) -> dict[str
     return precisions.parity(OnnxBackend(artefact).infer(values, mask), got)
 
 
-def refuse_unlike(precision: str, found: dict[str, float | int], artefact: Artefact) -> None:
+def refuse_unlike(precision: str, found: dict[str, float | int] | None, artefact: Artefact) -> None:
     """Raise `EngineError` where a lower precision is too far from fp32."""
-    if not precisions.close_enough(found):
+    if found is not None and not precisions.close_enough(found):
         raise EngineError(
             f"{precision} of {artefact.name} is {found['mean_mm']:.2f} mm from fp32 in the mean and "
             f"{found['most_mm']:.2f} mm at most over {found['windows']} windows (its scale "

@@ -63,12 +63,12 @@ def compile_model(
             (Path(out) / CARD).unlink()
             refuse_unlike(precision, found, artefact)
         (Path(out) / CARD).write_bytes(card_content(card))
-    for where, found in card.parity.items():
-        if found is not None:
+    for where, parity in card.parity.items():
+        if parity is not None:
             what = "the engine" if where == "gpu" else "its graph on the CPU"
             yield (
-                f"parity with fp32 ({what}, {found['windows']} windows of {source}): "
-                f"mean {found['mean_mm']:.3f} mm, at most {found['most_mm']:.3f} mm"
+                f"parity with fp32 ({what}, {parity['windows']} windows of {source}): "
+                f"mean {parity['mean_mm']:.3f} mm, at most {parity['most_mm']:.3f} mm"
             )
     if card.gpu is None:
         yield f"not run here: that needs a GPU of kind {card.target}"

@@ -98,7 +98,9 @@ def one_line(error: BaseException) -> str:
 def logger(trt: ModuleType) -> Any:
     """A TensorRT logger that keeps the errors it is told, in `errors`."""
 
-    class Kept(trt.ILogger):
+    base: Any = trt.ILogger
+
+    class Kept(base):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []

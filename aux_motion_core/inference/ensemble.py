@@ -19,10 +19,11 @@ is reached is measured.
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 
 from aux_motion_core.inference import baselines
-from aux_motion_core.inference.interface import Backend
 
 #: Weights of the baselines at the start and in the share; the model has the rest. Chosen on the validation clips, like
 #: the other constants: what they cost where the model is the best, against how soon they follow where it is not.
@@ -41,6 +42,19 @@ SHARE = 0.01
 LOSS_M = 1.0
 
 
+class GridOf(Protocol):
+    """What the ensemble needs to know of a backend: its name and the grid of its predictions."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dt_s(self) -> float: ...
+    @property
+    def history_steps(self) -> int: ...
+    @property
+    def future_steps(self) -> int: ...
+
+
 class Mix:
     """The members, and their weights for each person (a row, see `SelfCheck`) and horizon.
 
@@ -49,8 +63,12 @@ class Mix:
         steps: (H,) of the prediction's grid, 0-based, at which weights are learned.
     """
 
-    def __init__(self, backend: Backend, steps: np.ndarray) -> None:
-        grid = {"dt_s": backend.dt_s, "history_steps": backend.history_steps, "future_steps": backend.future_steps}
+    def __init__(self, backend: GridOf, steps: np.ndarray) -> None:
+        grid: dict[str, Any] = {
+            "dt_s": backend.dt_s,
+            "history_steps": backend.history_steps,
+            "future_steps": backend.future_steps,
+        }
         self._baselines = [baselines.make(n, **grid) for n in baselines.BASELINES if n != backend.name]
         #: Names of the members, the backend's own first.
         self.names: tuple[str, ...] = (backend.name, *(b.name for b in self._baselines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -30,8 +31,8 @@ class OnnxBackend:
 
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
         self._artefact, self._threads = artefact, threads
-        self._session: ort.InferenceSession | None = None
-        self._others: ThreadPoolExecutor | None = None
+        self._session: Any = None  # an onnxruntime session while open
+        self._others: Any = None  # a thread pool where there are several threads
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = tuple(artefact.joint_names)
         self.dt_s = artefact.dt_s

@@ -149,7 +149,7 @@ def spread_products(model):
         every = kept + "".join(sorted(set(terms) - {","} - set(kept)))
         parts = []
         for k, (name, term) in enumerate(zip(node.input, terms.split(","))):
-            order = sorted(range(len(term)), key=lambda axis, term=term: every.index(term[axis]))
+            order = sorted(range(len(term)), key=[every.index(label) for label in term].__getitem__)
             moved = add("Transpose", [name], f"{out}/moved{k}", perm=order)
             absent = [axis for axis, label in enumerate(every) if label not in term]
             parts.append(add("Unsqueeze", [moved], f"{out}/part{k}", absent))
@@ -238,14 +238,15 @@ def parity(one: Sequence[np.ndarray | None], other: Sequence[np.ndarray | None])
         one: what `Backend.infer` returns.
         other: the same from the other.
     """
-    apart = np.linalg.norm(one[0].astype(np.float64) - other[0], axis=-1) * 1e3
+    apart = np.linalg.norm(np.asarray(one[0], np.float64) - np.asarray(other[0], np.float64), axis=-1) * 1e3
     found: dict[str, float | int] = {
         "windows": len(apart),
         "mean_mm": round(float(apart.mean()), 4),
         "most_mm": round(float(apart.max()), 4),
     }
     if all(len(run) > 2 and run[2] is not None for run in (one, other)):
-        wider = np.abs(one[2].astype(np.float64) - other[2]) / np.maximum(np.abs(one[2]), 1e-3) * 100
+        scale, its = np.asarray(one[2], np.float64), np.asarray(other[2], np.float64)
+        wider = np.abs(scale - its) / np.maximum(np.abs(scale), 1e-3) * 100
         found["scale_mean_percent"] = round(float(wider.mean()), 4)
         found["scale_most_percent"] = round(float(wider.max()), 4)
     return found

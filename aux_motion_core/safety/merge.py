@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def merged(occupancies: Sequence[Occupancy]) -> Occupancy:
                 )
     if any(o.frame_id != first.frame_id for o in occupancies):
         raise MessageError(f"predictors differ in frame_id: {', '.join(sorted({o.frame_id for o in occupancies}))}")
+    stacked: dict[str, Any] = {n: np.concatenate([getattr(o, n) for o in people]) for n in _STACKED}
     return replace(
         first,
         stamp_ns=min(o.stamp_ns for o in occupancies),
@@ -61,5 +63,5 @@ def merged(occupancies: Sequence[Occupancy]) -> Occupancy:
         reasons=tuple(r for o in people for r in o.reasons),
         view=merged_view([o.view for o in occupancies]),
         producer=" + ".join(o.producer for o in occupancies),
-        **{name: np.concatenate([getattr(o, name) for o in people]) for name in _STACKED},
+        **stacked,
     )

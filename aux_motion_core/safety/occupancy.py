@@ -24,7 +24,7 @@ from aux_motion_core.skeleton import BONES, N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, TrackState, ViewReport
 from aux_motion_core.wire.messages import (
     MessageError,
-    _array,
+    array_of,
     ns_to_stamp,
     stamp_to_ns,
     view_fields,
@@ -34,7 +34,7 @@ from aux_motion_core.wire.messages import (
 _NS = 1_000_000_000
 _A, _B = SEGMENT_JOINTS.T
 _GROUPS = len(SEGMENTS)
-_AT_CONFIGURE = {"at_configure": True}
+_AT_CONFIGURE: dict[str, Any] = {"at_configure": True}
 #: With these the scale says nothing: the predictor's own bound is taken.
 _STRANGE = (
     Reason.OUT_OF_DISTRIBUTION
@@ -299,7 +299,7 @@ class OccupancyBuilder:
         seen = np.stack([p.joint_status for p in people])
         seen = (seen == JointStatus.OBSERVED) | (seen == JointStatus.DERIVED)
         now = poses[:, 0]
-        lost = ~np.isfinite(now).all(-1)
+        lost: np.ndarray = ~np.all(np.isfinite(now), axis=-1)
         whole = not lost.any()
         if not whole:
             seen &= ~lost
@@ -340,7 +340,7 @@ class OccupancyBuilder:
         if bad.any():
             # as little as the least of its joints at any of its steps
             worse = np.maximum(bad[:, :-1], bad[:, 1:])[:, : intervals * per]
-            worse = worse.reshape(n, intervals, per, N_JOINTS).any(2)
+            worse = np.any(worse.reshape(n, intervals, per, N_JOINTS), axis=2)
             kind = np.where(worse[..., _A] | worse[..., _B], np.minimum(kind, BoundKind.REACH), kind)
         coverage = np.where(kind == BoundKind.REACH, np.float32(np.nan), cover[:, None, None])
         shown = np.where(base[:, None] >= BoundKind.MARGINAL, np.minimum(bound[:, 0], hidden), hidden)
@@ -354,7 +354,7 @@ class OccupancyBuilder:
         if giant.any():  # where a skeleton in another unit is, nobody knows
             kind = np.where(giant[:, None, None], np.uint8(BoundKind.NONE), kind)
             coverage = np.where(giant[:, None, None], np.float32(np.nan), coverage)
-        nowhere = lost.all(1)
+        nowhere: np.ndarray = np.all(lost, axis=1)
         if nowhere.any():  # nothing is known about where they are: no capsule may look like something
             kind = np.where(nowhere[:, None, None], np.uint8(BoundKind.NONE), kind)
             radius[nowhere], body_radius[nowhere] = np.nan, np.nan
@@ -482,7 +482,7 @@ def occupancy_from_message(msg: Any) -> Occupancy:
     def stacked(name: str, each: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
         if not n:
             return np.zeros((0, *each), dtype)
-        return np.stack([_array(p, name, each, dtype, optional=False) for p in msg.people])
+        return np.stack([array_of(p, name, each, dtype) for p in msg.people])
 
     occupancy = Occupancy(
         stamp_ns=stamp_to_ns(msg.header.stamp),

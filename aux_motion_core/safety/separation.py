@@ -25,6 +25,8 @@ from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Robot
 from aux_motion_core.types import View
 
+#: Who is predicted to move slower than this stands, m/s.
+_STANDS_MPS = 0.3
 #: Speeds that are tried: hundredths.
 _FRACTIONS = np.linspace(0.0, 1.0, 101)
 
@@ -68,6 +70,11 @@ class SeparationConfig(BaseModel):
         le=12.0,
         description="Speed of people in S_h (present_body): 1.6 m/s of ISO/TS 15066 where it is not monitored; "
         "2.0 m/s for the upper limbs within 0.5 m (ISO 13855).",
+    )
+    faster_than_fixed: bool = Field(
+        False,
+        description="With the separation bound (occupancy_bound: separation): whether the robot may be faster beside "
+        "somebody who stands than present_body with human_speed_mps allows. Who stands may start to run: false.",
     )
     intrusion_m: float = Field(
         0.0, ge=0.0, le=2.0, description="C: how far a part of the body comes in before it is seen (ISO 13855)."
@@ -372,7 +379,7 @@ class Monitor:
         else:
             s_h = person_motion_m(c.human_speed_mps, age + self.robot.reaction_time_s, self._time_s[:, None])
             z_d = person_uncertainty_m(c)
-        others = self._reaction_m + self._distance_m + intrusion_m(c) + z_d + z_r
+        others = self._reaction_m + self._distance_m + intrusion_m(c) + z_d + z_r  # (101,)
         needed = s_h + others[:, None]
         step, beyond = np.zeros(shape, int), np.zeros(shape)
         found = distances(ends, radius, robot_ends, robot_radius) if len(age) else None
@@ -382,7 +389,12 @@ class Monitor:
             there, step, beyond = distance_until(o, found.metres, until)
         else:
             there = np.broadcast_to(found.metres[:, 0], shape)
-        enough = (there >= needed).all(1)
+        kept = there >= needed
+        if swept and found is not None and not c.faster_than_fixed:
+            still = (o.kind == BoundKind.SEPARATION).any((1, 2)) & _stands(o)
+            if still.any():
+                kept &= ~still | self._fixed_rule(o, robot_ends, robot_radius, others, now_ns)
+        enough = kept.all(1)
         allowed = float(_FRACTIONS[max(int(np.argmin(enough)) - 1, 0)]) if not enough.all() else 1.0
 
         present = self.limiter.fraction if speed_fraction is None else speed_fraction
@@ -444,27 +456,51 @@ class Monitor:
             age_s=float(age[person]),
         )
 
+    def _fixed_rule(
+        self,
+        o: Occupancy,
+        robot_ends: np.ndarray,
+        robot_radius: np.ndarray,
+        others_m: np.ndarray,
+        now_ns: int,
+    ) -> np.ndarray:
+        """(101, P) whether the body as last seen is far enough at each speed, with S_h of `human_speed_mps` and Z_d."""
+        c = self.config
+        body = distances(o.body_ends[:, None], o.body_radius[:, None], robot_ends, robot_radius).metres[:, 0]
+        since_s = (now_ns - np.minimum(o.last_observed_ns, now_ns)) * 1e-9
+        s_h = person_motion_m(c.human_speed_mps, since_s + self.robot.reaction_time_s, self._time_s[:, None])
+        return body >= s_h + others_m[:, None] + person_uncertainty_m(c)
+
     def _ages(self, ids: tuple[str, ...], stamps_ns: np.ndarray, now_ns: int) -> np.ndarray:
         """Seconds since people were seen (P,): by the stamp, and no less than since the stamp was here first.
 
         A stamp that is ahead of the time would say that somebody is seen now for as long as it is ahead.
         """
-        known = {}
+        known: dict[str, tuple[int, int]] = {}
         for person_id, stamp_ns in zip(ids, stamps_ns.tolist()):
             before = self._known.get(person_id)
-            same = before is not None and before[0] == stamp_ns and before[1] <= now_ns
-            known[person_id] = before if same else (stamp_ns, now_ns)
+            if before is None or before[0] != stamp_ns or before[1] > now_ns:
+                before = (stamp_ns, now_ns)
+            known[person_id] = before
         self._known = known
         first_ns = np.array([known[i][1] for i in ids], np.int64)
         return (now_ns - np.minimum(stamps_ns, first_ns)) * 1e-9
 
 
+def _stands(o: Occupancy) -> np.ndarray:
+    """(P,) whether the middle of a person's segments moves less than `_STANDS_MPS` over the occupancy's intervals."""
+    span_s = max(o.interval_s * (o.intervals - 1), o.interval_s)
+    way = np.linalg.norm((o.ends[:, -1] - o.ends[:, 0]).mean(2), axis=-1)  # (P, G) of the segments' middles
+    return ~(np.median(way, axis=1) / span_s >= _STANDS_MPS)
+
+
 def _surface_points(
     a: np.ndarray, a_radius: float, s: float, b: np.ndarray, b_radius: float, t: float
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Points of two capsules' surfaces on the line between the nearest points of their axes."""
     p, q = a[0] + s * (a[1] - a[0]), b[0] + t * (b[1] - b[0])
     towards = q - p
     length = float(np.linalg.norm(towards))
     towards = towards / length if length > 1e-9 else np.zeros(3)
-    return tuple((p + a_radius * towards).tolist()), tuple((q - b_radius * towards).tolist())
+    on_a, on_b = p + a_radius * towards, q - b_radius * towards
+    return (on_a[0], on_a[1], on_a[2]), (on_b[0], on_b[1], on_b[2])

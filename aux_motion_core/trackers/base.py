@@ -81,6 +81,10 @@ class Adapter(ABC):
         """As `frames`, of a serialised message, where that is quicker; None: make it a message first."""
         return None
 
+    def poll(self) -> list[SkeletonFrame]:
+        """Frames that the transforms tell of since the last call; only where `needs_tf`."""
+        return []
+
     def trouble(self) -> str:
         """What the user should know about this tracker's messages now, in one line; empty: nothing."""
         return ""
@@ -108,7 +112,7 @@ class Adapter(ABC):
             joints: what `mapping` takes; None: the adapter's own.
             guessed: (people,) bool, whom the tracker did not see but carried on.
         """
-        out, status, sure = map_people(joints or self.joints, positions, confidence)
+        out, status, sure = map_people(joints or self.joints or (), positions, confidence)
         if guessed is not None and guessed.any():
             status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
         return SkeletonFrame(stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure)
@@ -190,7 +194,7 @@ class Numbers:
             One id per person, each once.
         """
         self._known = {i: k for i, k in self._known.items() if abs(stamp_ns - k[0]) <= self._within_ns}
-        ids: list[str | None] = [None] * len(positions)
+        ids: list[Any] = [None] * len(positions)
         if self._known and len(positions):
             names = list(self._known)
             age_s = np.abs([stamp_ns - self._known[i][0] for i in names]) * 1e-9  # messages may overtake each other

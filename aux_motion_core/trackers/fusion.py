@@ -154,7 +154,7 @@ class Fusion:
             return True
         lead = body.sights.get(body.lead)
         lost = lead is None or stamp_ns - lead.stamp_ns > int(HOLD_S * _NS)
-        if not lost:
+        if lead is not None and not lost:
             body.better = body.better + 1 if joints >= int(lead.seen.sum()) + MORE_JOINTS else 0
         if not (lost or body.better >= MORE_FRAMES):
             return False

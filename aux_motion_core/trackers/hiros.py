@@ -51,7 +51,7 @@ class HiRos(Adapter):
     def _people(self, stamp_ns: int, frame_id: str, people: list[Any]) -> SkeletonFrame:
         by_id = self._by_id or not any(m.name for m in people[0].markers)
         joints = self.joints if by_id else VOCABULARY
-        count = joint_count(joints)
+        count = joint_count(joints or ())
         place = [f"center.pose.position.{axis}" for axis in "xyz"]
         read = getter(people[0].markers[0], "id" if by_id else "name", *place, "confidence")
         rows = []

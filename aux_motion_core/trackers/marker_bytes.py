@@ -120,7 +120,7 @@ class MarkerBytes:
 
     def __init__(self) -> None:
         self._key: tuple[int, int] | None = None
-        self._rows: list[_Rows] | None = None
+        self._rows: list[_Rows] = []
 
     def read(self, data: bytes) -> Markers | None:
         """The markers of a serialised MarkerArray; None where they are not all alike, and must be read as usual."""
@@ -132,8 +132,9 @@ class MarkerBytes:
         known = self._key == (len(data), count)
         if known and (found := self._table(data, count)) is not None:
             return found
-        self._key, self._rows = None, _layout(data, count)
-        if self._rows is None:
+        rows = _layout(data, count)
+        self._key, self._rows = None, rows or []
+        if rows is None:
             return None
         found = self._table(data, count)
         if found is not None:

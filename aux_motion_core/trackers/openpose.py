@@ -38,7 +38,7 @@ class OpenPose(PoseArray):
         Raises:
             MessageError: another shape.
         """
-        count = joint_count(self.joints)
+        count = joint_count(self.joints or ())
         keypoints = np.asarray(keypoints, np.float64)
         if keypoints.ndim != 3 or keypoints.shape[1:] != (count, 4):
             raise MessageError(

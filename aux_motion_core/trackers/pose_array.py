@@ -48,7 +48,7 @@ class PoseArray(Adapter):
             MessageError: the number of poses is no multiple of the joint list.
         """
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), str(message.header.frame_id)
-        people = split("poses", len(message.poses), self.joints)
+        people = split("poses", len(message.poses), self.joints or ())
         if not people:
             return [self._nobody(stamp_ns, frame_id)]
         positions = points(message.poses, "position.").reshape(people, -1, 3)

@@ -51,7 +51,7 @@ class Ros4Hri(Adapter):
 
     def __init__(self, joints: tuple[str, ...] = (), frame_id: str = "", tf: TfBuffer | None = None) -> None:
         super().__init__(joints, frame_id)
-        self.tf = tf if tf is not None else TfBuffer()
+        self.tf: TfBuffer = tf if tf is not None else TfBuffer()
         self.reset()
 
     def reset(self) -> None:
@@ -88,7 +88,7 @@ class Ros4Hri(Adapter):
             stamp_ns = newest
             for frame, *_ in tree[1:]:
                 edge = self.tf.edge(frame)
-                if not edge.static and newest - _LAG_NS < edge.stamps[-1] < stamp_ns:
+                if edge is not None and not edge.static and newest - _LAG_NS < edge.stamps[-1] < stamp_ns:
                     stamp_ns = edge.stamps[-1]
             if stamp_ns <= told:
                 continue
@@ -123,7 +123,7 @@ class Ros4Hri(Adapter):
                 continue  # not below this body
             for frame in reversed(chain):
                 at[frame] = len(tree)
-                tree.append((frame, at[self.tf.parent(frame)], row.get(frame, -1)))
+                tree.append((frame, at[self.tf.parent(frame) or ""], row.get(frame, -1)))
         above = {place for _, place, _ in tree}
         ended = [(*entry, at not in above) for at, entry in enumerate(tree)]
         self._trees[person_id] = count, ended
@@ -135,7 +135,10 @@ class Ros4Hri(Adapter):
         out: list[_Place | None] = [None] * len(_JOINTS)
         for frame, above, row, last in tree:
             edge = self.tf.edge(frame)
-            if edge.static or edge.stamps[-1] == stamp_ns:
+            pose: Pose | None
+            if edge is None:
+                pose = None
+            elif edge.static or edge.stamps[-1] == stamp_ns:
                 pose = edge.poses[-1]
             else:
                 try:
@@ -145,11 +148,11 @@ class Ros4Hri(Adapter):
             parent = None if above < 0 else poses[above]
             if above >= 0 and (parent is None or pose is None):
                 pose = None
-            elif last and parent is not None:  # nobody asks how it is turned
+            elif last and parent is not None and pose is not None:  # nobody asks how it is turned
                 x, y, z = rotate(parent, pose)
                 out[row], pose = (x + parent[0], y + parent[1], z + parent[2]), None
             else:
-                pose = pose if parent is None else multiply(parent, pose)
+                pose = pose if parent is None or pose is None else multiply(parent, pose)
                 if row >= 0 and pose is not None:
                     out[row] = pose[:3]
             poses.append(pose)

@@ -115,10 +115,10 @@ class Yolo(Adapter):
         joints are in exactly one place away from their body, which is remembered: a fixed camera's later holes are
         there too. Two joints that are seen in one pixel are in one place as well, but on the body.
         """
-        hole = ~positions.any(-1)
+        hole: np.ndarray = ~np.any(positions, axis=-1)
         flat = positions.reshape(-1, 3)
         order = np.argsort(flat[:, 0])  # two in one place are neighbours then
-        double = np.zeros(len(flat), bool)
+        double: np.ndarray = np.zeros(len(flat), bool)
         with np.errstate(invalid="ignore"):
             same = (np.abs(np.diff(flat[order], axis=0)) < _SAME_M).all(-1)
         if same.any():

@@ -77,13 +77,29 @@ def joint_columns(names: tuple[str, ...]) -> np.ndarray:
     return columns
 
 
-def _array(msg: Any, name: str, shape: tuple[int, ...], dtype: Any, optional: bool) -> np.ndarray | None:
+def array_of(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """The field as an array of that shape.
+
+    Raises:
+        MessageError: it has another number of values.
+    """
+    flat = _flat_field(msg, name, dtype)
+    return _reshaped(flat, name, shape, optional=False)
+
+
+def _optional(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray | None:
+    flat = _flat_field(msg, name, dtype)
+    return _reshaped(flat, name, shape, optional=True) if flat.size else None
+
+
+def _flat_field(msg: Any, name: str, dtype: Any) -> np.ndarray:
     values = getattr(msg, name)
     if isinstance(values, (bytes, bytearray)):
         values = np.frombuffer(values, np.uint8)
-    flat = np.asarray(values, dtype=dtype).reshape(-1)
-    if optional and flat.size == 0:
-        return None
+    return np.asarray(values, dtype=dtype).reshape(-1)
+
+
+def _reshaped(flat: np.ndarray, name: str, shape: tuple[int, ...], optional: bool) -> np.ndarray:
     expected = math.prod(shape)
     if flat.size != expected:
         sizes = " x ".join(map(str, shape))
@@ -115,10 +131,10 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     people, joints = len(ids), len(columns)
     if people and not joints:
         raise MessageError("joint_names is empty: expected names of body20 or a subset of them")
-    position = _array(msg, "positions", (people, joints, 3), np.float32, optional=False)
-    status = _array(msg, "joint_status", (people, joints), np.uint8, optional=True)
-    confidence = _array(msg, "confidence", (people, joints), np.float32, optional=True)
-    covariance = _array(msg, "covariance", (people, joints, 6), np.float32, optional=True)
+    position = array_of(msg, "positions", (people, joints, 3), np.float32)
+    status = _optional(msg, "joint_status", (people, joints), np.uint8)
+    confidence = _optional(msg, "confidence", (people, joints), np.float32)
+    covariance = _optional(msg, "covariance", (people, joints, 6), np.float32)
 
     finite = np.isfinite(position).all(axis=-1)
     if status is None:
@@ -154,7 +170,7 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     )
 
 
-def _flat(values: np.ndarray | None, dtype: Any) -> np.ndarray:
+def _flat(values: Any, dtype: Any) -> np.ndarray:
     return np.empty(0, dtype) if values is None else np.ascontiguousarray(values, dtype=dtype).reshape(-1)
 
 
@@ -291,8 +307,8 @@ def self_check_from_message(msg: Any) -> SelfCheckReport:
     if int(msg.fit) > max(FitVerdict):
         raise MessageError(f"fit {int(msg.fit)} is unknown: expected 0 to {int(max(FitVerdict))}")
     people, h, members = [str(i) for i in msg.person_ids], len(msg.horizons_s), [str(m) for m in msg.members]
-    each = {n: _array(msg, f"person_{n}", (len(people), h), np.float32, optional=False) for n in _FIT_FIELDS}
-    weights = _array(msg, "weights", (len(people), h, len(members)), np.float32, optional=True) if members else None
+    each = {n: array_of(msg, f"person_{n}", (len(people), h), np.float32) for n in _FIT_FIELDS}
+    weights = _optional(msg, "weights", (len(people), h, len(members)), np.float32) if members else None
     return SelfCheckReport(
         stamp_ns=stamp_to_ns(msg.header.stamp),
         frame_id=str(msg.header.frame_id),
@@ -301,7 +317,7 @@ def self_check_from_message(msg: Any) -> SelfCheckReport:
         window_s=float(msg.window_s),
         horizons_s=np.array(msg.horizons_s, np.float32).round(6),
         verdict=FitVerdict(int(msg.fit)),
-        overall=Fit(**{n: _array(msg, n, (h,), np.float32, optional=False).copy() for n in _FIT_FIELDS}),
+        overall=Fit(**{n: array_of(msg, n, (h,), np.float32).copy() for n in _FIT_FIELDS}),
         people={
             person_id: Fit(
                 **{n: values[k].copy() for n, values in each.items()},
@@ -330,11 +346,11 @@ def batch_from_message(msg: Any) -> PredictionBatch:
     for p in msg.people:
         if int(p.state) > max(TrackState):
             raise MessageError(f"state {int(p.state)} is unknown: expected 0 to {int(max(TrackState))}")
-        radius = _array(p, "radius", (steps, joints), np.float32, optional=True)
-        scale = _array(p, "scale", (steps, joints, 3), np.float32, optional=True)
+        radius = _optional(p, "radius", (steps, joints), np.float32)
+        scale = _optional(p, "scale", (steps, joints, 3), np.float32)
         # recordings of older versions have no such fields
         older = not hasattr(p, "body_radius")
-        body_radius = None if older else _array(p, "body_radius", (steps, joints), np.float32, optional=True)
+        body_radius = None if older else _optional(p, "body_radius", (steps, joints), np.float32)
         people.append(
             MotionPrediction(
                 person_id=str(p.id),
@@ -344,9 +360,9 @@ def batch_from_message(msg: Any) -> PredictionBatch:
                 last_observed_ns=stamp_to_ns(p.last_observed),
                 age_s=float(p.age_s),
                 valid_until_ns=stamp_to_ns(p.valid_until),
-                mean=_array(p, "mean", (steps, joints, 3), np.float32, optional=False).copy(),
-                recovered=_array(p, "recovered", (joints, 3), np.float32, optional=False).copy(),
-                joint_status=_array(p, "joint_status", (joints,), np.uint8, optional=False).copy(),
+                mean=array_of(p, "mean", (steps, joints, 3), np.float32).copy(),
+                recovered=array_of(p, "recovered", (joints, 3), np.float32).copy(),
+                joint_status=array_of(p, "joint_status", (joints,), np.uint8).copy(),
                 radius_basis=str(p.radius_basis),
                 radius_coverage=float(p.radius_coverage),
                 radius=None if radius is None else radius.copy(),

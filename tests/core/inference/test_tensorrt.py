@@ -15,7 +15,7 @@ import pytest
 from support.core_helpers import MODEL
 from support.gpu_stand_in import Machine
 
-from aux_motion_core.inference import artefact, build, cuda, engine, tensorrt
+from aux_motion_core.inference import artefact, build, cuda, engine, execution, tensorrt
 from aux_motion_core.inference.factory import make_backend
 
 
@@ -134,7 +134,7 @@ def test_a_gpu_that_never_answers_does_not_stop_the_closing(machine, start):
     backend.infer(*windows(1))
     backend.close()  # the test's own limit would end a wait for ever
     assert machine.held["memory"] == len(tensors(machine))  # it may still write there
-    tensorrt._ABANDONED.clear()
+    execution._ABANDONED.clear()
     machine.held.clear()
 
 
@@ -207,7 +207,7 @@ def test_auto_builds_once_into_the_cache_and_says_so(tmp_path, monkeypatch):
     assert "engine_built" not in again.about and again.about["engine"] == first.about["engine"]
     assert again.about["engine"].startswith(str(tmp_path / "aux_motion"))
     again.close()
-    runtime_cache = Path(again.about["engine"]).with_name(tensorrt.RUNTIME_CACHE)
+    runtime_cache = Path(again.about["engine"]).with_name(execution.RUNTIME_CACHE)
     assert runtime_cache.read_bytes() == machine.saved
     assert machine.holds_nothing()
 
@@ -218,10 +218,10 @@ def test_a_thousand_engines_come_and_go(machine, tmp_path):
     machine.model = types.SimpleNamespace(infer=lambda values, mask: ())  # what it computes does not matter here
     for _ in range(1000):
         gpu = machine.open_gpu()
-        execution = tensorrt.Execution(machine.trt, gpu, b"a plan", card)
+        running = execution.Execution(machine.trt, gpu, b"a plan", card)
         assert machine.held == {"contexts": 1, "memory": len(tensors(machine))}
-        execution.close()
-        execution.close()  # twice does no harm
+        running.close()
+        running.close()  # twice does no harm
         assert machine.holds_nothing()
 
 
@@ -275,7 +275,7 @@ def test_an_error_of_any_kind_while_running_costs_one_frame(machine, start):
 
 def test_a_runtime_cache_that_cannot_be_read_is_made_again(machine, start, tmp_path, monkeypatch):
     machine.engine(tmp_path / "engine")
-    file = tmp_path / "engine" / tensorrt.RUNTIME_CACHE
+    file = tmp_path / "engine" / execution.RUNTIME_CACHE
     file.write_bytes(b"old")
     read = Path.read_bytes
 

@@ -13,7 +13,7 @@ from aux_motion_core.safety import separation
 from aux_motion_core.safety.anthropometry import body
 from aux_motion_core.safety.free_space import clearance_until
 from aux_motion_core.safety.merge import merged
-from aux_motion_core.safety.occupancy import Occupancy
+from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Link, Robot, RobotError, Stop, load_robot
 from aux_motion_core.safety.separation import Formulation, Monitor, SeparationConfig, SpeedLimiter, SpeedReason
 from aux_motion_core.skeleton import N_JOINTS
@@ -511,3 +511,21 @@ def test_a_place_is_free_only_where_everybody_is_known_and_bounded() -> None:
     ):
         assert np.isnan(clearance_until(blind, place, later, NOW, 0.3))
     assert np.isnan(clearance_until(nobody, place, later, NOW + NS, 0.3)), "nobody, a second ago"
+
+
+def test_the_separation_bound_is_never_faster_beside_somebody_who_stands_than_the_fixed_rule() -> None:
+    def allowed(occupancy: Occupancy, **config: object) -> float:
+        return settled(Monitor(robot(), SeparationConfig(**QUICK, **config)), occupancy).allowed_speed_fraction
+
+    gained = 0
+    for metres in (0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0):
+        stands = standing(metres, bound_m=0.02)
+        tight = dataclasses.replace(stands, kind=np.full_like(stands.kind, BoundKind.SEPARATION))
+        fixed = allowed(tight, formulation="present_body")
+        assert allowed(tight) <= fixed + 1e-6
+        assert allowed(tight, faster_than_fixed=True) >= allowed(tight)
+        gained += allowed(tight, faster_than_fixed=True) > fixed + 0.05
+    assert gained >= 2, "the bound alone would allow more"
+    leaves = standing(0.6, speed_mps=-1.0, bound_m=0.02)
+    tight = dataclasses.replace(leaves, kind=np.full_like(leaves.kind, BoundKind.SEPARATION))
+    assert allowed(tight) > allowed(tight, formulation="present_body"), "who goes away is not held to it"

@@ -1,8 +1,12 @@
 """The demo with real processes over DDS, on a short bag."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from importlib.util import find_spec
 
 import pytest
@@ -45,6 +49,33 @@ def test_the_whole_bag_is_predicted_live_with_the_offline_numbers(root, tmp_path
     assert "error in mm after" in done.stdout and "zero_velocity" in done.stdout
     if find_spec("matplotlib"):
         assert (out / "prediction.png").stat().st_size > 20_000
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("look at it in the browser: ") and last.endswith("walk.mcap --backend damped_pose")
+
+
+def test_it_shows_the_page_afterwards(root, tmp_path):
+    pytest.importorskip("viser", reason="viser is not installed (pip install 'aux_motion[view]')")
+    bag = write(tmp_path / "walk.mcap", synthetic.frames(1, 1.0))
+    command = [sys.executable, "-m", "aux_motion.benchmarks.demo", "--bag", str(bag), "--out", str(tmp_path / "demo")]
+    process = subprocess.Popen(
+        [*command, "--backend", "damped_pose", "--view"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env={**os.environ, "BROWSER": "true"},
+    )  # fmt: skip
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "look at http" in line:
+                break
+        address = re.search(r"http://\S+", said[-1])
+        assert address, "".join(said)
+        with urllib.request.urlopen(address[0].replace("localhost", "127.0.0.1"), timeout=10) as page:
+            assert b"<html" in page.read(2000).lower()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_it_fails_when_nothing_was_predicted(root, tmp_path):

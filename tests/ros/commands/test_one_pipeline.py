@@ -149,6 +149,7 @@ def test_the_live_node_predicts_the_same(tmp_path, ros_domain_id, monkeypatch):
     from support.node_harness import NodeProcess
 
     from aux_motion.commands import processes
+    from aux_motion.commands.listener import Listener
     from aux_motion_core.wire.messages import batch_from_message
 
     for name, value in foreign_messages.built("tf2_msgs").items():
@@ -157,7 +158,7 @@ def test_the_live_node_predicts_the_same(tmp_path, ros_domain_id, monkeypatch):
     node = NodeProcess(ros_domain_id, tmp_path / "node.log", autostart=True, **PARAMETERS)
     publisher = None
     try:
-        with processes.Recorder() as recorder:
+        with Listener() as recorder:
             processes.wait(
                 lambda: bool(recorder.predictions), [], processes.STARTUP_TIMEOUT_S, "heartbeat of the predictor"
             )

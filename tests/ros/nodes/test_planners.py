@@ -270,6 +270,20 @@ def test_no_output_leaves_out_somebody_who_was_seen(start, probe) -> None:
     assert complete(probe.newest("occupancy")), "the second one was lost for long enough"
 
 
+def test_a_skeleton_in_millimetres_reaches_no_foreign_output(start, probe) -> None:
+    node = start(**PREDICTOR)
+    probe.watched.append(node)
+    probe.connect()
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        people = ((STANDING + (1.2, 0.0, 0.0)) * 1000.0).astype(np.float32).reshape(-1).tolist()
+        probe.send(probe.node.get_clock().now().nanoseconds, positions=people)
+        if time.monotonic() < end - 1.5:
+            clear(probe)
+        probe.spin_for(0.04)
+    assert probe.heard["occupancy"] and not any(probe.heard[topic] for topic in FOREIGN)
+
+
 def test_after_activation_nobody_is_said_to_be_there_before_the_tracker_says_so(start, probe) -> None:
     probe.watched.append(start(**{**PREDICTOR, "lost_after_s": 10.0}))
     probe.connect()
@@ -547,7 +561,8 @@ def test_people_are_objects_of_the_planning_scene(monkeypatch) -> None:
             assert np.linalg.norm(both.ends[0].reshape(-1, 3) - tip, axis=1).min() < 1e-5
     again = list(objects.update(builder.build(walkers("b"))))
     assert [(m.id, m.operation) for m in again] == [("aux_motion/a", b"\x01"), ("aux_motion/b", b"\x00")]
-    assert [m.id for m in objects.clear("world", NS)] == ["aux_motion/b"] and not list(objects.clear("world", NS))
+    gone = list(objects.update(builder.build(walkers())))
+    assert [(m.id, m.operation) for m in gone] == [("aux_motion/b", b"\x01")]
 
 
 def test_people_for_social_layers_have_the_predicted_velocity() -> None:
@@ -595,5 +610,5 @@ def test_the_launch_file_starts_the_installed_monitor(root: Path) -> None:
     source = (root / "launch" / "ssm.launch.py").read_text()
     compile(source, "ssm.launch.py", "exec")
     assert 'executable="aux_motion_ssm"' in source
-    assert "aux_motion_ssm = aux_motion.nodes.ssm_node:node_main" in (root / "setup.py").read_text()
+    assert "aux_motion_ssm = aux_motion.entry:monitor" in (root / "setup.py").read_text()
     assert '"ssm.yaml"' in source and (root / "config" / "ssm.yaml").is_file()

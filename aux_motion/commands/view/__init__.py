@@ -1,0 +1,1 @@
+"""`aux-motion view`: a page in the browser that shows people, predictions, bounds and the robot over time."""
