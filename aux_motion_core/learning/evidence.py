@@ -39,7 +39,7 @@ RATE_PER_S = 8.0
 MARGIN = 0.01
 #: Gains so old count 1/e, seconds: of a person, of all people.
 PERSON_S, ALL_S = 15.0, 60.0
-#: What all people together tell counts so many seconds for each.
+#: What all people together tell counts so many seconds for somebody new.
 COMMON_S = 6.0
 #: The published answer is judged over so long, and taken back where it was worse by so much.
 ALARM_S, ALARM = 2.0, 0.05
@@ -88,6 +88,7 @@ class Evidence:
         for name in ("gain", "error", "alarm"):
             self.rows[name][row] = 0.0
         self.rows["trust"][row] = self.rows["widening"][row] = 1.0
+        self.rows["gain"][row] = self.common * np.minimum(self.common_s, COMMON_S)[..., None]
         h = np.repeat(np.arange(self._h), len(GROUPS))
         self._share(np.full(len(h), row), h, np.tile(np.arange(len(GROUPS)), self._h))
 
@@ -155,8 +156,7 @@ class Evidence:
     def _share(self, row: np.ndarray, h: np.ndarray, g: np.ndarray) -> None:
         """Make the shares of these (K,) triples anew."""
         a = self.rows
-        common = self.common[h, g] * np.minimum(self.common_s[h, g], COMMON_S)[:, None]
-        weight = self._weights(a["gain"][row, h, g] + common)
+        weight = self._weights(a["gain"][row, h, g])
         a["share"][row, h, g] = (weight @ CANDIDATES) * a["trust"][row, h, g][:, None]
 
     def learn(

@@ -22,7 +22,7 @@ from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import files
 from aux_motion_core.learning.evidence import GROUP_OF, Evidence
-from aux_motion_core.learning.features import N_INPUTS, Features
+from aux_motion_core.learning.features import Features
 from aux_motion_core.learning.maps import Maps
 from aux_motion_core.learning.stream import ASK_S, Stream
 from aux_motion_core.learning.under_way import Outcomes, Samples, Taken, UnderWay
@@ -31,8 +31,8 @@ from aux_motion_core.types import Learning
 
 #: Fastest growth of a correction, metres per second.
 TOP_MPS = 1.5
-#: Inputs farther from what was learnt from than this (mean square in units of the usual one) are corrected less.
-STRANGE = 4.0
+#: Inputs of a larger leverage (variance of what was learnt there, in parts of the outcomes') are corrected less.
+STRANGE = 0.3
 #: Outcomes that wait for the background; more are dropped, oldest first.
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
@@ -138,8 +138,8 @@ class Learner:
         np.nan_to_num(x, copy=False, posinf=0.0, neginf=0.0)
         seen = mask[:, -1]
         coefficients = (x @ solution.weights).reshape(n, 2, maps.n_basis, N_JOINTS * 3)
-        strange = np.square(x) @ solution.precision / N_INPUTS
-        familiar = np.square(np.minimum(1.0, STRANGE / np.maximum(strange, 1e-6)))
+        leverage = np.einsum("np,np->n", x @ solution.inverse, x)
+        familiar = np.square(np.minimum(1.0, STRANGE / np.maximum(leverage, 1e-6)))
         coefficients *= familiar[:, None, None, None]
         at_judged = (self._at_judged @ coefficients).reshape(n, 2, h, N_JOINTS, 3)
         at_judged *= seen[:, None, None, :, None]

@@ -22,8 +22,6 @@ _SAMPLE_S = 0.08
 SOLVE_S = 1.0
 #: A sample whose error is so many times the usual one counts less; the usual one is over so many seconds.
 ROBUST, _USUAL_S = 3.0, 20.0
-#: Added to the mean square of an input, metres squared: a smaller spread is none.
-_LEAST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,12 @@ class Solution:
 
     Attributes:
         weights: (inputs, 2 targets) float32, of the slow and the fast map.
-        precision: (inputs,) float32, one over the mean square of each input.
+        inverse: (inputs, inputs) float32, of the slow map's sum of products: what an input times itself by it comes to
+            (its leverage) is small where much was learnt from inputs like it.
     """
 
     weights: np.ndarray
-    precision: np.ndarray
+    inverse: np.ndarray
 
 
 class Maps:
@@ -59,9 +58,9 @@ class Maps:
     def reset(self) -> None:
         """Forget everything."""
         self.regressions = [Regression(N_INPUTS, self._targets, memory_s, RIDGE) for memory_s in MEMORY_S]
-        #: (inputs,) sum of the squared inputs with the slow map's memory.
-        self.square = np.zeros(N_INPUTS)
-        self.solution = Solution(np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.zeros(N_INPUTS, np.float32))
+        self.solution = Solution(
+            np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.eye(N_INPUTS, dtype=np.float32) / RIDGE
+        )
         #: Seconds of people's motion that taught something.
         self.learnt_s = 0.0
         self._waiting: list[tuple[np.ndarray, ...]] = []
@@ -95,7 +94,6 @@ class Maps:
         """The samples that wait enter the sums."""
         x, target, good, weight = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
         self._waiting.clear()
-        self.square = np.exp(-self._passed_s / MEMORY_S[0]) * self.square + weight @ x**2
         for regression in self.regressions:
             known = (x @ regression.weights).reshape(target.shape)
             # a joint that was not seen teaches what is already believed
@@ -107,10 +105,9 @@ class Maps:
         """Make `solution` of the sums."""
         for regression in self.regressions:
             regression.solve()
-        mean = self.square / max(self.regressions[0].samples, 1e-9)
         self.solution = Solution(
             np.concatenate([r.weights for r in self.regressions], 1).astype(np.float32),
-            (1.0 / (mean + _LEAST)).astype(np.float32),
+            self.regressions[0].inverse().astype(np.float32),
         )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -121,7 +118,6 @@ class Maps:
             "products": (n, triangle),
             "cross": (n, N_INPUTS, self._targets),
             "samples": (n,),
-            "square": (N_INPUTS,),
             "learnt_s": (),
         }
 
@@ -132,7 +128,6 @@ class Maps:
             "products": np.stack([r.products[low] for r in self.regressions]).astype(np.float32),
             "cross": np.stack([r.cross for r in self.regressions]).astype(np.float32),
             "samples": np.array([r.samples for r in self.regressions]),
-            "square": self.square.astype(np.float32),
             "learnt_s": np.array(self.learnt_s),
         }
 
@@ -159,5 +154,4 @@ class Maps:
             made.append(regression)
         self.reset()
         self.regressions, self.learnt_s = made, float(arrays["learnt_s"])
-        self.square = arrays["square"].astype(np.float64)
         self.solve()

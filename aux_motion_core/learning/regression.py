@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotri
 
 
 class Regression:
@@ -29,6 +30,7 @@ class Regression:
         #: Sum of the samples' weights.
         self.samples = 0.0
         self.weights = np.zeros((inputs, targets))
+        self._factor: tuple[np.ndarray, bool] | None = None
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, passed_s: float) -> None:
         """Take K samples, after so much time.
@@ -49,10 +51,14 @@ class Regression:
 
     def solve(self) -> None:
         """`weights` become the solution."""
-        p = len(self.products)
-        regular = self.products + self.ridge * np.eye(p)
-        self.weights = cho_solve(cho_factor(regular, lower=True, overwrite_a=True, check_finite=False), self.cross)
+        regular = self.products + self.ridge * np.eye(len(self.products))
+        self._factor = cho_factor(regular, lower=True, overwrite_a=True, check_finite=False)
+        self.weights = cho_solve(self._factor, self.cross, check_finite=False)
 
-    def reset(self) -> None:
-        """Forget everything."""
-        self.products[:], self.cross[:], self.samples, self.weights = 0.0, 0.0, 0.0, np.zeros_like(self.weights)
+    def inverse(self) -> np.ndarray:
+        """(p, p) of the regularised products, as they were when it was solved."""
+        if self._factor is None:
+            return np.eye(len(self.products)) / self.ridge
+        lower, _ = dpotri(self._factor[0], lower=True)
+        lower = np.tril(lower)
+        return lower + np.tril(lower, -1).T

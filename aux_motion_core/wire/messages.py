@@ -18,6 +18,7 @@ from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.types import (
     Fit,
     FitVerdict,
+    Learning,
     MotionPrediction,
     PredictionBatch,
     Reason,
@@ -289,7 +290,30 @@ def self_check_fields(report: SelfCheckReport) -> dict[str, Any]:
         **{f"person_{name}": _flat([getattr(p, name) for p in people], np.float32) for name in _FIT_FIELDS},
         "members": list(report.members),
         "weights": _flat([p.weights for p in people] if report.members else None, np.float32),
+        **_learning_fields(report.learning),
     }
+
+
+def _learning_fields(learning: Learning | None) -> dict[str, Any]:
+    none = learning is None
+    return {
+        "learning": "" if none else learning.mode,
+        "learning_model_error_m": _flat(None if none else learning.shipped_m, np.float32),
+        "learning_error_m": _flat(None if none else learning.learnt_m, np.float32),
+        "learning_share": _flat(None if none else learning.share, np.float32),
+        "learning_outcomes": _flat(None if none else learning.outcomes, np.float32),
+        "learnt_s": 0.0 if none else float(learning.learnt_s),
+        "learning_remark": "" if none else learning.remark,
+    }
+
+
+def _learning_from_message(msg: Any, h: int) -> Learning | None:
+    mode = str(getattr(msg, "learning", ""))  # recordings of older versions have no such fields
+    if not mode:
+        return None
+    names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
+    arrays = [_array(msg, name, (h,), np.float32, optional=False).copy() for name in names]
+    return Learning(mode, *arrays, float(msg.learnt_s), str(msg.learning_remark))
 
 
 def self_check_from_message(msg: Any) -> SelfCheckReport:
@@ -326,6 +350,7 @@ def self_check_from_message(msg: Any) -> SelfCheckReport:
             for k, person_id in enumerate(people)
         },
         members=tuple(members),
+        learning=_learning_from_message(msg, h),
     )
 
 
