@@ -43,6 +43,8 @@ PERSON_S, ALL_S = 15.0, 60.0
 COMMON_S = 6.0
 #: The published answer is judged over so long, and taken back where it was worse by so much.
 ALARM_S, ALARM = 2.0, 0.05
+#: After that, what was earned before is nothing: candidates begin with so many seconds of loss.
+ANEW = -0.3 * (CANDIDATES.sum(1) > 0.0)
 #: What was taken back comes again with this time constant.
 RETURN_S = 4.0
 _NOISE_M = 0.002
@@ -201,7 +203,7 @@ class Evidence:
         scale = np.maximum(usual, 0.5 * error[:, _NONE]) + _NOISE_M
         gain = np.clip((error[:, _NONE, None] - error) / scale[:, None], -2.0, 1.0)
         mine = (gain[:, :-1] - MARGIN * CANDIDATES.sum(1)) * passed_s[:, None]
-        a["gain"][row, horizon, g] = keep[:, None] * a["gain"][row, horizon, g] + mine
+        earned = keep[:, None] * a["gain"][row, horizon, g] + mine
         seconds = np.zeros_like(self.common_s)
         total = np.zeros_like(self.common)
         np.add.at(seconds, (horizon, g), passed_s)
@@ -215,4 +217,5 @@ class Evidence:
         trust = a["trust"][row, horizon, g]
         a["trust"][row, horizon, g] = np.where(bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S)))
         a["alarm"][row, horizon, g] = np.where(bad, 0.0, alarm)
+        a["gain"][row, horizon, g] = np.where(bad[:, None], np.minimum(a["gain"][row, horizon, g], ANEW), earned)
         self._share(row, horizon, g)

@@ -312,7 +312,7 @@ def _learning_from_message(msg: Any, h: int) -> Learning | None:
     if not mode:
         return None
     names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
-    arrays = [_array(msg, name, (h,), np.float32, optional=False).copy() for name in names]
+    arrays = [array_of(msg, name, (h,), np.float32).copy() for name in names]
     return Learning(mode, *arrays, float(msg.learnt_s), str(msg.learning_remark))
 
 
