@@ -114,6 +114,11 @@ class Predictor:
         for person in self.people.known.values():
             person.row = -1
 
+    def adopt(self, learner: Learner) -> None:
+        """Go on with what another predictor on the same backend learnt; people are new to it."""
+        self.learner = learner
+        self._check_itself()
+
     def reset(self) -> None:
         """Forget all people; the counters go on."""
         self._later = None

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.evaluation.comparisons import Grid
 from aux_motion_core.evaluation.outcomes import Outcomes
+from aux_motion_core.selfcheck import grid_steps
 
 #: Errors this close together tell the same: intervals are over blocks, seconds.
 BLOCK_S = 5.0
@@ -15,6 +17,11 @@ MINUTE_S = 60.0
 #: A minute with less of somebody's motion is not shown, seconds.
 LEAST_S = 20.0
 _ROUNDS = 1000
+
+
+def horizons_of(grid: Grid) -> np.ndarray:
+    """(H,) seconds at which predictions on a grid are judged."""
+    return grid.dt_s * (grid_steps(grid.dt_s, grid.future_steps) + 1)
 
 
 @dataclass
@@ -62,26 +69,29 @@ class Curve:
             if sums[:, 0].any(1).sum() * BLOCK_S < LEAST_S:
                 continue
             inside = np.sum([self.inside[b] for b in blocks], 0)
-            rng = np.random.default_rng(minute)
-            pick = rng.integers(len(sums), size=(_ROUNDS, len(sums)))
-            rounds = sums[pick].sum(1)
-            row: dict[str, Any] = {"minute": minute, "predictions": int(sums[:, 0].sum(0).max()), "errors_mm": {}}
-            for h, horizon_s in enumerate(self.horizons_s):
-                total = sums[..., h].sum(0)
-                if total[0] < 1.0:
-                    continue
-                some = rounds[:, 0, h] > 0
-                values = {}
-                for k, source in enumerate(self.sources):
-                    drawn = 1e3 * rounds[some, 1 + k, h] / rounds[some, 0, h]
-                    low, high = np.percentile(drawn, [2.5, 97.5])
-                    mean = 1e3 * total[1 + k] / total[0]
-                    values[source] = [round(float(x), 2) for x in (mean, low, high)]
-                row["errors_mm"][f"{horizon_s:g}" if horizon_s != 1.0 else "1.0"] = values
+            row: dict[str, Any] = {"minute": minute, "predictions": int(sums[:, 0].sum(0).max())}
+            row["errors_mm"] = _means(sums, self.sources, self.horizons_s, minute)
             held = inside[0] / np.maximum(inside[1], 1.0)
             row["coverage"] = [round(float(x), 4) if n else None for x, n in zip(held, inside[1], strict=True)]
             out.append(row)
         return out
+
+    def split(self, at_s: float) -> tuple[Curve, Curve]:
+        """What came before and after that second of the recording; the block at the edge is in neither."""
+        edge = at_s / BLOCK_S
+        parts = []
+        for keep in (lambda b: b + 1 <= edge, lambda b: b >= edge):
+            part = Curve(self.sources, self.horizons_s)
+            part.blocks = {b: v for b, v in self.blocks.items() if keep(b)}
+            part.inside = {b: v for b, v in self.inside.items() if keep(b)}
+            parts.append(part)
+        return parts[0], parts[1]
+
+    @staticmethod
+    def together(curves: list[Curve]) -> dict[str, dict[str, list[float]]]:
+        """Of all these: horizon -> source -> mean, low and high in mm, with 95 % bootstrap intervals over blocks."""
+        sums = [v for c in curves for v in c.blocks.values()]
+        return _means(np.stack(sums), curves[0].sources, curves[0].horizons_s, 0) if sums else {}
 
     def change(self, minutes: list[dict[str, Any]] | None = None) -> list[dict[str, float]]:
         """Of each minute, horizon -> percent by which the published error differs from the model's: below 0 is less."""
@@ -103,6 +113,26 @@ class Curve:
             "change_percent": changes,
             "worst_minute_percent": max(worst) if worst else None,
         }
+
+
+def _means(
+    sums: np.ndarray, sources: tuple[str, ...], horizons_s: np.ndarray, seed: int
+) -> dict[str, dict[str, list[float]]]:
+    """Horizon -> source -> mean, low and high in mm, of blocks (B, 1 + K, H): counts, and sums of errors."""
+    rng = np.random.default_rng(seed)
+    rounds = sums[rng.integers(len(sums), size=(_ROUNDS, len(sums)))].sum(1)
+    out: dict[str, dict[str, list[float]]] = {}
+    for h, horizon_s in enumerate(horizons_s):
+        total = sums[..., h].sum(0)
+        if total[0] < 1.0:
+            continue
+        some = rounds[:, 0, h] > 0
+        row = out[f"{horizon_s:g}" if horizon_s != 1.0 else "1.0"] = {}
+        for k, source in enumerate(sources):
+            drawn = 1e3 * rounds[some, 1 + k, h] / rounds[some, 0, h]
+            low, high = np.percentile(drawn, [2.5, 97.5])
+            row[source] = [round(float(x), 2) for x in (1e3 * total[1 + k] / total[0], low, high)]
+    return out
 
 
 def table(summary: dict[str, Any], horizons: tuple[str, ...] = ("0.4", "1.0")) -> str:

@@ -82,6 +82,8 @@ class Learner:
         self.submit: Callable[[Callable[[], Iterator[None]]], None] | None = None
         self._waiting: deque[tuple[Outcomes | None, Samples | None]] = deque(maxlen=_WAIT)
         self._lock = threading.Lock()
+        #: Nothing is learnt, only judged.
+        self.frozen = False
         #: What was last wrong with the file or the stream, in one line.
         self.remark = ""
         #: Number of times that what was learnt changed.
@@ -233,7 +235,7 @@ class Learner:
                     return
                 if outcomes is not None:
                     self._weigh(outcomes)
-                if samples is not None:
+                if samples is not None and not self.frozen:
                     self.maps.teach(samples)
                     self.version += 1
             yield
@@ -248,7 +250,7 @@ class Learner:
             keep = np.exp(-np.bincount(o.horizon, o.passed_s, len(self.judged)) / REPORT_S)
             self._sums[1 + what] = keep * self._sums[1 + what] + np.bincount(o.horizon, error * told, len(self.judged))
         self._sums[0] = keep * self._sums[0] + np.bincount(o.horizon, told, len(self.judged))
-        left = np.flatnonzero(alive)
+        left = np.flatnonzero(alive) if not self.frozen else np.zeros(0, np.intp)
         while len(left):
             _, first = np.unique(o.row[left] * len(self.judged) + o.horizon[left], return_index=True)
             k = left[first]
