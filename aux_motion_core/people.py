@@ -6,6 +6,7 @@ is) -> `People` (a place for each body) -> the person's track.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -24,8 +25,6 @@ _HEAD = [INDEX["head"], INDEX["neck"]]
 _FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
 #: Head this far below the feet is upside down, metres.
 _UPSIDE_DOWN_M = 0.2
-#: An id that changes within this is one body under another name; later it may be another who came near.
-_SAME_SIGHT_NS = NS // 5
 #: No joint is this far away; metres.
 _FARTHEST_M = 1e4
 
@@ -279,15 +278,30 @@ class People:
         self.moves = taken.moves
         if taken.moves:
             moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
+            stay: dict[str, Person] = {}
             for new, person in moved.items():
                 person.relinked_ns = stamp_ns
-                if stamp_ns - person.track.newest_ns > _SAME_SIGHT_NS:
-                    self._lose(taken.moves[new], person.track.newest_ns)  # it may be another who came near
+                if new in taken.doubtful:
+                    stay[taken.moves[new]] = copy.deepcopy(person)
             self.known.update(moved)
+            for old, person in stay.items():
+                self._stays_lost(old, person)
         if taken.restarted and len(self.known) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
         for person_id in (*taken.merged, *taken.restarted):
             self.known.pop(person_id, None)
+
+    def _stays_lost(self, person_id: str, person: Person) -> None:
+        """Who went on under another id may be another who came near: the lost one is unseen, not gone."""
+        if len(self.known) >= self.config.max_people:
+            self._overlook(person.track.newest_ns + self._keep_ns)
+            return
+        while person_id in self.known:
+            person_id += "~"
+        person.row, person.relinked_ns = -1, None
+        person.plausible = max(person.plausible, self.config.confirm_frames)
+        self.known[person_id] = person
+        self.counters["relink_doubtful"] += 1
 
     def _put(
         self, taken: Taken, stamp_ns: int, repeated: frozenset[str], sigmas: dict[str, np.ndarray] | None
