@@ -220,7 +220,7 @@ class People:
         """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
         stale_ns, frames = int(self.config.stale_after_s * NS), self.config.confirm_frames
         for person_id in [i for i, p in self.known.items() if p.plausible < frames]:
-            if stamp_ns - self.known[person_id].track.newest_ns > stale_ns:
+            if stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
                 del self.known[person_id]
                 self.counters["people_unconfirmed"] += 1
 
@@ -277,11 +277,12 @@ class People:
         """Move histories to the ids that their bodies have now."""
         self.moves = taken.moves
         if taken.moves:
+            before = set(self.known)
             moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
             stay: dict[str, Person] = {}
             for new, person in moved.items():
                 person.relinked_ns = stamp_ns
-                if new in taken.doubtful:
+                if new in taken.doubtful and new not in before:  # an id that was elsewhere leaves its own body there
                     stay[taken.moves[new]] = copy.deepcopy(person)
             self.known.update(moved)
             for old, person in stay.items():
