@@ -20,7 +20,7 @@ from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
 from aux_motion_core.history.track import Added, Track
 from aux_motion_core.skeleton import JointStatus
-from aux_motion_core.types import Reason, SkeletonFrame, TrackState, ViewReason
+from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Result:
         radius: (steps, J) metres: calibrated where there is no UNCALIBRATED, else the reach bound.
         body: (steps, J) metres, or None.
         reach_mps: growth of the reach bound.
+        shipped: without what was learnt on line; None where nothing of it entered.
     """
 
     mean: np.ndarray
@@ -46,6 +47,7 @@ class Result:
     radius: np.ndarray
     body: np.ndarray | None
     reach_mps: float
+    shipped: Shipped | None = None
 
 
 @dataclass
