@@ -45,7 +45,7 @@ lint: $(VENV)/.lint-installed
 	@$(VENV)/bin/codespell
 
 docs: $(VENV)/.docs-installed
-	@$(VENV)/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "open build/site/index.html"
 
 msgs: $(VENV)/.demo-installed
