@@ -1,11 +1,15 @@
-"""README and docs name what exists: pages, sections, files, commands with their options, launch arguments, parameters."""
+"""README and docs name what exists: pages, sections, files, commands with their options, parameters."""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,10 +237,50 @@ def test_python_examples_compile_and_import_what_exists(page: Path) -> None:
                 assert all(hasattr(module, alias.name) for alias in node.names)
 
 
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder as a reader has it, with recordings of the names that the pages use; and its environment."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("config", "models", "examples", "training"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "recordings" / "monday_1").mkdir(parents=True)
+    sample = ROOT / "samples" / "sports2d_demo.mcap"
+    for name in ("recording.mcap", "my_recording.mcap", "monday.mcap", "recordings/monday_1/monday_1.mcap"):
+        shutil.copy(sample, folder / name)
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, what in (("aux-motion", '-m aux_motion.cli "$@"'), ("python", '"$@"')):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {what}\n', encoding="utf-8")
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    return folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+def marked(page: Path) -> list[str]:
+    """The blocks of a page behind a comment `runs`."""
+    return re.findall(r"<!-- runs -->\n+```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if marked(page)], ids=ids)
+def test_marked_blocks_run(page: Path, desk: tuple[Path, dict[str, str]]) -> None:
+    folder, env = desk
+    for block in marked(page):
+        done = subprocess.run(
+            ["bash", "-eu", "-c", block], cwd=folder, env=env, capture_output=True, text=True, timeout=100
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip()
+
+
+def test_there_are_marked_blocks() -> None:
+    assert {"README.md", "docs/index.md", "docs/evaluation.md"} <= {ids(page) for page in PAGES if marked(page)}
+
+
 def test_the_site_builds_without_a_broken_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
     pytest.importorskip("material", reason="the extra `docs` is not installed")
-    monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")
+    monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")  # an advertisement in the output
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
