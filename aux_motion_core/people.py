@@ -11,19 +11,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aux_motion_core.config import PredictorConfig
+from aux_motion_core.config import PredictorConfig, region
 from aux_motion_core.constants import NS
 from aux_motion_core.history.bodies import Taken
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.track import Added, Track
 from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
-from aux_motion_core.types import Reason, SkeletonFrame, TrackState
+from aux_motion_core.types import Reason, SkeletonFrame, TrackState, ViewReason
 
 _HEAD = [INDEX["head"], INDEX["neck"]]
 _FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
 #: Head this far below the feet is upside down, metres.
 _UPSIDE_DOWN_M = 0.2
+#: An id that changes within this is one body under another name; later it may be another who came near.
+_SAME_SIGHT_NS = NS // 5
 #: No joint is this far away; metres.
 _FARTHEST_M = 1e4
 
@@ -61,6 +63,9 @@ class Person:
         track: the observations.
         jumped_ns: stamp at which the history started anew because stamps jumped back; likewise `relinked_ns` (the
             tracker gave the body another id) and `duplicated_ns` (its id came twice).
+        plausible: frames that brought its newest observation; from `confirm_frames` on it is believed.
+        sigma_m: (20,) error that the tracker states of each joint of the newest observation, one sigma, metres; None:
+            it states none.
         upside_down_since_ns: first stamp of those, without a break, at which the head was below the feet.
         done_version: of the track when `result` was made.
         result: of the newest inference; None before the first.
@@ -72,6 +77,8 @@ class Person:
     relinked_ns: int | None = None
     duplicated_ns: int | None = None
     upside_down_since_ns: int | None = None
+    plausible: int = 0
+    sigma_m: np.ndarray | None = None
     done_version: int = -1
     result: Result | None = None
     row: int = -1
@@ -158,6 +165,8 @@ class People:
         moves: of the last frame: id -> id under which that person went until then.
         overlooked_until_ns: until then somebody who was seen may be there and is not among the people: there was no
             place, or the stamps could not be used. None: nobody.
+        lost_until_ns: who was lost and is not among the people (somebody else has the id, or the clock went back), by
+            id, and until when they may be there.
     """
 
     def __init__(self, config: PredictorConfig, counters: Counter[str]) -> None:
@@ -165,12 +174,14 @@ class People:
         self.known: dict[str, Person] = {}
         self.moves: dict[str, str] = {}
         self.overlooked_until_ns: int | None = None
+        self.lost_until_ns: dict[str, int] = {}
         self.continuity = Continuity()
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
         self.known.clear()
         self.overlooked_until_ns = None
+        self.lost_until_ns.clear()
         self.continuity.reset()
 
     def outliers(self, person_id: str) -> Outliers | None:
@@ -189,19 +200,67 @@ class People:
         """
         self.moves = {}
         self.counters["frames"] += 1
+        self._forget_newcomers(stamp_ns)
         if not frame.person_ids:
             return None
         rows = believable_rows(frame, self.counters)
+        if self.config.region_of_interest:
+            rows = self._inside(rows)
         if not rows.ids:
             return None
         taken = self.continuity.take(stamp_ns, rows.ids, rows.positions, rows.status, self.known, self.config)
         for name, n in taken.counters.items():
             _count(self.counters, name, n)
         self._follow(taken, stamp_ns)
-        return self._put(taken, stamp_ns, rows.repeated)
+        sigmas = None
+        if frame.covariance is not None:
+            sigmas = dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
+        return self._put(taken, stamp_ns, rows.repeated, sigmas)
+
+    def _forget_newcomers(self, stamp_ns: int) -> None:
+        """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
+        stale_ns, frames = int(self.config.stale_after_s * NS), self.config.confirm_frames
+        for person_id in [i for i, p in self.known.items() if p.plausible < frames]:
+            if stamp_ns - self.known[person_id].track.newest_ns > stale_ns:
+                del self.known[person_id]
+                self.counters["people_unconfirmed"] += 1
+
+    def _inside(self, rows: Rows) -> Rows:
+        """Those of whom any joint is in the region; who is seen to be wholly outside is known no more."""
+        seen = rows.status != JointStatus.MISSING
+        inside = (in_region(rows.positions[..., :2], region(self.config.region_of_interest)) & seen).any(1)
+        if inside.all():
+            return rows
+        self.counters["outside_region"] += int((~inside).sum())
+        for person_id, is_inside in zip(rows.ids, inside.tolist(), strict=True):
+            if not is_inside:
+                self.known.pop(person_id, None)
+        ids = [i for i, k in zip(rows.ids, inside.tolist(), strict=True) if k]
+        return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
+
+    def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
+        """Why the view is not complete, as far as people tell.
+
+        Args:
+            now_ns: of the prediction.
+
+        Returns:
+            The reasons, and how many may be there who are not among the people.
+        """
+        c, reasons = self.config, ViewReason.NONE
+        if self.overlooked_until_ns is not None:
+            reasons |= ViewReason.PEOPLE_OVER_LIMIT
+        if self.lost_until_ns:
+            self.lost_until_ns = {i: until for i, until in self.lost_until_ns.items() if now_ns <= until}
+        lost_ns = int(c.lost_after_s * NS)
+        if self.lost_until_ns or any(now_ns - p.track.newest_ns > lost_ns for p in self.known.values()):
+            reasons |= ViewReason.PERSON_LOST
+        if any(p.plausible < c.confirm_frames for p in self.known.values()):
+            reasons |= ViewReason.PERSON_UNCONFIRMED
+        return reasons, len(self.lost_until_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Drop those who were lost longer ago than the hold, and whose stamps are of another clock."""
+        """Drop who was lost longer ago than the hold, and whose stamps are of another clock."""
         keep_ns = self._keep_ns
         ahead_ns = int(self.config.reset_jump_s * NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self.known.items()}
@@ -210,6 +269,8 @@ class People:
                 # never predicted: the tracker's clock is not ours
                 self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
                 self._overlook(now_ns + int(self.config.lost_after_s * NS))
+            if ages_ns[person_id] < 0:
+                self._lose(person_id, now_ns)
         if self.overlooked_until_ns is not None and now_ns > self.overlooked_until_ns:
             self.overlooked_until_ns = None
 
@@ -218,15 +279,19 @@ class People:
         self.moves = taken.moves
         if taken.moves:
             moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
-            for person in moved.values():
+            for new, person in moved.items():
                 person.relinked_ns = stamp_ns
+                if stamp_ns - person.track.newest_ns > _SAME_SIGHT_NS:
+                    self._lose(taken.moves[new], person.track.newest_ns)  # it may be another who came near
             self.known.update(moved)
         if taken.restarted and len(self.known) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
         for person_id in (*taken.merged, *taken.restarted):
             self.known.pop(person_id, None)
 
-    def _put(self, taken: Taken, stamp_ns: int, repeated: frozenset[str]) -> Seen | None:
+    def _put(
+        self, taken: Taken, stamp_ns: int, repeated: frozenset[str], sigmas: dict[str, np.ndarray] | None
+    ) -> Seen | None:
         newest: dict[int, Person] = {}
         stands = _stands(taken.positions, taken.status)
         for row, person_id in enumerate(taken.ids):
@@ -240,6 +305,7 @@ class People:
                 person.track.forget(taken.forgotten[person_id])
             if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], stands[row]):
                 newest[row] = person
+                person.sigma_m = None if sigmas is None else sigmas.get(person_id)
             if person_id in taken.duplicated or person_id in repeated:
                 person.duplicated_ns = stamp_ns
         if not newest:
@@ -273,6 +339,7 @@ class People:
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
             person.row = -1
         if added in (Added.NEWEST, Added.RESET):
+            person.plausible += 1
             if stands < 0:
                 self.counters["not_z_up"] += 1
                 if person.upside_down_since_ns is None:
@@ -284,10 +351,35 @@ class People:
     @property
     def _keep_ns(self) -> int:
         """How long after the last sight a person is still published."""
-        return int((self.config.lost_after_s + self.config.absent_hold_s) * NS)
+        return int(self.config.hold_s * NS)
+
+    def _lose(self, person_id: str, from_ns: int) -> None:
+        """That person is not among the people any more, and may be there."""
+        self.lost_until_ns[person_id] = from_ns + self._keep_ns
 
     def _overlook(self, until_ns: int) -> None:
         self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
+
+
+def in_region(places: np.ndarray, corners: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Which places (..., 2) are inside a polygon (even-odd rule)."""
+    x, y = places[..., 0], places[..., 1]
+    inside = np.zeros(x.shape, bool)
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if y0 != y1:
+            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
+
+
+def sigma_m(covariance: np.ndarray) -> np.ndarray:
+    """(..., 20) one sigma in the worst direction, metres, of covariances (..., 20, 6); 0 where none is stated.
+
+    The trace is never less than the largest eigenvalue.
+    """
+    with np.errstate(invalid="ignore"):
+        trace = covariance[..., 0] + covariance[..., 3] + covariance[..., 5]
+        result: np.ndarray = np.sqrt(np.where(trace > 0.0, np.minimum(trace, 1e6), 0.0))
+    return result
 
 
 def _count(counters: Counter[str], name: str, n: int) -> None:

@@ -83,8 +83,9 @@ def module_command(name: str) -> click.Command:
     module = importlib.import_module(name)
     if isinstance(app := getattr(module, "app", None), typer.Typer):
         return typer.main.get_command(app)
-    # As typer.run does; the demo and the sample have their own names for it.
-    function = next(getattr(module, n) for n in ("demo", "make", "main") if hasattr(module, n))
+    run = re.search(r"typer\.run\((\w+)\)", Path(str(module.__file__)).read_text(encoding="utf-8"))
+    assert run is not None, f"python -m {name} has no command line"
+    function = getattr(module, run[1])
     app = typer.Typer()
     app.command()(function)
     return typer.main.get_command(app)

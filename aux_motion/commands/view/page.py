@@ -23,7 +23,7 @@ from aux_motion_core.evaluation.replay import PREDICTED
 RATE_HZ, _SLOW_HZ = 30.0, 4.0
 _PORT = 8088
 #: From the middle of the people, against how wide they are spread; what is added for the bounds.
-_EYE, _MARGIN_M = np.array([-0.78, -0.7, 0.3]), 1.5
+_EYE, _MARGIN_M = np.array([-0.78, -0.7, 0.3]), 0.6
 
 
 class ViewError(ValueError):
