@@ -21,6 +21,7 @@ def shared(folder, pattern="*"):
 ROS_WHEELS = [
     "ros-rclpy[fastrtps]",
     "ros-std-msgs",
+    "ros-std-srvs",
     "ros-geometry-msgs",
     "ros-sensor-msgs",
     "ros-visualization-msgs",

@@ -18,7 +18,7 @@ from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.track import Added, Track
 from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
-from aux_motion_core.types import Reason, SkeletonFrame, TrackState, ViewReason
+from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 _HEAD = [INDEX["head"], INDEX["neck"]]
 _FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
@@ -43,6 +43,7 @@ class Result:
         radius: (steps, J) metres: calibrated where there is no UNCALIBRATED, else the reach bound.
         body: (steps, J) metres, or None.
         reach_mps: growth of the reach bound.
+        shipped: without what was learnt on line; None where nothing of it entered.
     """
 
     mean: np.ndarray
@@ -53,6 +54,7 @@ class Result:
     radius: np.ndarray
     body: np.ndarray | None
     reach_mps: float
+    shipped: Shipped | None = None
 
 
 @dataclass

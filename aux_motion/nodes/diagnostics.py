@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.types import PredictionBatch, Reason, SelfCheckReport, TrackState
+from aux_motion_core.types import Learning, PredictionBatch, Reason, SelfCheckReport, TrackState
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
@@ -81,6 +81,8 @@ class Diagnostics:
         self.fit: SelfCheckReport | None = None
         #: What radii mean and how often they held (`Predictor.about_bounds`).
         self.bounds: dict[str, str] = {}
+        #: What was last wrong with the file of what is learnt.
+        self.learned_file_trouble = ""
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -226,6 +228,8 @@ class Diagnostics:
             for quantile, value in times.quantiles_ms().items():
                 values[f"{name}_ms_{quantile}"] = value
         values.update(() if self.fit is None else _fit_values(self.fit))
+        if self.fit is not None and self.fit.learning is not None:
+            values.update(_learning_values(self.fit.learning), learned_file_trouble=self.learned_file_trouble)
         values.update(self.bounds)
         if self.failure:
             level, message = _ERROR, self.failure
@@ -259,4 +263,22 @@ def _fit_values(report: SelfCheckReport) -> dict[str, str]:
         "self_check_jitter_mm": row(fit.jitter_m, 1e3),
         "self_check_unseen_share": row(fit.unseen_share, digits=3),
         "self_check_outcomes": row(fit.outcomes, digits=0),
+    }
+
+
+def _learning_values(learning: Learning) -> dict[str, str]:
+    """What is learnt on line, in figures: a number for each horizon."""
+
+    def row(values: np.ndarray, factor: float = 1.0, digits: int = 1) -> str:
+        return " ".join(f"{factor * v:.{digits}f}" for v in values)
+
+    return {
+        "learning": learning.mode,
+        "learning_model_error_mm": row(learning.shipped_m, 1e3),
+        "learning_error_mm": row(learning.learnt_m, 1e3),
+        "learning_gain_percent": row(learning.gain(), 1e2),
+        "learning_share": row(learning.share, digits=2),
+        "learning_outcomes": row(learning.outcomes, digits=0),
+        "learning_learnt_s": f"{learning.learnt_s:.0f}",
+        "learning_remark": learning.remark,
     }
