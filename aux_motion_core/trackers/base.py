@@ -149,7 +149,7 @@ class Adapter(ABC):
         """
         if not positions.size:
             return positions
-        holes: np.ndarray = ~positions.any(-1)
+        holes: Any = ~positions.any(-1)
         for place in self._holes_at:
             holes = holes | np.all(positions == place, axis=-1)
         flat = np.sort(positions[..., 0][~holes])
