@@ -12,11 +12,15 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from aux_motion_core.inference.interface import Backend
-<<<<<<< HEAD
-from aux_motion_core.types import NEVER_S, PredictionBatch, Reason, SelfCheckReport, TrackState, ViewReason
-=======
-from aux_motion_core.types import Learning, PredictionBatch, Reason, SelfCheckReport, TrackState
->>>>>>> main
+from aux_motion_core.types import (
+    NEVER_S,
+    Learning,
+    PredictionBatch,
+    Reason,
+    SelfCheckReport,
+    TrackState,
+    ViewReason,
+)
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
