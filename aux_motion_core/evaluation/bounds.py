@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.evaluation.bootstrap import Segments
+from aux_motion_core.evaluation.early import Early
 from aux_motion_core.evaluation.errors import SPEED_CLASSES, horizon_key
 from aux_motion_core.evaluation.histogram import Histograms
 from aux_motion_core.evaluation.outcomes import Outcomes
@@ -16,10 +17,6 @@ from aux_motion_core.skeleton import JOINTS, N_JOINTS
 ISO_SPEED_MPS = 1.6
 #: Upper ends of the classes of joints missing from the newest observation, as shares of all joints.
 MISSING_CLASSES: tuple[tuple[str, float], ...] = (("to_10", 0.1), ("to_30", 0.3), ("to_50", 0.5), ("more", 1.1))
-#: Who stood (mean speed of the joints below this) and now moves (farther than this until the last horizon): m/s, m.
-ONSET_MPS, ONSET_M = 0.15, 0.25
-#: Misses up to this time ahead are counted apart: a robot cannot react to them any more; seconds.
-FIRST_S = 0.2
 _GROUPS = {
     "trunk": ("pelvis", "spine", "neck", "head", "shoulder", "hip"),
     "elbow": ("elbow",),
@@ -35,25 +32,23 @@ _MISSING_ENDS = np.array([end for _, end in MISSING_CLASSES[:-1]])
 class _Kind:
     """One basis and level."""
 
-    def __init__(self, horizons: int, level: float, body_level: float) -> None:
+    def __init__(self, horizons: int, dt_s: float, level: float, body_level: float) -> None:
         self.level, self.body_level = level, body_level
         self.joints = np.zeros((2, horizons, N_JOINTS))  # inside, all
         self.missing = np.zeros((2, len(MISSING_CLASSES), horizons))
         self.speeds = np.zeros((2, len(SPEED_CLASSES), horizons))
         self.body = np.zeros((2, horizons))
         self.whole = np.zeros(2)
-        self.onset = np.zeros((2, horizons))
-        self.onsets = np.zeros(1)
-        self.first = np.zeros((2, 2))  # inside, all; of all predictions and of onsets
         self.interval = np.zeros((2, horizons))  # sum of interval scores, and how many
         self.radius = Histograms((horizons,))
         self.volume = Histograms((horizons,), low=1e-5, high=1e5)  # over that of the ISO ball
         self.segments = Segments(horizons, 2)
+        self.early = Early(dt_s)
 
     def merge(self, other: _Kind) -> None:
-        for name in ("joints", "missing", "speeds", "body", "whole", "onset", "onsets", "first", "interval"):
+        for name in ("joints", "missing", "speeds", "body", "whole", "interval"):
             getattr(self, name).__iadd__(getattr(other, name))
-        for name in ("radius", "volume", "segments"):
+        for name in ("radius", "volume", "segments", "early"):
             getattr(self, name).merge(getattr(other, name))
 
 
@@ -63,19 +58,19 @@ class Bounds:
     Coverage is the share of observed joints that were within the radius around their predicted mean. Of a body: the
     share of people whose observed joints were all within the simultaneous bound (the marginal one where there is none).
     `whole_second_body_coverage` is the share of predictions whose bound held at every step of the grid, 25 of 0.04 s.
-    `onset` is the coverage for people who stood and then moved (`ONSET_MPS`, `ONSET_M`), `onsets` how many predictions
-    those are, and `first_steps` the coverage at the steps up to `FIRST_S`, of all and of onsets.
+    `early` counts the misses of the first 0.2 s apart.
     `interval_score_mm` is radius plus (distance beyond it) / (1 - level), the interval score of Winkler (1972) for a
     bound with one end: smaller is better. `volume_ratio` is the ball's volume over that of a ball that grows with
     `ISO_SPEED_MPS`.
 
     Args:
         horizons_s: (H,).
+        dt_s: of the predictions' steps.
         levels: of the model's table.
     """
 
-    def __init__(self, horizons_s: np.ndarray, levels: tuple[float, ...] = ()) -> None:
-        self.horizons_s, self._levels = np.asarray(horizons_s, float), tuple(levels)
+    def __init__(self, horizons_s: np.ndarray, dt_s: float, levels: tuple[float, ...] = ()) -> None:
+        self.horizons_s, self._dt_s, self._levels = np.asarray(horizons_s, float), dt_s, tuple(levels)
         self._at_levels = np.zeros((2, len(self._levels), len(self.horizons_s)))
         self._level_segments = Segments(len(self._levels), len(self.horizons_s))
         self.kinds: dict[str, _Kind] = {}
@@ -137,7 +132,7 @@ class Bounds:
         usable = np.isfinite(error) & np.isfinite(radius)
         kind = self.kinds.get(label)
         if kind is None:
-            kind = self.kinds[label] = _Kind(h, float(p.level[0]), float(p.body_level[0]))
+            kind = self.kinds[label] = _Kind(h, self._dt_s, float(p.level[0]), float(p.body_level[0]))
         inside = usable & (error <= radius)
         kind.joints += np.stack([inside.sum(0), usable.sum(0)])
         share_missing = 1.0 - p.asked.mean(1)
@@ -148,16 +143,13 @@ class Bounds:
         ):
             np.add.at(table[0], group, inside.sum(2))
             np.add.at(table[1], group, usable.sum(2))
-        onset = _onset(outcomes)
-        kind.onset += np.stack([inside[onset].sum((0, 2)), usable[onset].sum((0, 2))])
-        kind.onsets += onset.sum()
-        kind.first += self._first(outcomes, onset)
         some = usable.any(2)
         body = outcomes.at_horizons(p.body_radius)
         body = np.where(np.isfinite(body), body, radius)
         held = (~usable | (error <= body)).all(2)
         kind.body += np.stack([(held & some).sum(0), some.sum(0)])
         kind.whole += self._whole(outcomes)
+        kind.early.update(outcomes)
         kind.segments.add(
             p.person, p.stamp_ns,
             np.stack([inside.sum(2), held & some], -1), np.stack([usable.sum(2), some], -1),
@@ -180,16 +172,6 @@ class Bounds:
         whole = usable.any(2).all(1)
         held = (~usable | (error <= body)).all((1, 2))
         return int((held & whole).sum()), int(whole.sum())
-
-    def _first(self, outcomes: Outcomes, onset: np.ndarray) -> np.ndarray:
-        """(2, 2) joints inside and judged at the steps up to `FIRST_S`, of all predictions and of onsets."""
-        ahead_s = (np.arange(outcomes.step_error_m.shape[1]) + 1.0) * _dt_s(outcomes)
-        steps = np.flatnonzero(ahead_s <= FIRST_S + 1e-6)
-        error, radius = outcomes.step_error_m[:, steps], outcomes.predicted.radius[:, steps]
-        usable = np.isfinite(error) & np.isfinite(radius)
-        inside = (usable & (error <= radius)).sum((1, 2))
-        counts = usable.sum((1, 2))
-        return np.array([[inside.sum(), inside[onset].sum()], [counts.sum(), counts[onset].sum()]], float)
 
     def _scales(self, outcomes: Outcomes) -> None:
         rows = np.flatnonzero(outcomes.predicted.judged & np.isfinite(outcomes.predicted.scale[:, 0, 0, 0]))
@@ -242,7 +224,6 @@ class Bounds:
                     "joint_groups": groups,
                     "joints": {j: _share(inside[c], total[c]) for c, j in enumerate(JOINTS) if total[c]},
                     "missing_joints": _shares(kind.missing[:, :, i], [n for n, _ in MISSING_CLASSES]),
-                    "onset": _share(*kind.onset[:, i]),
                     "speeds": _shares(kind.speeds[:, :, i], [n for n, _ in SPEED_CLASSES]),
                     "radius_mm": {
                         "median": _number(1000 * median[i], 2),
@@ -257,12 +238,7 @@ class Bounds:
                 "nominal": _number(kind.level),
                 "body_nominal": _number(kind.body_level),
                 "whole_second_body_coverage": _share(*kind.whole),
-                "onsets": int(kind.onsets[0]),
-                "first_steps": {
-                    "until_s": FIRST_S,
-                    "coverage": _share(*kind.first[:, 0]),
-                    "onset_coverage": _share(*kind.first[:, 1]),
-                },
+                "early": kind.early.summary(),
                 "horizons": by_horizon,
             }
         return found
@@ -282,20 +258,6 @@ class Bounds:
 
 def _number(value: float, digits: int = 4) -> float | None:
     return None if not np.isfinite(value) else round(float(value), digits)
-
-
-def _dt_s(outcomes: Outcomes) -> float:
-    """Spacing of the predictions' steps, seconds, told by where the horizons are on them."""
-    h, step = outcomes.horizons_s, outcomes.step[0]
-    return float((h[-1] - h[0]) / (step[-1] - step[0]) if len(h) > 1 else h[0] / (step[0] + 1.0))
-
-
-def _onset(outcomes: Outcomes) -> np.ndarray:
-    """(N,) bool: people who stood and then moved."""
-    away = np.linalg.norm(outcomes.truth - outcomes.predicted.present[:, None], axis=-1)
-    moved = (away * outcomes.seen).sum(2) / np.maximum(outcomes.seen.sum(2), 1)
-    result: np.ndarray = (outcomes.predicted.speed_mps < ONSET_MPS) & (moved.max(1, initial=0.0) > ONSET_M)
-    return result
 
 
 def _share(part: float, total: float) -> float | None:
