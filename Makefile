@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint msgs sample clean
+.PHONY: help demo test lint docs msgs sample clean
 
 # Nothing of a sourced ROS may reach what runs here, and nothing that runs here may reach a robot: a private domain on
 # this machine only. AUX_MOTION_DOMAIN_ID chooses the domain.
@@ -24,6 +24,7 @@ help:
 	@echo "make demo   play the recorded sample through the node, see build/demo"
 	@echo "make test   all tests"
 	@echo "make lint   static checks"
+	@echo "make docs   this documentation as a site, see build/site/index.html"
 	@echo "make msgs   build the messages into $(VENV)"
 	@echo "make sample make the sample bag again"
 	@echo "make clean  remove $(VENV) and everything built"
@@ -42,6 +43,10 @@ lint: $(VENV)/.lint-installed
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m mypy
 	@$(VENV)/bin/codespell
+
+docs: $(VENV)/.docs-installed
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 msgs: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
@@ -63,6 +68,11 @@ $(VENV)/.lint-installed: $(REQUIREMENTS) | $(PY)
 	@$(PIP) -e '.[lint]'
 	@touch $@
 
+$(VENV)/.docs-installed: $(REQUIREMENTS) | $(PY)
+	@$(PIP) -U pip setuptools wheel
+	@$(PIP) -e '.[docs]'
+	@touch $@
+
 $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 	@if [ "$$(uname -m)" != x86_64 ]; then \
 	  echo "the ROS wheels exist for x86-64 only: build with colcon on a ROS 2 installation, see README.md" >&2; exit 1; fi
@@ -73,5 +83,5 @@ $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 
 $(VENV)/.test-installed: $(VENV)/.demo-installed
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) -e '.[training,test,tensorrt-rtx,$(CAMERA)]'
+	@$(PIP) -e '.[training,test,docs,tensorrt-rtx,$(CAMERA)]'
 	@touch $@

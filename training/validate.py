@@ -169,7 +169,7 @@ def validate(model_dir: Path, data: Path) -> dict:
     for tier, (stride_s, what) in TIERS.items():
         clips = load_split(data, tier)
         rows = []
-        for k, clip in enumerate(tqdm(clips, desc=tier, leave=False)):
+        for k, clip in enumerate(tqdm(clips, desc=tier, leave=False, disable=None)):
             row = judge(clip, predictors, backend, stride_s, k if tier == "new_subject" else None)
             if row is not None:
                 rows.append(row)

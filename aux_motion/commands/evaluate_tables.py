@@ -89,6 +89,12 @@ def text(summary: dict[str, Any]) -> str:
             lines.append(
                 f"onset        {label}, of {kind['predictions']} of who stood and moves: held {', '.join(cells)}"
             )
+    learning = summary.get("learning")
+    if learning and learning["minutes"]:
+        changes = [learning["change_percent"][i] for i in sorted({0, len(learning["minutes"]) - 1})]
+        said = ", then ".join(", ".join(f"{k} s {v:+.1f} %" for k, v in c.items()) for c in changes)
+        worst = learning["worst_minute_percent"]
+        lines.append(f"learning     against the model, first and last minute: {said}; worst minute {worst:+.1f} %")
     rate = f"{given['rate_hz']:g} Hz" if given["rate_hz"] else "no rate"
     lines.append(
         f"input        {given['frames']} messages in {given['duration_s']:.1f} s ({rate}), "

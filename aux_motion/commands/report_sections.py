@@ -239,6 +239,37 @@ def fault_curves(summary: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
+def learning_curve(summary: dict[str, Any], pictures: Pictures) -> str:
+    found = summary.get("learning")
+    if not found or not found["minutes"]:
+        return ""
+    keys = [k for k in ("0.4", "1.0") if k in found["minutes"][-1]["errors_mm"]]
+    first, model, *others = found["sources"]
+    rows = []
+    for minute in found["minutes"]:
+        cells = [f"{minute['minute'] + 1}"]
+        for key in keys:
+            v = minute["errors_mm"].get(key, {})
+            best = min((v[o][0] for o in others if o in v), default=None)
+            cells += [number(v[s][0]) if s in v else "" for s in (model, first)]
+            cells.append("" if best is None else number(best))
+        rows.append(cells)
+    names = (words(model), words(first), "best baseline")
+    head = ["minute", *(f"{name} {key} s" for key in keys for name in names)]
+    worst = found["worst_minute_percent"]
+    return "".join(
+        [
+            "<h2>What is learnt on line</h2>",
+            "<p>Each prediction was judged before anything was learnt from it. "
+            + ("" if worst is None else f"The worst minute at any horizon: {worst:+.1f}&nbsp;% against the model.")
+            + "</p>",
+            pictures("learning_curve", "error of each minute, with and without what was learnt", summary, keys),
+            table(head, rows),
+            '<p class="muted small">mm; intervals in the picture: 95 %, over blocks of 5 s.</p>',
+        ]
+    )
+
+
 def recordings(summary: dict[str, Any]) -> str:
     rows = []
     keys = list(summary["errors_mm"])

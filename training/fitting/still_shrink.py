@@ -80,7 +80,7 @@ def fit(all_cases: list[Case]) -> tuple[tuple[float, float, float], float]:
 
     off = (0.0, SPEED_MPS[0], 0.0)
     grid = [off, *itertools.product(SHRINK[1:], SPEED_MPS, LOCAL)]
-    scores = {g: score(g) for g in tqdm(grid, desc="shrink")}
+    scores = {g: score(g) for g in tqdm(grid, desc="shrink", disable=None)}
     best = min(scores, key=scores.get)
     return best, 100 * (1 - np.exp(scores[best] - scores[off]))
 
