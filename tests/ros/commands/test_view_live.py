@@ -96,8 +96,8 @@ def test_what_is_published_is_shown_and_judged(cell):
     published = wait(lambda: live.occupancy(live.moments.beside(1e9, -5), "published"), "no occupancy")
     assert published.person_ids == ("person_0",)
     assert live.occupancy(moment, "marginal").person_ids == ("person_0",)
-    curves = live.moments.curves("person_0", 1, 0.0, 1e9)
-    assert len(curves.at_s) > 20 and np.isfinite(curves.error_mm["published"]).any()
+    curves = wait(lambda: len((c := live.moments.curves("person_0", 1, 0.0, 1e9)).at_s) > 30 and c, "no curves")
+    assert np.isfinite(curves.error_mm["published"]).all() and (np.diff(curves.at_s) > 0.0).all()
 
     processes[0].stop(signal.SIGKILL)
     wait(lambda: "the node is gone" in live.trouble, "the silence is not told")
