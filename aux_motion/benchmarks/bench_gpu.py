@@ -18,11 +18,13 @@ import numpy as np
 import typer
 
 from aux_motion.benchmarks.bench import machine
+from aux_motion_core.evaluation.windows import bag_windows, sample_bag
 from aux_motion_core.inference import artefact as artefacts
-from aux_motion_core.inference import compile as engines
 from aux_motion_core.inference import precision as precisions
 from aux_motion_core.inference.artefact import Artefact
+from aux_motion_core.inference.build import build
 from aux_motion_core.inference.cuda import Gpu, GpuError
+from aux_motion_core.inference.engine import EngineError
 from aux_motion_core.inference.onnx import OnnxBackend
 
 PEOPLE = (1, 2, 4, 8, 16)
@@ -77,11 +79,11 @@ def measure(artefact: Artefact, sample: Path, rounds: int, open_gpu: Callable[[]
 
     gpu = open_gpu()
     name, sm = gpu.name, gpu.sm
-    windows = engines.bag_windows(sample, artefact)
+    windows = bag_windows(sample, artefact)
     cpu = OnnxBackend(artefact)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            card = engines.build(artefact, folder, "current", "fp32", max(PEOPLE), windows, gpu=gpu)
+            card = build(artefact, folder, "current", "fp32", max(PEOPLE), windows, gpu=gpu)
         finally:
             gpu.close()
         backend = tensorrt.make(card.flavour, artefact, engine_dir=folder, deadline_s=_DEADLINE_S, strict=True)
@@ -92,7 +94,7 @@ def measure(artefact: Artefact, sample: Path, rounds: int, open_gpu: Callable[[]
         finally:
             backend.close()
     if not precisions.close_enough(parity) or counters:
-        raise engines.EngineError(
+        raise EngineError(
             f"{name}: expected the engine to answer as ONNX does, got {parity} and {counters}: nothing is written"
         )
     about.pop("engine", None)  # a temporary folder's name
@@ -124,7 +126,7 @@ def main(
     """Measure the model on this machine's NVIDIA GPU with TensorRT."""
     try:
         artefact = artefacts.load(model)
-        sample = engines.sample_bag()
+        sample = sample_bag()
         if sample is None:
             raise ValueError("samples/sports2d_demo.mcap: expected the sample of the checkout, it is not there")
         report = measure(artefact, sample, rounds)

@@ -84,7 +84,7 @@ def test_a_file_of_other_weights_is_refused(tmp_path):
 
 
 def test_joints_that_a_recording_lacks_are_no_part_of_the_loss():
-    from train_helpers import clip as made
+    from support.train_helpers import clip as made
 
     from training.data.sampler import WindowSampler
 

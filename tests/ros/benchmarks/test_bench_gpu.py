@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aux_motion import bench_gpu
+from aux_motion.benchmarks import bench_gpu
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.cuda import Gpu, GpuError
 
