@@ -1,11 +1,13 @@
 """What the bounds hold when somebody who stood, or walked, suddenly moves:
 
-    python -m training.studies.sudden_motion --model models/body20_25hz --json docs/benchmarks/sudden_motion.json \\
+    python -m training.studies.sudden_motion --model models/body20_25hz --data ../shared/data \\
+        --json docs/benchmarks/sudden_motion.json \\
         --markdown docs/bounds.md --markdown docs/planners.md --markdown README.md
 
 Synthetic people (`aux_motion_core.testing.sudden`) through the predictor with its defaults: how many predictions around
 the onset a joint leaves, and how often the robot is too fast beside somebody who moves suddenly towards it
-(`training.studies.sudden_approach`). `--markdown` puts table or sentence between the markers that a file has.
+(`training.studies.sudden_approach`). With `--data` the onsets in recordings that no
+training saw, too. `--markdown` puts table or sentence between the markers that a file has.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.testing.sudden import STEADY, SUDDEN, Motion
 from aux_motion_core.types import MotionPrediction
 from training.commands import guard
+from training.data import load_split
 from training.data.files import try_to_write
+from training.fitting.evidence import TIERS
+from training.fitting.onset import onsets
 from training.studies.sudden_approach import Approaches, approaches
 from training.studies.sudden_people import ONSET_NS, Setting, seen
 from training.studies.sudden_text import fill, text
@@ -109,6 +114,7 @@ def measure(
     setting: Setting,
     where: Approaches,
     motions: tuple[str, ...] = (),
+    data: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """All of it.
@@ -119,6 +125,7 @@ def measure(
         setting: of the tracker and of what is judged.
         where: of the approaches.
         motions: names, sudden or steady; none: all.
+        data: folder with the data archives, for the onsets in recordings; None: these are left out.
         progress: show a bar.
 
     Raises:
@@ -144,8 +151,22 @@ def measure(
         "model": {"name": loaded.name, "version": loaded.version, "onnx_sha256": loaded.onnx_sha256},
         "setting": {**asdict(setting), "tracker_error_m": PredictorConfig().tracker_error_m},
         "onset": onset,
+        "recordings": {} if data is None else recorded(loaded, backend, data),
         "approaches": approaches(model, backend, load_robot(robot), sudden, setting, where, progress) if sudden else {},
     }
+
+
+def recorded(loaded: artefact.Artefact, backend: Backend, data: Path) -> dict[str, Any]:
+    """Onsets in recordings that no training saw, by tier; radii without `tracker_error_m`.
+
+    Raises:
+        ValueError: the artefact has no table.
+    """
+    if loaded.calibration is None:
+        raise ValueError(f"{loaded.name} has no calibration table: run python -m training.calibrate")
+    shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
+    clips = {tier: load_split(data, tier)[::every] for tier, (_, every, _, _) in TIERS.items()}
+    return {tier: onsets(c, backend.infer, loaded.calibration, *shape) for tier, c in clips.items()}
 
 
 def main(
@@ -154,6 +175,7 @@ def main(
     seeds: Annotated[int, typer.Option(help="each motion so many times, with other noise", min=1)] = 2,
     motions: Annotated[list[str] | None, typer.Option("--motion", help="one of the motions; default: all")] = None,
     distances: Annotated[list[float] | None, typer.Option("--distance", help="of an approach, metres")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder with the data archives; default: no recordings")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="report")] = None,
     markdown: Annotated[list[Path] | None, typer.Option(help="file with markers to fill")] = None,
 ) -> None:
@@ -162,7 +184,7 @@ def main(
         if json_path:
             try_to_write(json_path.parent)
         where = Approaches(tuple(distances)) if distances else Approaches()
-        report = measure(model, robot, Setting(seeds=seeds), where, tuple(motions or ()))
+        report = measure(model, robot, Setting(seeds=seeds), where, tuple(motions or ()), data)
         if json_path:
             json_path.write_text(as_text(report) + "\n")
         for path in markdown or []:

@@ -17,6 +17,10 @@ _MONITORS = {
     "simultaneous": "simultaneous bound",
 }
 
+_HEAD_RECORDED = (
+    "joints outside 0.95 at 0.2 s", "at 0.4 s", "whole body outside 0.95", "joints outside 0.99 at 0.2 s", "at 0.4 s",
+    "whole body outside 0.99",
+)  # fmt: skip
 _SHORT = (
     ("separation_alone", "with the separation bound alone"),
     ("separation", "with it as shipped"),
@@ -61,6 +65,14 @@ def table(report: dict[str, Any]) -> str:
         ]
         title = name.replace("_", " ") + (" (nothing begins)" if name in STEADY else "")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    recordings = {tier: v for tier, v in report["recordings"].items() if v["windows"]}
+    if recordings:
+        lines += ["", "| recordings: who stood and now moves | windows | " + " | ".join(_HEAD_RECORDED) + " |"]
+        lines.append("|---" * (len(_HEAD_RECORDED) + 2) + "|")
+        for tier, v in recordings.items():
+            cells = [c for level in ("0.95", "0.99") for c in _outside(v["levels"].get(level))]
+            title = f"| {tier.replace('_', ' ')} | {v['windows']} of {v['clips']} clips | "
+            lines.append(title + " | ".join(cells) + " |")
     if report["approaches"]:
         lines += [
             "",
@@ -78,6 +90,20 @@ def table(report: dict[str, Any]) -> str:
                 f"{v['worst_m']:.2f} m | {full} |"
             )
     return "\n".join(lines)
+
+
+def _outside(level: dict[str, Any] | None) -> list[str]:
+    """Joints at 0.2 and 0.4 s with the interval of the latter, and whole bodies."""
+    if level is None:
+        return ["-"] * 3
+    early, late = level["joints"]["0.2"], level["joints"]["0.4"]
+    span = f" ({100.0 * (1.0 - late['high']):.0f} to {100.0 * (1.0 - late['low']):.0f})"
+    body = level.get("whole_body")
+    return [
+        _percent(1.0 - early["overall"]),
+        f"**{_percent(1.0 - late['overall'])}**{span}",
+        _percent(None if body is None else 1.0 - body["overall"]),
+    ]
 
 
 def sentence(report: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ from aux_motion_core.safety.robot import Link, Robot, Stop
 from aux_motion_core.skeleton import BONES, INDEX, JOINTS, N_JOINTS
 from aux_motion_core.testing.sudden import STEADY, SUDDEN, WALKS_BEFORE
 from aux_motion_core.types import MotionPrediction
+from training.data.clip import make_clip
+from training.fitting.evidence import TIERS
 from training.studies import sudden_motion, sudden_text
 from training.studies.sudden_approach import Truth, placed, short_by_m
 from training.studies.sudden_people import ONSET_NS, Setting, seen
@@ -79,25 +81,26 @@ def test_a_violation_is_what_the_true_body_takes_of_the_way_to_stop():
     assert short_by_m(robot, 0.0, truth, 0.9) == 0.0, "a robot that stands violates nothing"
 
 
-def run(root: Path, tmp_path: Path, **options) -> dict:
+def run(root: Path, tmp_path: Path, data: Path | None) -> dict:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- sudden_motion table -->\nold\n<!-- sudden_motion end -->\nb\n"
                     "<!-- sudden_motion sentence -->\n<!-- sudden_motion end -->\nc\n")  # fmt: skip
     out = tmp_path / "sudden.json"
-    sudden_motion.main(
-        root / "models" / "body20_25hz",
-        root / "config" / "robot_example.yaml",
-        1,
-        ["kick", "stand"],
-        [1.2],
-        out,
-        [page],
-    )
+    model, robot = root / "models" / "body20_25hz", root / "config" / "robot_example.yaml"
+    sudden_motion.main(model, robot, 1, ["kick", "stand"], [1.2], data, out, [page])
     return json.loads(out.read_text())
 
 
-def test_the_command_writes_what_the_predictor_said(root, tmp_path, capsys):
-    found = run(root, tmp_path)
+def test_the_command_writes_what_the_predictor_said(root, tmp_path, capsys, monkeypatch):
+    t = np.arange(0.0, 6.0, 0.04)
+    starts = make_clip("start", "g", "run", 25.0, SUDDEN["run_start"](t - 3.0), "own", "synthetic")
+    asked = []
+    monkeypatch.setattr(sudden_motion, "load_split", lambda data, tier: asked.append(tier) or [starts])
+    found = run(root, tmp_path, tmp_path)
+    assert asked == list(found["recordings"]) == list(TIERS)
+    onset = found["recordings"]["new_subject"]
+    assert onset["clips"] == 1 and 4 <= onset["windows"] <= 8
+    assert onset["levels"]["0.95"]["joints"]["0.4"]["overall"] < 0.95
     assert list(found["onset"]) == ["kick", "stand"] and found["schema_version"] == 1
     backend = OnnxBackend(artefact.load(root / "models" / "body20_25hz"))
     setting, motion = Setting(seeds=1), SUDDEN["kick"]
@@ -122,6 +125,7 @@ def test_the_command_writes_what_the_predictor_said(root, tmp_path, capsys):
     page = (tmp_path / "page.md").read_text()
     assert "old" not in page and page.startswith("a\n") and page.endswith("\nc\n") and "\nb\n" in page
     assert "| kick | " in page and f"**{100 * kick:.0f} %**" in page
+    assert f"| new subject | {onset['windows']} of 1 clips | " in page
     assert "of 1 sudden approaches" in page and page.count("<!-- sudden_motion end -->") == 2
     assert "| kick | " in capsys.readouterr().out
 
@@ -131,10 +135,10 @@ def test_wrong_input_is_one_line(root, tmp_path):
     page.write_text("no marker")
     model, robot = root / "models" / "body20_25hz", root / "config" / "robot_example.yaml"
     with pytest.raises(SystemExit, match="no motion is called hop: there are run_start"):
-        sudden_motion.main(model, robot, 1, ["hop"], None, None, None)
+        sudden_motion.main(model, robot, 1, ["hop"], None, None, None, None)
     with pytest.raises(SystemExit, match="expected a marker"):
-        sudden_motion.main(model, robot, 1, ["stand"], None, None, [page])
+        sudden_motion.main(model, robot, 1, ["stand"], None, None, None, [page])
     page.write_text("<!-- sudden_motion table -->")
     with pytest.raises(ValueError, match="expected <!-- sudden_motion end -->"):
-        sudden_text.fill(page, {"onset": {}, "approaches": {}, "model": {"name": "", "version": ""},
+        sudden_text.fill(page, {"onset": {}, "approaches": {}, "recordings": {}, "model": {"name": "", "version": ""},
                                 "setting": {"tracker_error_m": 0.0, "before_s": 0.4, "after_s": 0.6}})  # fmt: skip
