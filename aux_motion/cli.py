@@ -112,6 +112,9 @@ def evaluate(
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Judge the baselines and the mix beside the model.")] = True,
+    learning: Annotated[
+        bool, typer.Option("--learning", help="Learn on line, each prediction judged before; with the learning curve.")
+    ] = False,
     faults: Annotated[
         str, typer.Option(help="Faults to lay over it, such as drop=0.3,noise_mm=40 (aux-motion fault-inject --list).")
     ] = "",
@@ -132,7 +135,13 @@ def evaluate(
         "tracker": tracker,
         "joints": _names(joints),
         "params": params,
-        "values": _given(backend=backend, threads=threads, model_dir=model, fixed_frame=fixed_frame),
+        "values": _given(
+            backend=backend,
+            threads=threads,
+            model_dir=model,
+            fixed_frame=fixed_frame,
+            learning="on" if learning else None,
+        ),
         "compare": baselines,
         "faults": faults,
         "seed": seed,
@@ -144,6 +153,46 @@ def evaluate(
     )
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def learn(
+    bags: Annotated[
+        list[Path], typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="File for the node's learned_file (.npz).", show_default=False)],
+    topic: Topic = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    model: Model = None,
+    backend: GivenBackend = None,
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    fixed_frame: Annotated[
+        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of the last bag's end that nothing is learnt from.")
+    ] = 0.25,
+    progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
+) -> None:
+    """Learn from recordings what the node would learn on line, and say what it gains on a part kept apart."""
+    from aux_motion.commands import learn as implementation
+    from aux_motion.commands.offline import Job
+    from aux_motion.commands.overwrite import refuse_overwrite
+    from aux_motion_core.bags.find import find_bags
+
+    refuse_overwrite([*bags, params, model], [out])
+    values = _given(backend=backend, model_dir=model, fixed_frame=fixed_frame)
+    jobs = [
+        Job(bag, topic=topic, tracker=tracker, joints=_names(joints), params=params, values=values, progress=progress)
+        for bag in find_bags(bags)
+    ]
+    report = implementation.learn(jobs, out, held_out)
+    typer.echo(implementation.text(report, out))
+    for line in report.problems:
+        typer.echo(f"aux-motion: {line}", err=True)
+    if report.problems:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -158,12 +158,24 @@ class PredictorConfig(BaseModel):
         description="Smallest factor that adaptation may put on the calibrated radii; 1.0: it only widens.",
     )
 
+    learning: Literal["off", "shadow", "on"] = Field(
+        "shadow",
+        description="A correction of the model is learnt from what this tracker shows: off, shadow (learnt and judged, "
+        "not applied: the diagnostics and self_check say what it would gain) or on.",
+        json_schema_extra={"on_off": True},
+    )
+    learning_for: Literal["predictions", "all"] = Field(
+        "predictions",
+        description="What a learnt correction enters: predictions (and markers alone; occupancy and the other outputs "
+        "for planners stay with the shipped model) or all.",
+    )
+
     @property
     def hold_s(self) -> float:
         """How long after the last sight somebody may still be there, unseen."""
         return self.lost_after_s + self.absent_hold_s
 
-    @field_validator("adaptation", mode="before")
+    @field_validator("adaptation", "learning", mode="before")
     @classmethod
     def _yaml_switch(cls, value: object) -> object:
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
@@ -180,4 +192,6 @@ class PredictorConfig(BaseModel):
             raise ValueError(
                 f"lost_after_s ({self.lost_after_s}) must be larger than stale_after_s ({self.stale_after_s})"
             )
+        if self.mix and self.learning == "on":
+            raise ValueError("mix and learning: on exclude each other: set mix to false, or learning to shadow")
         return self

@@ -6,6 +6,7 @@ is) -> `People` (a place for each body) -> the person's track.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,18 +17,10 @@ from aux_motion_core.constants import NS
 from aux_motion_core.history.bodies import Taken
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
+from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
 from aux_motion_core.history.track import Added, Track
-from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
-from aux_motion_core.types import Reason, SkeletonFrame, TrackState, ViewReason
-
-_HEAD = [INDEX["head"], INDEX["neck"]]
-_FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
-#: Head this far below the feet is upside down, metres.
-_UPSIDE_DOWN_M = 0.2
-#: An id that changes within this is one body under another name; later it may be another who came near.
-_SAME_SIGHT_NS = NS // 5
-#: No joint is this far away; metres.
-_FARTHEST_M = 1e4
+from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,7 @@ class Result:
         radius: (steps, J) metres: calibrated where there is no UNCALIBRATED, else the reach bound.
         body: (steps, J) metres, or None.
         reach_mps: growth of the reach bound.
+        shipped: without what was learnt on line; None where nothing of it entered.
     """
 
     mean: np.ndarray
@@ -53,6 +47,7 @@ class Result:
     radius: np.ndarray
     body: np.ndarray | None
     reach_mps: float
+    shipped: Shipped | None = None
 
 
 @dataclass
@@ -97,60 +92,6 @@ class Seen:
     people: list[Person]
     positions: np.ndarray
     status: np.ndarray
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a frame that can be used, each id once.
-
-    Attributes:
-        ids: R of them.
-        positions: (R, 20, 3) metres, finite.
-        status: (R, 20) `JointStatus`; a joint that cannot be used is MISSING.
-        repeated: ids that the frame has more than once.
-    """
-
-    ids: list[str]
-    positions: np.ndarray
-    status: np.ndarray
-    repeated: frozenset[str]
-
-
-def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
-    """Repair or leave out what a frame has that cannot be; all of it is counted.
-
-    A person who is reported but has no row here has no place: `person_without_joints`, `person_only_guessed`.
-
-    Args:
-        frame: of at least one person.
-        counters: added to.
-    """
-    positions = np.asarray(frame.positions, np.float64)
-    status = np.array(frame.status, np.uint8)
-    seen = status != JointStatus.MISSING
-    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
-    _count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
-    status[~usable] = JointStatus.MISSING
-    positions = np.where(usable[..., None], positions, 0.0)
-    # a body that the tracker only carries on is not seen: it grows old as if nothing had come
-    guessed = status == JointStatus.TRACKER_PREDICTED
-    only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
-    _count(counters, "person_only_guessed", int(only_guessed.sum()))
-    positions, status = derive_joints(positions, status)
-    joints = (status != JointStatus.MISSING).sum(1)
-
-    chosen: dict[str, int] = {}
-    repeated: set[str] = set()
-    for i, person_id in enumerate(frame.person_ids):
-        if person_id in chosen:
-            counters["duplicate_person_id"] += 1
-            repeated.add(person_id)
-        if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
-            chosen[person_id] = i
-    _count(counters, "person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
-    rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
-    index = list(rows.values())
-    return Rows(list(rows), positions[index], status[index], frozenset(repeated))
 
 
 class People:
@@ -210,7 +151,7 @@ class People:
             return None
         taken = self.continuity.take(stamp_ns, rows.ids, rows.positions, rows.status, self.known, self.config)
         for name, n in taken.counters.items():
-            _count(self.counters, name, n)
+            count(self.counters, name, n)
         self._follow(taken, stamp_ns)
         sigmas = None
         if frame.covariance is not None:
@@ -219,9 +160,9 @@ class People:
 
     def _forget_newcomers(self, stamp_ns: int) -> None:
         """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
-        stale_ns, frames = int(self.config.stale_after_s * NS), self.config.confirm_frames
-        for person_id in [i for i, p in self.known.items() if p.plausible < frames]:
-            if stamp_ns - self.known[person_id].track.newest_ns > stale_ns:
+        stale_ns = int(self.config.stale_after_s * NS)
+        for person_id in self.unconfirmed():
+            if stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
                 del self.known[person_id]
                 self.counters["people_unconfirmed"] += 1
 
@@ -237,6 +178,10 @@ class People:
                 self.known.pop(person_id, None)
         ids = [i for i, k in zip(rows.ids, inside.tolist(), strict=True) if k]
         return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
+
+    def unconfirmed(self) -> list[str]:
+        """Newcomers who are not believed yet."""
+        return [i for i, p in self.known.items() if p.plausible < self.config.confirm_frames]
 
     def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
         """Why the view is not complete, as far as people tell.
@@ -255,7 +200,7 @@ class People:
         lost_ns = int(c.lost_after_s * NS)
         if self.lost_until_ns or any(now_ns - p.track.newest_ns > lost_ns for p in self.known.values()):
             reasons |= ViewReason.PERSON_LOST
-        if any(p.plausible < c.confirm_frames for p in self.known.values()):
+        if self.unconfirmed():
             reasons |= ViewReason.PERSON_UNCONFIRMED
         return reasons, len(self.lost_until_ns)
 
@@ -278,22 +223,38 @@ class People:
         """Move histories to the ids that their bodies have now."""
         self.moves = taken.moves
         if taken.moves:
+            before = set(self.known)
             moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
+            stay: dict[str, Person] = {}
             for new, person in moved.items():
                 person.relinked_ns = stamp_ns
-                if stamp_ns - person.track.newest_ns > _SAME_SIGHT_NS:
-                    self._lose(taken.moves[new], person.track.newest_ns)  # it may be another who came near
+                if new in taken.doubtful and new not in before:  # an id that was elsewhere leaves its own body there
+                    stay[taken.moves[new]] = copy.deepcopy(person)
             self.known.update(moved)
+            for old, person in stay.items():
+                self._stays_lost(old, person)
         if taken.restarted and len(self.known) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
         for person_id in (*taken.merged, *taken.restarted):
             self.known.pop(person_id, None)
 
+    def _stays_lost(self, person_id: str, person: Person) -> None:
+        """Who went on under another id may be another who came near: the lost one is unseen, not gone."""
+        if len(self.known) >= self.config.max_people:
+            self._overlook(person.track.newest_ns + self._keep_ns)
+            return
+        while person_id in self.known:
+            person_id += "~"
+        person.row, person.relinked_ns = -1, None
+        person.plausible = max(person.plausible, self.config.confirm_frames)
+        self.known[person_id] = person
+        self.counters["relink_doubtful"] += 1
+
     def _put(
         self, taken: Taken, stamp_ns: int, repeated: frozenset[str], sigmas: dict[str, np.ndarray] | None
     ) -> Seen | None:
         newest: dict[int, Person] = {}
-        stands = _stands(taken.positions, taken.status)
+        upright = stands(taken.positions, taken.status)
         for row, person_id in enumerate(taken.ids):
             if not taken.status[row].any():
                 continue  # all of it jumped
@@ -303,7 +264,7 @@ class People:
                 continue
             if person_id in taken.forgotten:
                 person.track.forget(taken.forgotten[person_id])
-            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], stands[row]):
+            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], upright[row]):
                 newest[row] = person
                 person.sigma_m = None if sigmas is None else sigmas.get(person_id)
             if person_id in taken.duplicated or person_id in repeated:
@@ -359,40 +320,3 @@ class People:
 
     def _overlook(self, until_ns: int) -> None:
         self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
-
-
-def in_region(places: np.ndarray, corners: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """Which places (..., 2) are inside a polygon (even-odd rule)."""
-    x, y = places[..., 0], places[..., 1]
-    inside = np.zeros(x.shape, bool)
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
-        if y0 != y1:
-            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-    return inside
-
-
-def sigma_m(covariance: np.ndarray) -> np.ndarray:
-    """(..., 20) one sigma in the worst direction, metres, of covariances (..., 20, 6); 0 where none is stated.
-
-    The trace is never less than the largest eigenvalue.
-    """
-    with np.errstate(invalid="ignore"):
-        trace = covariance[..., 0] + covariance[..., 3] + covariance[..., 5]
-        result: np.ndarray = np.sqrt(np.where(trace > 0.0, np.minimum(trace, 1e6), 0.0))
-    return result
-
-
-def _count(counters: Counter[str], name: str, n: int) -> None:
-    if n:
-        counters[name] += n
-
-
-def _stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
-    """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
-    height, seen = positions[..., 2], status != JointStatus.MISSING
-    head, feet = seen[:, _HEAD], seen[:, _FEET]
-    n_head, n_feet = head.sum(1), feet.sum(1)
-    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
-    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
-    stands: list[int] = np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
-    return stands

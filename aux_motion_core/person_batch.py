@@ -18,6 +18,7 @@ from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.people import Result
 from aux_motion_core.person_state import of_windows
+from aux_motion_core.types import Shipped
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Answer:
         scale: (N, steps, J, 3) metres of the backend in the normalised frame, or None.
         moved: (N, steps, J) metres between the backend's own mean and `mean`: the table of radii is of the former, so
             radii widen by this. None: nothing was moved.
+        widened: (N, steps, J) metres by which marginal radii widen in place of `moved`, or None.
+        alone: (N, steps, J, 3) metres, the backend's own mean where both are to be published, or None.
     """
 
     mean: np.ndarray
     pose: np.ndarray
     scale: np.ndarray | None
     moved: np.ndarray | None
+    widened: np.ndarray | None = None
+    alone: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def results(
         steps_s = backend.dt_s * np.arange(1, mean.shape[1] + 1)
         reach = reach_radius(mean, pose, steps_s, speed, cut.hidden_s)
         radius = reach if radius is None else np.where(calibrated[:, None, None], radius, reach)
+    shipped = _shipped(cut, answer, radii, calibrated, speed, backend.dt_s)
     _count(counters, "out_of_distribution", odd)
     _count(counters, "non_finite_scale", finite & ~usable)
     _count(counters, "non_finite_output", ~finite)
@@ -142,10 +148,31 @@ def results(
             radius=radius[i],
             body=body[i] if body is not None and calibrated[i] else None,
             reach_mps=float(speed[i]),
+            shipped=None if shipped is None or not finite[i] else shipped[i],
         )
         for i in range(len(mean))
     ]
     return Results(each, finite, calibrated)
+
+
+def _shipped(
+    cut: Windows, answer: Answer, radii: Radii | None, calibrated: np.ndarray, speed: np.ndarray, dt_s: float
+) -> list[Shipped] | None:
+    """What the backend alone says of each; None where it is not wanted."""
+    alone = answer.alone
+    if alone is None:
+        return None
+    radius = body = reach = None
+    if radii is not None and radii.shipped is not None:
+        radius, body = radii.shipped
+    if radius is None or not calibrated.all():
+        reach = reach_radius(alone, answer.pose, dt_s * np.arange(1, alone.shape[1] + 1), speed, cut.hidden_s)
+    return [
+        Shipped(alone[i], radius[i], None if body is None else body[i])
+        if radius is not None and calibrated[i]
+        else Shipped(alone[i], None if reach is None else reach[i], None)
+        for i in range(len(alone))
+    ]
 
 
 def _count(counters: Counter[str], name: str, people: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from aux_motion_core.history.outliers import Outliers, widened
 from aux_motion_core.people import Person, Result
 from aux_motion_core.person_state import Standing, at
 from aux_motion_core.skeleton import INDEX, JointStatus
-from aux_motion_core.types import MotionPrediction, Reason, TrackState
+from aux_motion_core.types import MotionPrediction, Reason, Shipped, TrackState
 
 #: The excess of a person's own speed over `reach_speed_mps` counts for this long, seconds.
 _FAST_S = 1.0
@@ -64,6 +64,8 @@ def describe(
         radius=result.radius,
         radius_basis=f"reach:{result.reach_mps:.1f}mps",
     )
+    if not standing.bound_only and result.shipped is not None:
+        shown = replace(shown, shipped=result.shipped)
     if standing.bound_only:
         shown = _held(shown, person, result, standing, now_ns, steps_s, config)
     elif not standing.reasons & Reason.UNCALIBRATED:
@@ -139,4 +141,7 @@ def _widen(
     )
     # no radius gets smaller, so what covered goes on covering
     body = None if person.body_radius is None else np.maximum(person.body_radius, radius)
+    if person.shipped is not None:
+        alone = _widen(person.as_shipped(), outliers, steps_s, config)
+        person = replace(person, shipped=Shipped(alone.mean, alone.radius, alone.body_radius))
     return replace(person, radius=radius, body_radius=body)

@@ -21,6 +21,7 @@ from aux_motion_core.bounds.radii import Bounds, Known, known
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading, denormalise
 from aux_motion_core.inference.interface import Backend
+from aux_motion_core.learning.learner import Learner, learner_for
 from aux_motion_core.people import People, Person
 from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, results
 from aux_motion_core.person_output import describe
@@ -77,6 +78,7 @@ class Predictor:
         keep_inferred: whether `predict` keeps what went into the backend; `inferred`: what it kept last, None where
             nothing was due.
         watch_distribution: whether input unlike the table's is given the reach set; off to judge radii there.
+        learner: what is learnt from outcomes on line; None: `learning` was never on.
     """
 
     def __init__(self, backend: Backend, config: PredictorConfig, fixed_frame: str) -> None:
@@ -90,6 +92,7 @@ class Predictor:
         self.inferred: Inferred | None = None
         self.self_check: SelfCheck | None = None
         self.watch_distribution = True
+        self.learner: Learner | None = None
         self._calibrate()
         self._check_itself()
 
@@ -98,7 +101,7 @@ class Predictor:
         before, self.config, self.people.config = self.config, config, config
         if (before.coverage_level, before.body_horizon_s) != (config.coverage_level, config.body_horizon_s):
             self._calibrate()
-        names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor")
+        names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor", "learning")
         if any(getattr(before, n) != getattr(config, n) for n in names):
             self._check_itself()
 
@@ -111,9 +114,17 @@ class Predictor:
     def _check_itself(self) -> None:
         """Start to judge past predictions anew, as the configuration asks."""
         self._later = None  # it is of the check before
-        self.self_check = self_check_for(self.backend, self.config, self.bounds is not None)
+        self.self_check = check = self_check_for(self.backend, self.config, self.bounds is not None)
+        if check and self.config.learning != "off":
+            self.learner = self.learner or learner_for(self.backend, check.steps, check.under_way)
+            check.listener = self.learner
         for person in self.people.known.values():
             person.row = -1
+
+    def adopt(self, learner: Learner) -> None:
+        """Go on with what another predictor on the same backend learnt; people are new to it."""
+        self.learner = learner
+        self._check_itself()
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
@@ -187,6 +198,7 @@ class Predictor:
             overall=check.fit(),
             people={i: check.fit(p) for i, p in self.people.known.items()},
             members=check.mix.names if check.mix else (),
+            learning=self.learner.report(self.config.learning) if self.learner and check.listener else None,
         )
 
     # Input
@@ -205,6 +217,9 @@ class Predictor:
         stamp_ns = int(frame.stamp_ns)
         seen = self.people.add(frame, stamp_ns)
         if self.self_check and seen is not None:
+            if self.learner and self.self_check.listener:  # what was predicted for them may be another body's
+                odd = [p.row for p in seen.people if p.row >= 0 and stamp_ns in (p.relinked_ns, p.duplicated_ns)]
+                self.learner.forget_under_way(np.array(odd, np.intp))
             self.self_check.observe(seen.people, stamp_ns, seen.positions, seen.status)
 
     # Output
@@ -237,7 +252,7 @@ class Predictor:
         if due:
             self._infer(due)
         else:
-            self.stage_s = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
+            self.stage_s = {"resample": 0.0, "backend": 0.0, "learning": 0.0, "describe": 0.0}
         people = tuple(self._describe(i, p, now_ns) for i, p in known_now.items())
         self.stage_s["describe"] = time.perf_counter() - start - sum(self.stage_s.values())
         return PredictionBatch(
@@ -266,25 +281,64 @@ class Predictor:
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:
             self._keep_inferred(people, cut, future)
-        members, moved = None, None
-        check = self.self_check
-        if check and check.mix:
-            members, alone = check.mix.members(cut.values, cut.mask, future), future
-            future = check.mix.combine(check.rows_of(people), members)
-            moved = np.linalg.norm(future - alone, axis=-1)
         inferred = time.perf_counter()
-        mean, pose = denormalise(future, cut.heading), denormalise(recovered[:, -1], cut.heading)
-        # Here the mean is in the fixed frame and has no radius yet: a correction changes `mean`, and adds to `moved`
-        # how far, by which the radii widen.
-        answer = Answer(mean, pose, scale, moved)
+        correction, rows = self._learnt(people, cut, future)
+        learnt = time.perf_counter()
+        answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
         what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times)
         radii = self._calibrated(people, cut, what, answer)
-        self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
+        self.stage_s = {
+            "resample": resampled - start,
+            "backend": inferred - resampled,
+            "learning": learnt - inferred,
+        }
         done = results(cut, what, answer, radii, b, c, self.counters)
         for person, result in zip(people, done.each, strict=True):
             person.result, person.done_version = result, person.track.version
-        if check:
-            self._judge_later(check, people, cut, members, radii, done)
+        if self.self_check:
+            self._judge_later(self.self_check, people, cut, members, radii, done)
+
+    def _learnt(
+        self, people: list[Person], cut: Windows, own: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """What the learner adds to the backend's answer, None where that is nothing; and the people's rows."""
+        check = self.self_check
+        if check is None or check.listener is None or self.learner is None:
+            return None, None
+        rows, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
+        on = self.config.learning == "on"
+        correction = self.learner.correct(rows, newest_ns, cut.values, cut.mask, own, cut.heading, every=on)
+        return (correction if on and correction is not None and correction.any() else None), rows
+
+    def _answer(
+        self,
+        people: list[Person],
+        cut: Windows,
+        own: np.ndarray,
+        pose: np.ndarray,
+        scale: np.ndarray | None,
+        correction: np.ndarray | None,
+        rows: np.ndarray | None,
+    ) -> tuple[Answer, np.ndarray | None]:
+        """The backend's answer, in the normalised frame, as corrected or mixed; and the members of the mix."""
+        check, c, future = self.self_check, self.config, own
+        members, moved, widened, alone = None, None, None, None
+        if correction is not None and self.learner is not None and rows is not None:
+            future = own + correction
+            moved = np.sqrt(np.einsum("nsjc,nsjc->nsj", correction, correction))
+            widened = self.learner.widening(rows, moved)
+            alone = own if c.learning_for == "predictions" else None
+        if check and check.mix:
+            members = check.mix.members(cut.values, cut.mask, own)
+            future = check.mix.combine(check.rows_of(people), members)
+            moved = np.linalg.norm(future - own, axis=-1)
+        heading = cut.heading
+        mean, pose = denormalise(future, heading), denormalise(pose, heading)
+        # Here the mean is in the fixed frame and has no radius yet: whatever changes it adds to `moved` how far, by
+        # which the radii widen.
+        return Answer(
+            mean, pose, scale, moved, widened, None if alone is None else denormalise(alone, heading)
+        ), members
 
     def _calibrated(self, people: list[Person], cut: Windows, what: Known, answer: Answer) -> Radii | None:
         check, c = self.self_check, self.config
@@ -301,6 +355,8 @@ class Predictor:
             factors,
             c.tracker_error_m,
             self.watch_distribution,
+            answer.widened,
+            answer.alone,
         )
 
     def _judge_later(
@@ -327,6 +383,7 @@ class Predictor:
             np.stack([people[i].track.newest_status != JointStatus.MISSING for i in rows]),
             members,
             None if radii is None else radii.to_judge(done.calibrated, rows),
+            None if radii is None else radii.bare[rows],
         )
 
     def _keep_inferred(self, people: list[Person], cut: Windows, future: np.ndarray) -> None:

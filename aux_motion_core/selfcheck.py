@@ -5,7 +5,7 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -46,6 +46,27 @@ def _fit(sums: np.ndarray, weights: np.ndarray | None = None) -> Fit:
     )
 
 
+class Listener(Protocol):
+    """Whoever else learns from outcomes (`aux_motion_core.learning.learner.Learner`)."""
+
+    def start(self, row: int) -> None:
+        """A new person has this row."""
+
+    def predicted(self, rows: np.ndarray, at: np.ndarray, radius: np.ndarray | None = None) -> None:
+        """Predictions of people (N,) are in these slots (N,), with radii (N, H, J) of the model alone, or None."""
+
+    def outcomes(
+        self,
+        row: np.ndarray,
+        at: np.ndarray,
+        horizon: np.ndarray,
+        stamp_ns: np.ndarray,
+        truth: np.ndarray,
+        good: np.ndarray,
+    ) -> None:
+        """What was seen, truth (K, J, 3) where good (K, J), at horizons of predictions (K,)."""
+
+
 class SelfCheck:
     """Judges predictions of people by what is observed later.
 
@@ -76,6 +97,8 @@ class SelfCheck:
         self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
         #: Told about the outcomes of calibrated radii, where it is set.
         self.adaptation: Adaptation | None = None
+        #: Told about predictions and outcomes, where it is set.
+        self.listener: Listener | None = None
         self._all = np.zeros((_SUMS, len(self.steps)))
         self._all_ns = 0
         self._worse_since_ns: int | None = None
@@ -140,6 +163,8 @@ class SelfCheck:
                     self.mix.start(row)
                 if self.adaptation:
                     self.adaptation.start(row)
+                if self.listener:
+                    self.listener.start(row)
         return np.array([p.row for p in people], np.intp)
 
     def observe(self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
@@ -177,8 +202,10 @@ class SelfCheck:
         a = self._rows
         away = a["pose"][row, what, :, horizon] - truth[:, None]
         error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+        stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
+        if self.listener:
+            self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
         if self.adaptation:
-            stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
             self.adaptation.learn(row, what, horizon, stamp_ns, error[:, _PUBLISHED], good, a["joints"][row, what])
         n = good.sum(1)
         error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
@@ -216,6 +243,7 @@ class SelfCheck:
         joints: np.ndarray,
         members: np.ndarray | None = None,
         radii: tuple[np.ndarray | None, ...] | None = None,
+        bare: np.ndarray | None = None,
     ) -> None:
         """Take predictions to be judged later.
 
@@ -227,6 +255,7 @@ class SelfCheck:
             joints: (N, J) bool, seen at the stamp.
             members: (N, members, H, J, 3) of the mix, at `steps`.
             radii: for `Adaptation.predicted`: offline, published, body, published body, each (N, steps, J) or None.
+            bare: (N, steps, J) radii of the model's own mean by the table alone, for the listener, or None.
         """
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
@@ -238,6 +267,7 @@ class SelfCheck:
             rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))
             members = None if members is None else members[fresh]
             radii = None if radii is None else tuple(None if x is None else x[fresh] for x in radii)
+            bare = None if bare is None else bare[fresh]
         at = a["next"][rows]
         a["next"][rows] = (at + 1) % self._under_way
         a["taken"][rows] = a["stamp"][rows, at] = stamp_ns
@@ -249,6 +279,8 @@ class SelfCheck:
         if self.adaptation:
             nothing = np.full((len(rows), self._length, N_JOINTS), np.nan)
             self.adaptation.predicted(rows, at, *(radii or (nothing, nothing, None, None)))
+        if self.listener:
+            self.listener.predicted(rows, at, None if bare is None else bare[:, self.steps])
 
     def _jitter(self, rows: np.ndarray, stamp_ns: np.ndarray, future: np.ndarray) -> None:
         passed_s = (stamp_ns - self._rows["last_ns"][rows]) / NS
@@ -325,7 +357,7 @@ def self_check_for(backend: Backend, config: PredictorConfig, calibrated: bool) 
     """
     mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps)) if config.mix else None
     adapts = calibrated and config.adaptation != "off"
-    if not (config.mix or adapts or config.self_check_s > 0.0):
+    if not (config.mix or adapts or config.self_check_s > 0.0 or config.learning == "on"):
         return None
     check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=mix)
     if calibrated:

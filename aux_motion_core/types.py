@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -210,6 +210,7 @@ class SelfCheckReport:
         overall: of all people together, those who left too.
         people: of each person who is known, by id.
         members: what the mix weighs; empty without one.
+        learning: what is learnt on line; None: nothing.
     """
 
     stamp_ns: int
@@ -222,6 +223,7 @@ class SelfCheckReport:
     overall: Fit
     people: Mapping[str, Fit]
     members: tuple[str, ...] = ()
+    learning: Learning | None = None
 
     def remark(self) -> str:
         """What is wrong, in one line with the remedy; empty unless the model does not fit."""
@@ -234,6 +236,42 @@ class SelfCheckReport:
             f"the model does not fit: {1e3 * fit.error_m[worst]:.0f} mm off after {self.horizons_s[worst]:.1f} s, "
             f"where holding the pose is {1e3 * fit.holding_error_m[worst]:.0f} mm off: {remedy}"
         )
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What the model alone says where a learnt correction entered; as in `MotionPrediction`."""
+
+    mean: np.ndarray
+    radius: np.ndarray | None
+    body_radius: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is learnt on line took off the error over the last minute, or would have; (H,), NaN: nothing is known.
+
+    Attributes:
+        mode: shadow or on.
+        shipped_m: mean error of a joint of the model alone, metres.
+        learnt_m: the same with the correction.
+        share: of the corrections that enters where somebody new comes, 0..1.
+        outcomes: judged, older ones counting less.
+        learnt_s: seconds of people's motion that taught something.
+        remark: what was last wrong with the file or the stream, in one line.
+    """
+
+    mode: str
+    shipped_m: np.ndarray
+    learnt_m: np.ndarray
+    share: np.ndarray
+    outcomes: np.ndarray
+    learnt_s: float
+    remark: str = ""
+
+    def gain(self) -> np.ndarray:
+        """(H,) part of the model's error that the correction takes off; below 0 it adds."""
+        return 1.0 - self.learnt_m / np.maximum(self.shipped_m, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -255,6 +293,7 @@ class MotionPrediction:
         body_radius: (steps, 20) metres around `mean` that hold all joints at all steps together, or None where no such
             bound is calibrated: then only `radius` bounds the body.
         body_coverage: nominal coverage of `body_radius`, of the whole body at once; NaN when it has none.
+        shipped: the same without what was learnt on line; None where nothing of it entered, or it enters everything.
     """
 
     person_id: str
@@ -273,6 +312,14 @@ class MotionPrediction:
     scale: np.ndarray | None = None
     body_radius: np.ndarray | None = None
     body_coverage: float = float("nan")
+    shipped: Shipped | None = None
+
+    def as_shipped(self) -> MotionPrediction:
+        """Without what was learnt on line."""
+        s = self.shipped
+        if s is None:
+            return self
+        return replace(self, mean=s.mean, radius=s.radius, body_radius=s.body_radius, shipped=None)
 
 
 @dataclass(frozen=True)
@@ -293,3 +340,9 @@ class PredictionBatch:
     people: tuple[MotionPrediction, ...] = field(default_factory=tuple)
     processing_time_s: float = 0.0
     view: ViewReport = field(default_factory=ViewReport)
+
+    def as_shipped(self) -> PredictionBatch:
+        """Without what was learnt on line."""
+        if all(p.shipped is None for p in self.people):
+            return self
+        return replace(self, people=tuple(p.as_shipped() for p in self.people))

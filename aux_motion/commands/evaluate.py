@@ -29,7 +29,9 @@ from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.evaluation import gate
 from aux_motion_core.evaluation.annotate import Annotator
+from aux_motion_core.evaluation.comparisons import Sources
 from aux_motion_core.evaluation.faults import Faults
+from aux_motion_core.evaluation.learning import Curve, horizons_of
 from aux_motion_core.evaluation.metrics import Evaluation
 from aux_motion_core.evaluation.replay import quiet
 from aux_motion_core.evaluation.run import judge
@@ -85,6 +87,7 @@ def evaluate_bag(job: Job) -> Result:
     source = (Beside if job.workers > 1 and (total or 0) >= _LONG else Here)(job, reading)
     result = Result()
     evaluation, not_written = None, []
+    curve: Curve | None = None
     try:
         with ExitStack() as stack:
             bar = tqdm(source, total=total, unit=" messages", desc=job.bag.name, disable=not job.progress or None)
@@ -92,14 +95,18 @@ def evaluate_bag(job: Job) -> Result:
             annotator = None
             if job.annotated:
                 annotator = Annotator(stack.enter_context(BagWriter(job.out / ANNOTATED)))
+            config = quiet(parameters)
+            if config.learning == "on":
+                curve = Curve(Sources(source.grid, config, job.compare).names, horizons_of(source.grid))
+            listeners = [x for x in (annotator and annotator.outcomes, curve and curve.update) if x]
             evaluation = judge(
                 bar,
                 source.grid,
-                quiet(parameters),
+                config,
                 compare=job.compare,
                 table=source.table,
                 listener=annotator and annotator.frame,
-                outcome_listener=annotator and annotator.outcomes,
+                outcome_listener=_all_of(listeners) if listeners else None,
             )
             if annotator and annotator.failure:
                 raise BagError(annotator.failure)
@@ -130,6 +137,8 @@ def evaluate_bag(job: Job) -> Result:
         "timeline": evaluation.timeline.summary(),
         "clock": end.clock,
     }
+    if curve is not None:
+        summary["learning"] = curve.summary()
     if job.faults:
         try:
             summary["faults"] = sweep(job)
@@ -143,6 +152,14 @@ def evaluate_bag(job: Job) -> Result:
         result.written.append(job.out / ANNOTATED)
     result.written += _write(job.out, summary, evaluation, _clips(job, summary, evaluation))
     return result
+
+
+def _all_of(listeners: list[Callable[..., None]]) -> Callable[..., None]:
+    def tell(*values: Any) -> None:
+        for listener in listeners:
+            listener(*values)
+
+    return tell
 
 
 def _clips(job: Job, summary: dict[str, Any], evaluation: Evaluation) -> list[report_replay.Clip]:

@@ -25,6 +25,7 @@ from aux_motion_core.evaluation.replay import predict as predict_frames
 from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
+from aux_motion_core.learning.learner import Learner
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.space.frames import Frames
 from aux_motion_core.types import SkeletonFrame
@@ -140,22 +141,30 @@ class Here:
     Args:
         job: what to read.
         reading: of it; None: opened here.
+        learner: goes on learning; None: one of its own where it learns.
 
     Raises:
         ValueError: bag, model or parameters cannot be used.
     """
 
-    def __init__(self, job: Job, reading: Reading | None = None) -> None:
+    def __init__(self, job: Job, reading: Reading | None = None, learner: Learner | None = None) -> None:
         self._reading = reading or Reading(job)
         self.parameters = self._reading.parameters
         self._backend = make(self._reading.parameters, job.workers)
         self.table: Calibration | None = getattr(self._backend, "calibration", None)
         config = quiet(self._reading.parameters, self.table is not None)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
+        if learner is not None:
+            self._predictor.adopt(learner)
         self._predictor.warm_up()
         #: Of the backend: the grid of its predictions, and what runs it.
         self.grid, self.backend = Grid.of(self._backend), self._backend.about.get("backend", "")
         self.end = End()
+
+    @property
+    def learner(self) -> Learner | None:
+        """What learns on line; None: nothing does."""
+        return self._predictor.learner
 
     def __iter__(self) -> Iterator[Taken]:
         yield from predict_frames(self._reading.frames(), self._predictor)

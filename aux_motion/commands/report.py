@@ -15,6 +15,7 @@ from aux_motion.commands.report_sections import (
     error_table,
     fault_curves,
     groups,
+    learning_curve,
     recordings,
     small_table,
     verdict,
@@ -118,4 +119,5 @@ def _judged(summary: dict[str, Any], pictures: Pictures) -> list[str]:
     parts.append(groups(summary, "people_mm", "By person") + "</div>")
     parts.append("<h2>Steadiness, bodies, and what was never seen</h2>" + small_table(summary))
     parts.append(bounds(summary, pictures))
+    parts.append(learning_curve(summary, pictures))
     return parts

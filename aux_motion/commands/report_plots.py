@@ -25,6 +25,7 @@ _SEEN, _PREDICTED = "#b4bac6", "#e76f51"
 _COLOURS = {
     "model": "#e76f51",
     "mix": "#7b2cbf",
+    "learnt": "#2a9d8f",
     "zero_velocity": "#264653",
     "constant_velocity": "#2a9d8f",
     "damped_velocity": "#8ab17d",
@@ -327,4 +328,28 @@ def fault_curves(summary: dict[str, Any], key: str) -> str:
         figure.legend(
             handles, labels, loc="upper left", bbox_to_anchor=(0.1, 1.0 + 0.16 / rows), ncols=4, frameon=False
         )
+        return _svg(figure)
+
+
+def learning_curve(summary: dict[str, Any], keys: list[str]) -> str:
+    """Error of each minute with what was learnt, of the model alone and of the best baseline, with intervals."""
+    found = summary["learning"]
+    first, model, *others = found["sources"]
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(1, len(keys), figsize=(4.4 * len(keys), 2.9), squeeze=False)
+        for axis, key in zip(axes[0], keys, strict=True):
+            rows = [(m["minute"] + 1, m["errors_mm"][key]) for m in found["minutes"] if key in m["errors_mm"]]
+            x = [minute for minute, _ in rows]
+            sums = {o: sum(v[o][0] for _, v in rows) for o in others if all(o in v for _, v in rows)}
+            best = [min(sums, key=lambda o: sums[o])] if sums else []
+            for source in (model, first, *best):
+                mean, low, high = (np.array([v[source][k] for _, v in rows]) for k in range(3))
+                axis.plot(x, mean, color=_colour(source), marker="o", ms=3, label=_words(source))
+                axis.fill_between(x, low, high, color=_colour(source), alpha=0.15, lw=0)
+            axis.set_title(f"{key} s ahead", fontsize=9)
+            axis.set_xlabel("minute")
+            axis.set_ylim(bottom=0)
+            axis.grid(color=_GRID, lw=0.8)
+        axes[0, 0].set_ylabel("error, mm")
+        axes[0, -1].legend(frameon=False, fontsize=8)
         return _svg(figure)

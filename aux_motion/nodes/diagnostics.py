@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.types import PredictionBatch, Reason, SelfCheckReport, TrackState
+from aux_motion_core.types import NEVER_S, Learning, PredictionBatch, Reason, SelfCheckReport, TrackState, ViewReason
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
@@ -20,6 +20,14 @@ from aux_motion_core.wire.messages import ns_to_stamp
 RECENT_S = 5.0
 _RATE_WINDOW_S = 5.0
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+#: Why a view is not complete that somebody should look at.
+_UNSEEN = (
+    ViewReason.INPUT_STAMPS
+    | ViewReason.INPUT_REJECTED
+    | ViewReason.INPUT_FROZEN
+    | ViewReason.PERSON_UNPLACED
+    | ViewReason.PERSON_IMPLAUSIBLE
+)
 
 
 class Rolling:
@@ -64,7 +72,7 @@ class Problem:
 
 
 #: Stages from a message to its prediction, in order, then the whole from the arrival on.
-STAGES = ("convert", "resample", "backend", "describe", "inference", "message", "publish", "end_to_end")
+STAGES = ("convert", "resample", "backend", "learning", "describe", "inference", "message", "publish", "end_to_end")
 
 
 class Diagnostics:
@@ -81,6 +89,8 @@ class Diagnostics:
         self.fit: SelfCheckReport | None = None
         #: What radii mean and how often they held (`Predictor.about_bounds`).
         self.bounds: dict[str, str] = {}
+        #: What was last wrong with the file of what is learnt.
+        self.learned_file_trouble = ""
         self.bad_messages = Problem()
         self.frame_errors = Problem()
         self.prediction_errors = Problem()
@@ -180,6 +190,11 @@ class Diagnostics:
             "stamp_source": self.clock.source,
         }
         values.update(self.source_values)
+        if self._batch is not None:
+            view = self._batch.view
+            values["view"] = view.view.name.lower()
+            values["view_reasons"] = ", ".join(r.name.lower() for r in ViewReason if r and r & view.reasons)
+            values["people_without_place"] = view.unplaced_people
         if self.clock.drift_rate is not None:
             values["stamp_drift_ms_per_s"] = 1e3 * self.clock.drift_rate
         if self._arrivals:
@@ -201,6 +216,8 @@ class Diagnostics:
             level, message = _WARN, f"no messages on {self.about.get('input_topic')}"
         elif stamps := self.clock.trouble():
             level, message = _WARN, stamps
+        elif self._batch is not None and self._batch.view.reasons & _UNSEEN:
+            level, message = _WARN, f"somebody may be there unseen: {self._batch.view.refusal(now_ns, NEVER_S)}"
         else:
             level, message = _OK, "receiving"
         return self._status("input", level, message, values)
@@ -226,6 +243,8 @@ class Diagnostics:
             for quantile, value in times.quantiles_ms().items():
                 values[f"{name}_ms_{quantile}"] = value
         values.update(() if self.fit is None else _fit_values(self.fit))
+        if self.fit is not None and self.fit.learning is not None:
+            values.update(_learning_values(self.fit.learning), learned_file_trouble=self.learned_file_trouble)
         values.update(self.bounds)
         if self.failure:
             level, message = _ERROR, self.failure
@@ -259,4 +278,22 @@ def _fit_values(report: SelfCheckReport) -> dict[str, str]:
         "self_check_jitter_mm": row(fit.jitter_m, 1e3),
         "self_check_unseen_share": row(fit.unseen_share, digits=3),
         "self_check_outcomes": row(fit.outcomes, digits=0),
+    }
+
+
+def _learning_values(learning: Learning) -> dict[str, str]:
+    """What is learnt on line, in figures: a number for each horizon."""
+
+    def row(values: np.ndarray, factor: float = 1.0, digits: int = 1) -> str:
+        return " ".join(f"{factor * v:.{digits}f}" for v in values)
+
+    return {
+        "learning": learning.mode,
+        "learning_model_error_mm": row(learning.shipped_m, 1e3),
+        "learning_error_mm": row(learning.learnt_m, 1e3),
+        "learning_gain_percent": row(learning.gain(), 1e2),
+        "learning_share": row(learning.share, digits=2),
+        "learning_outcomes": row(learning.outcomes, digits=0),
+        "learning_learnt_s": f"{learning.learnt_s:.0f}",
+        "learning_remark": learning.remark,
     }

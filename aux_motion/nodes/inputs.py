@@ -296,6 +296,10 @@ class Sources:
             line = source.mismatch or source.trouble()
             if line:
                 return line if len(self.all) == 1 or source.topic in line else f"{source.topic}: {line}"
+        for source in self.all:
+            if names := source.health.unplaced:
+                shown = ", ".join(names[:5])
+                return f"{source.topic}: reported without a place that can be used: {shown}; nobody is taken for gone"
         return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
 
     def counters(self) -> Counter[str]:

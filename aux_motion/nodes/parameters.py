@@ -71,6 +71,13 @@ class NodeParameters(PlannerOutputParameters, InputConfig, PredictorConfig):
         description="Keep the node's memory from being paged out (mlockall) where permitted. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
+    learned_file: str = Field(
+        "",
+        description="Where what is learnt on line is kept (.npz): read at configure, written every minute and at "
+        "deactivate; one of another model, tracker, joint list or rate is not used. Empty: it is forgotten at the end. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
     trace_file: str = Field(
         "",
         description="Write the times of all stages to this file, in Chrome's trace event format; empty: no file. "

@@ -321,7 +321,7 @@ class PredictionLoop:
                 f"(people_over_limit {counters['people_over_limit']} of max_people {self._parameters.max_people}, "
                 f"people_displaced {counters['people_displaced']}, stamp_too_old {counters['stamp_too_old']})"
             )
-        self._outputs.publish(batch)
+        self._outputs.publish(batch.as_shipped())
 
     def _view(self, now_ns: int) -> ViewReport:
         """How complete the view is that the prediction was made from."""

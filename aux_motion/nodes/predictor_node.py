@@ -20,6 +20,7 @@ from aux_motion.nodes.declaration import ParameterError
 from aux_motion.nodes.diagnostics import Diagnostics
 from aux_motion.nodes.errors import one_line
 from aux_motion.nodes.executor import InputExecutor
+from aux_motion.nodes.learned import Learned
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
@@ -60,6 +61,7 @@ class PredictorNode(LifecycleNode):
         self._outputs: PlannerOutputs | None = None
         self._loop: PredictionLoop | None = None
         self._was_active = False
+        self._learned: Learned | None = None
         self._collector = realtime.Collector()
         self._background = realtime.Background(self._on_background_error)
         declaration.declare(self, NodeParameters)
@@ -89,6 +91,7 @@ class PredictorNode(LifecycleNode):
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()
             self._outputs = PlannerOutputs(self, parameters, self._background)
+            self._learned = self._reporting.learned = Learned(self, parameters, predictor, self._background)
             self._loop = PredictionLoop(
                 self,
                 parameters,
@@ -165,6 +168,7 @@ class PredictorNode(LifecycleNode):
         self._loop.stop()
         self._collector.stop()
         self._background.drop()
+        self._learned.stop()
         self._predictor.backend.close()
         self._diagnostics.lifecycle = "inactive"
         return super().on_deactivate(state)
@@ -227,6 +231,10 @@ class PredictorNode(LifecycleNode):
         if self._loop is not None:
             self._loop.close()
             self._loop = self._reporting.loop = None
+        if self._learned is not None:
+            self._learned.stop()
+            self._learned.close()
+            self._learned = self._reporting.learned = None
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None

@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from aux_motion.nodes import realtime
 from aux_motion.nodes.conversion import self_check_message
 from aux_motion.nodes.diagnostics import Diagnostics
+from aux_motion.nodes.learned import Learned
 from aux_motion.nodes.prediction_loop import PredictionLoop
 
 
@@ -25,11 +26,13 @@ class Reporting:
 
     Attributes:
         loop: of the configured node; None: it is not configured.
+        learned: what it learns; None: it is not configured.
     """
 
     def __init__(self, node: LifecycleNode, diagnostics: Diagnostics, background: realtime.Background) -> None:
         self._node, self._diagnostics, self._background = node, diagnostics, background
         self.loop: PredictionLoop | None = None
+        self.learned: Learned | None = None
         self._due = False
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         node.create_timer(1.0, self._once_a_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -67,9 +70,15 @@ class Reporting:
         loop.sources.check()
         diagnostics.counters = Counter(loop.predictor.counters) + loop.sources.counters()
         diagnostics.source_trouble = loop.sources.trouble()
-        diagnostics.source_values = loop.sources.values()
+        diagnostics.source_values = {
+            **loop.sources.values(),
+            "unconfirmed_people": ", ".join(loop.predictor.people.unconfirmed()),
+        }
         fit = diagnostics.fit = loop.predictor.fit(self._node.get_clock().now().nanoseconds)
         diagnostics.bounds = loop.predictor.about_bounds()
+        if self.learned is not None:
+            self.learned.once_a_second()
+            diagnostics.learned_file_trouble = self.learned.trouble
         if fit is not None and loop.active and loop.self_check.get_subscription_count():
             self._background.submit("self_check", lambda: loop.self_check.publish(self_check_message(fit)))
 

@@ -24,6 +24,8 @@ class Radii:
         body: (N, S, J) as published.
         usable: (N,) bool: they are finite, and so is the scale that they come from.
         odd: (N,) bool: the input is out of the table's distribution.
+        bare: (N, S, J) of the model's own mean, by the table alone and without a cap.
+        shipped: marginal and body radii around the model's own mean as they would be published, where asked for.
     """
 
     offline: np.ndarray
@@ -32,6 +34,8 @@ class Radii:
     body: np.ndarray | None
     usable: np.ndarray
     odd: np.ndarray
+    bare: np.ndarray
+    shipped: tuple[np.ndarray, np.ndarray | None] | None = None
 
     def to_judge(self, calibrated: np.ndarray, rows: list[int]) -> tuple[np.ndarray | None, ...]:
         """Radii of some people for `Adaptation.predicted`, NaN for those who carry none.
@@ -119,6 +123,8 @@ class CalibratedRadii:
         factors: tuple[np.ndarray, np.ndarray] | None,
         tracker_error_m: float,
         watch_distribution: bool = True,
+        widened: np.ndarray | None = None,
+        alone: np.ndarray | None = None,
     ) -> Radii | None:
         """Radii around `mean`, whichever of these people can have them; None: nobody can.
 
@@ -131,22 +137,24 @@ class CalibratedRadii:
             factors: (N, S, J) and (N,) of `Adaptation.factors`, or None.
             tracker_error_m: added where the table is of motion capture.
             watch_distribution: whether input unlike the table's is told.
+            widened: (N, S, J) metres by which marginal radii widen in place of `moved`; None: by `moved`.
+            alone: (N, S, J, 3) metres, the model's own mean, where its radii are wanted too.
         """
         bounds = self.bounds
         if bounds is None or (scale is None and bounds.table.score != "error_m"):
             return None
         offline, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
-        cap = reach_cap(mean, what, self._steps_s, bounds.top_mps)
-        more: float | np.ndarray = tracker_error_m if bounds.table.domain.tracker == MOTION_CAPTURE else 0.0
+        more = tracker_error_m if bounds.table.domain.tracker == MOTION_CAPTURE else 0.0
+        bare = offline + more
+        body = None if body is None else body + more
+        shipped = None
+        if alone is not None:
+            _, radius, _, body_radius = self._around(alone, what, bare, body, factors)
+            shipped = radius, body_radius
+        wide, wide_body = bare, body
         if moved is not None:
-            more = more + moved
-        offline = np.fmin(offline + more, cap)  # NaN stays: both are
-        radius = offline if factors is None else np.minimum(offline * factors[0], cap)
-        body_offline = body
-        if body is not None:
-            body_offline = np.minimum(np.maximum(body + more, offline), cap)
-            body = body_offline if factors is None else np.minimum(body_offline * factors[1][:, None, None], cap)
-            body = np.maximum(body, radius)  # what holds all joints is no smaller than what holds each
+            wide, wide_body = bare + (moved if widened is None else widened), None if body is None else body + moved
+        offline, radius, body_offline, body = self._around(mean, what, wide, wide_body, factors)
         usable = np.isfinite(radius).all((1, 2))
         if scale is not None:
             usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
@@ -155,4 +163,24 @@ class CalibratedRadii:
         odd = np.zeros(len(mean), bool)
         if self._unfamiliar and watch_distribution:
             odd = self._unfamiliar(values, mask) > 1.0
-        return Radii(offline, radius, body_offline, body, usable, odd)
+        return Radii(offline, radius, body_offline, body, usable, odd, bare, shipped)
+
+    def _around(
+        self,
+        mean: np.ndarray,
+        what: Known,
+        joints: np.ndarray,
+        body: np.ndarray | None,
+        factors: tuple[np.ndarray, np.ndarray] | None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Radii of joints and bodies around a mean, by the table alone and as published; arguments as of `of`."""
+        assert self.bounds is not None
+        cap = reach_cap(mean, what, self._steps_s, self.bounds.top_mps)
+        offline = np.fmin(joints, cap)  # NaN stays: both are
+        radius = offline if factors is None else np.minimum(offline * factors[0], cap)
+        if body is None:
+            return offline, radius, None, None
+        body_offline = np.minimum(np.maximum(body, offline), cap)
+        body = body_offline if factors is None else np.minimum(body_offline * factors[1][:, None, None], cap)
+        # what holds all joints is no smaller than what holds each
+        return offline, radius, body_offline, np.maximum(body, radius)

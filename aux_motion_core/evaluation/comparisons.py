@@ -16,6 +16,8 @@ from aux_motion_core.selfcheck import SelfCheck, grid_steps
 from aux_motion_core.skeleton import JointStatus
 
 MIX = "mix"
+#: Source that carries what was learnt on line; the model alone is beside it.
+LEARNT = "learnt"
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,21 @@ class Sources:
         self._baselines = (
             [baselines.make(n, **grid) for n in baselines.BASELINES if n != backend.name] if compare else []
         )
-        #: The published prediction runs the mix itself.
-        self._mixed = config.mix
         names = [own, *(b.name for b in self._baselines)]
-        if self._mixed:
-            self.names: tuple[str, ...] = (MIX, *names) if compare else (MIX,)
+        #: The published prediction is not the model's alone, which then stands beside it.
+        self._other = config.mix or config.learning == "on"
+        #: Whether the model's own answer and the baselines' are wanted beside the published one.
+        self._compare = compare or config.learning == "on"
+        if self._other:
+            first = MIX if config.mix else LEARNT
+            self.names: tuple[str, ...] = (first, *names) if self._compare else (first,)
         else:
             self.names = (*names, MIX) if compare else (own,)
         self._mix: Mix | None = None
-        if compare and not self._mixed:
+        if compare and not self._other:
             self._mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps))
             self._check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=self._mix)
             self._check.measure_jitter = False
-        self._compare = compare
         self._people: dict[str, _Person] = {}
 
     def reset(self) -> None:
@@ -126,7 +130,7 @@ class Sources:
         own = np.concatenate([p.future for p in parts])
         members = np.stack([own, *(b.infer(values, mask)[0] for b in self._baselines)], 1)
         fixed = denormalised(members, heading)
-        if self._mixed:
+        if self._other:
             return np.concatenate([published[:, None], fixed], 1)
         mixed = self._run_mix(steps, members, fixed, heading)
         return np.concatenate([published[:, None], fixed[:, 1:], mixed[:, None]], 1)

@@ -59,7 +59,9 @@ def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
     """
     if config.adaptation == "shadow" or not calibrated:
         config = config.model_copy(update={"adaptation": "off"})
-    if not config.mix and config.adaptation == "off":
+    if config.learning == "shadow":
+        config = config.model_copy(update={"learning": "off"})
+    if not config.mix and config.adaptation == config.learning == "off":
         config = config.model_copy(update={"self_check_s": 0.0})
     return config
 

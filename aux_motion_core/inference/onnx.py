@@ -37,6 +37,7 @@ class OnnxBackend:
         self.joint_names = tuple(artefact.joint_names)
         self.dt_s = artefact.dt_s
         self.calibration = artefact.calibration
+        self.onnx_sha256 = artefact.onnx_sha256
         self.history_steps, self.future_steps = artefact.history_steps, artefact.future_steps
         self.counters: Counter[str] = Counter()
         self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}

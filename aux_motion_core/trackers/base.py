@@ -149,9 +149,9 @@ class Adapter(ABC):
         """
         if not positions.size:
             return positions
-        holes: np.ndarray = ~positions.any(-1)
+        holes: Any = ~positions.any(-1)
         for place in self._holes_at:
-            holes |= (positions == place).all(-1)
+            holes = holes | np.all(positions == place, axis=-1)
         flat = np.sort(positions[..., 0][~holes])
         if (flat[1:] == flat[:-1]).any():
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint

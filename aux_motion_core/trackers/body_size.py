@@ -74,11 +74,11 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
         top = np.where(near[..., None], positions, -np.inf).max(1)
         bottom = np.where(near[..., None], positions, np.inf).min(1)
         extent = np.sqrt(((top - bottom) ** 2).sum(-1))
-        joints = seen.sum(1)
+        joints = near.sum(1)
         # a single joint that is far off is for the history to mask: most of the body must be
-        wide = extent > LARGEST_M
+        wide = near.any(1) & (extent > LARGEST_M)
         if wide.any():
-            wide[wide] = [_spread(positions[i][seen[i]]) for i in np.flatnonzero(wide)]
+            wide[wide] = [_spread(positions[i][near[i]]) for i in np.flatnonzero(wide)]
         small = (joints >= _SMALLEST_JOINTS) & (extent < SMALLEST_M)
     return wrong | wide | small, scale * _HEIGHT_M
 

@@ -18,6 +18,7 @@ from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.types import (
     Fit,
     FitVerdict,
+    Learning,
     MotionPrediction,
     PredictionBatch,
     Reason,
@@ -289,7 +290,33 @@ def self_check_fields(report: SelfCheckReport) -> dict[str, Any]:
         **{f"person_{name}": _flat([getattr(p, name) for p in people], np.float32) for name in _FIT_FIELDS},
         "members": list(report.members),
         "weights": _flat([p.weights for p in people] if report.members else None, np.float32),
+        **_learning_fields(report.learning),
     }
+
+
+def _learning_fields(learning: Learning | None) -> dict[str, Any]:
+    if learning is None:
+        nothing = np.empty(0, np.float32)
+        names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
+        return {"learning": "", **dict.fromkeys(names, nothing), "learnt_s": 0.0, "learning_remark": ""}
+    return {
+        "learning": learning.mode,
+        "learning_model_error_m": _flat(learning.shipped_m, np.float32),
+        "learning_error_m": _flat(learning.learnt_m, np.float32),
+        "learning_share": _flat(learning.share, np.float32),
+        "learning_outcomes": _flat(learning.outcomes, np.float32),
+        "learnt_s": float(learning.learnt_s),
+        "learning_remark": learning.remark,
+    }
+
+
+def _learning_from_message(msg: Any, h: int) -> Learning | None:
+    mode = str(getattr(msg, "learning", ""))  # recordings of older versions have no such fields
+    if not mode:
+        return None
+    names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
+    shipped, learnt, share, outcomes = (array_of(msg, name, (h,), np.float32).copy() for name in names)
+    return Learning(mode, shipped, learnt, share, outcomes, float(msg.learnt_s), str(msg.learning_remark))
 
 
 def self_check_from_message(msg: Any) -> SelfCheckReport:
@@ -326,6 +353,7 @@ def self_check_from_message(msg: Any) -> SelfCheckReport:
             for k, person_id in enumerate(people)
         },
         members=tuple(members),
+        learning=_learning_from_message(msg, h),
     )
 
 

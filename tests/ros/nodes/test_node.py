@@ -154,7 +154,7 @@ def test_nan_and_inf_joints_stay_out_of_the_prediction(quiet):
     start_ns = time.time_ns()
     for k in range(15):
         stamp = start_ns + k * 40_000_000
-        positions = np.tile(np.float32([0.0, 0.0, 1.0]), 20) + np.repeat(np.linspace(0, 0.6, 20), 3).astype(np.float32)
+        positions = (STANDING + [0.02 * k, 0.0, 0.0]).astype(np.float32).reshape(-1)
         positions[3 * 7 : 3 * 8] = np.nan
         positions[3 * 11] = np.inf
         quiet.send(stamp, positions=positions.tolist())

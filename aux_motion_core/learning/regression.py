@@ -1,0 +1,59 @@
+"""Recursive regularised least squares with forgetting, in information form.
+
+The sums of products of inputs and of inputs with targets are kept, multiplied by a little less than one as time goes
+on, and solved again with the same regulariser every time: unlike the recursion of the covariance, this cannot wind up
+when inputs stand still, and nothing that was ever learnt stays for ever (Salgado, Goodwin and Middleton, Modified
+least squares algorithm incorporating exponential resetting and forgetting, Int. J. Control 47 (1988)).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+
+class Regression:
+    """Linear map from inputs to targets that follows what it is given.
+
+    Args:
+        inputs: p.
+        targets: q.
+        memory_s: samples so old count 1/e.
+        ridge: of the squared weights, in the unit of squared inputs times samples.
+    """
+
+    def __init__(self, inputs: int, targets: int, memory_s: float, ridge: float) -> None:
+        self.memory_s, self.ridge = memory_s, ridge
+        self.products = np.zeros((inputs, inputs))
+        self.cross = np.zeros((inputs, targets))
+        #: Sum of the samples' weights.
+        self.samples = 0.0
+        self.weights = np.zeros((inputs, targets))
+
+    def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, passed_s: float) -> None:
+        """Take K samples, after so much time.
+
+        Args:
+            x: (K, p) inputs.
+            y: (K, q) targets.
+            weight: (K,) in 0..1.
+            passed_s: since the samples before.
+        """
+        keep = np.exp(-max(passed_s, 0.0) / self.memory_s)
+        weighted = x * weight[:, None]
+        self.products *= keep
+        self.cross *= keep
+        self.products += weighted.T @ x
+        self.cross += weighted.T @ y
+        self.samples = self.samples * keep + float(weight.sum())
+
+    def solve(self) -> None:
+        """`weights` become the solution."""
+        regular = self.products + self.ridge * np.eye(len(self.products))
+        factor = cho_factor(regular, lower=True, overwrite_a=True, check_finite=False)
+        self.weights = cho_solve(factor, self.cross, check_finite=False)
+
+    def inverse(self, of: np.ndarray) -> np.ndarray:
+        """(T, T) of the regularised products of some inputs, by index (T,)."""
+        regular = self.products[np.ix_(of, of)] + self.ridge * np.eye(len(of))
+        return np.linalg.inv(regular)
