@@ -98,7 +98,8 @@ class Page:
 
     def _greet(self, client: Any) -> None:
         now = time.monotonic()
-        self._refresh_s += [now + 2.0, now + 6.0]
+        self._panel.hold(2.5)
+        self._refresh_s += [now + 2.5, now + 7.0]
         if self._eye is not None:
             client.camera.position, client.camera.look_at = self._eye
 
