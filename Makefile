@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint msgs sample clean
+.PHONY: help demo test lint docs msgs sample gpu clean
 
 # Nothing of a sourced ROS may reach what runs here, and nothing that runs here may reach a robot: a private domain on
 # this machine only. AUX_MOTION_DOMAIN_ID chooses the domain.
@@ -24,7 +24,9 @@ help:
 	@echo "make demo   play the recorded sample through the node, see build/demo"
 	@echo "make test   all tests"
 	@echo "make lint   static checks"
+	@echo "make docs   this documentation as a site, see build/site/index.html"
 	@echo "make msgs   build the messages into $(VENV)"
+	@echo "make gpu    measure the model on an NVIDIA GPU with TensorRT, see docs/benchmarks"
 	@echo "make sample make the sample bag again"
 	@echo "make clean  remove $(VENV) and everything built"
 
@@ -43,8 +45,18 @@ lint: $(VENV)/.lint-installed
 	@$(PY) -m mypy
 	@$(VENV)/bin/codespell
 
+docs: $(VENV)/.docs-installed
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
+
 msgs: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
+
+# Needs an NVIDIA GPU; PyCUDA is built against the CUDA toolkit. Without them it says so in a line.
+gpu: $(VENV)/.demo-installed
+	@if command -v nvidia-smi >/dev/null && command -v nvcc >/dev/null; then \
+	  $(PIP) -e '.[tensorrt,cuda]' || echo "TensorRT or PyCUDA could not be installed here, see above"; fi
+	@$(PY) -m aux_motion.benchmarks.bench_gpu $(GPU_ARGS)
 
 # Makes the sample bag in samples/ again, from the video that its origin note names. Needs the network.
 sample: $(VENV)/.demo-installed
@@ -63,6 +75,11 @@ $(VENV)/.lint-installed: $(REQUIREMENTS) | $(PY)
 	@$(PIP) -e '.[lint]'
 	@touch $@
 
+$(VENV)/.docs-installed: $(REQUIREMENTS) | $(PY)
+	@$(PIP) -U pip setuptools wheel
+	@$(PIP) -e '.[docs]'
+	@touch $@
+
 $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 	@if [ "$$(uname -m)" != x86_64 ]; then \
 	  echo "the ROS wheels exist for x86-64 only: build with colcon on a ROS 2 installation, see README.md" >&2; exit 1; fi
@@ -73,5 +90,5 @@ $(VENV)/.demo-installed: $(REQUIREMENTS) | $(PY)
 
 $(VENV)/.test-installed: $(VENV)/.demo-installed
 	@echo "installing what the tests need into $(VENV)"
-	@$(PIP) -e '.[training,test,tensorrt-rtx,$(CAMERA)]'
+	@$(PIP) -e '.[training,test,docs,tensorrt-rtx,$(CAMERA)]'
 	@touch $@

@@ -110,6 +110,7 @@ setup(
         "cuda": ["pycuda>=2024.1,<2027", "cuda-bindings>=12,<14"],
         "plots": ["matplotlib>=3.5,<4"],
         "view": ["viser>=1.1,<2"],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10"],
         "training": [
             "torch>=2.7,<3",
             "onnx>=1.16,<2",

@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+@lru_cache(maxsize=8)
+def region(text: str) -> tuple[tuple[float, float], ...]:
+    """Corners of a region on the floor, metres; none for an empty text.
+
+    Args:
+        text: two opposite corners of a box, "x y x y", or at least three of a polygon; commas may stand between.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    words = text.replace(",", " ").split()
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        raise ValueError(f"expected numbers 'x y x y ...', came {text!r}") from None
+    if not numbers:
+        return ()
+    if len(numbers) < 4 or len(numbers) % 2 or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"expected 'x y x y' of a box, or three corners or more of a polygon, came {text!r}")
+    corners = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if len(corners) == 2:
+        (x0, y0), (x1, y1) = corners
+        corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, corners[1:] + corners[:1], strict=True)) / 2
+    if abs(area) < 1e-6:
+        raise ValueError(f"the region has no area: {text!r}")
+    return corners
 
 
 class PredictorConfig(BaseModel):
@@ -34,6 +65,23 @@ class PredictorConfig(BaseModel):
         1.0, ge=0.05, le=60.0, description="A stamp going back by more starts a track anew (a looped bag)."
     )
     max_people: int = Field(64, ge=1, le=256, description="People followed at once; more are counted and left out.")
+    confirm_frames: int = Field(
+        3,
+        ge=1,
+        le=30,
+        description="A newcomer is believed after so many frames with a body that can be; before, and for no longer "
+        "than stale_after_s, the view is not complete. 1: at once.",
+    )
+    region_of_interest: str = Field(
+        "",
+        description="Who is wholly outside is left out: metres in fixed_frame, two opposite corners of a box 'x y x y' "
+        "or the corners of a polygon 'x y x y x y ...'; empty: nobody is.",
+    )
+    assume_empty_at_start: bool = Field(
+        False,
+        description="Nobody was there before the first activation: the view may be complete at once, not only after "
+        "lost_after_s + absent_hold_s. Later activations and steps of the clock wait all the same.",
+    )
     reach_speed_mps: float = Field(
         2.0,
         ge=0.5,
@@ -122,10 +170,21 @@ class PredictorConfig(BaseModel):
         "for planners stay with the shipped model) or all.",
     )
 
+    @property
+    def hold_s(self) -> float:
+        """How long after the last sight somebody may still be there, unseen."""
+        return self.lost_after_s + self.absent_hold_s
+
     @field_validator("adaptation", "learning", mode="before")
     @classmethod
     def _yaml_switch(cls, value: object) -> object:
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+    @field_validator("region_of_interest")
+    @classmethod
+    def _is_a_region(cls, value: str) -> str:
+        region(value)
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> PredictorConfig:

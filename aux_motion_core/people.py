@@ -6,26 +6,21 @@ is) -> `People` (a place for each body) -> the person's track.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from aux_motion_core.config import PredictorConfig
+from aux_motion_core.config import PredictorConfig, region
 from aux_motion_core.constants import NS
 from aux_motion_core.history.bodies import Taken
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
+from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
 from aux_motion_core.history.track import Added, Track
-from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
-from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState
-
-_HEAD = [INDEX["head"], INDEX["neck"]]
-_FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
-#: Head this far below the feet is upside down, metres.
-_UPSIDE_DOWN_M = 0.2
-#: No joint is this far away; metres.
-_FARTHEST_M = 1e4
+from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,9 @@ class Person:
         track: the observations.
         jumped_ns: stamp at which the history started anew because stamps jumped back; likewise `relinked_ns` (the
             tracker gave the body another id) and `duplicated_ns` (its id came twice).
+        plausible: frames that brought its newest observation; from `confirm_frames` on it is believed.
+        sigma_m: (20,) error that the tracker states of each joint of the newest observation, one sigma, metres; None:
+            it states none.
         upside_down_since_ns: first stamp of those, without a break, at which the head was below the feet.
         done_version: of the track when `result` was made.
         result: of the newest inference; None before the first.
@@ -74,6 +72,8 @@ class Person:
     relinked_ns: int | None = None
     duplicated_ns: int | None = None
     upside_down_since_ns: int | None = None
+    plausible: int = 0
+    sigma_m: np.ndarray | None = None
     done_version: int = -1
     result: Result | None = None
     row: int = -1
@@ -94,60 +94,6 @@ class Seen:
     status: np.ndarray
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a frame that can be used, each id once.
-
-    Attributes:
-        ids: R of them.
-        positions: (R, 20, 3) metres, finite.
-        status: (R, 20) `JointStatus`; a joint that cannot be used is MISSING.
-        repeated: ids that the frame has more than once.
-    """
-
-    ids: list[str]
-    positions: np.ndarray
-    status: np.ndarray
-    repeated: frozenset[str]
-
-
-def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
-    """Repair or leave out what a frame has that cannot be; all of it is counted.
-
-    A person who is reported but has no row here has no place: `person_without_joints`, `person_only_guessed`.
-
-    Args:
-        frame: of at least one person.
-        counters: added to.
-    """
-    positions = np.asarray(frame.positions, np.float64)
-    status = np.array(frame.status, np.uint8)
-    seen = status != JointStatus.MISSING
-    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
-    _count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
-    status[~usable] = JointStatus.MISSING
-    positions = np.where(usable[..., None], positions, 0.0)
-    # a body that the tracker only carries on is not seen: it grows old as if nothing had come
-    guessed = status == JointStatus.TRACKER_PREDICTED
-    only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
-    _count(counters, "person_only_guessed", int(only_guessed.sum()))
-    positions, status = derive_joints(positions, status)
-    joints = (status != JointStatus.MISSING).sum(1)
-
-    chosen: dict[str, int] = {}
-    repeated: set[str] = set()
-    for i, person_id in enumerate(frame.person_ids):
-        if person_id in chosen:
-            counters["duplicate_person_id"] += 1
-            repeated.add(person_id)
-        if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
-            chosen[person_id] = i
-    _count(counters, "person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
-    rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
-    index = list(rows.values())
-    return Rows(list(rows), positions[index], status[index], frozenset(repeated))
-
-
 class People:
     """All who are known, and whether somebody is overlooked.
 
@@ -160,6 +106,8 @@ class People:
         moves: of the last frame: id -> id under which that person went until then.
         overlooked_until_ns: until then somebody who was seen may be there and is not among the people: there was no
             place, or the stamps could not be used. None: nobody.
+        lost_until_ns: who was lost and is not among the people (somebody else has the id, or the clock went back), by
+            id, and until when they may be there.
     """
 
     def __init__(self, config: PredictorConfig, counters: Counter[str]) -> None:
@@ -167,12 +115,14 @@ class People:
         self.known: dict[str, Person] = {}
         self.moves: dict[str, str] = {}
         self.overlooked_until_ns: int | None = None
+        self.lost_until_ns: dict[str, int] = {}
         self.continuity = Continuity()
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
         self.known.clear()
         self.overlooked_until_ns = None
+        self.lost_until_ns.clear()
         self.continuity.reset()
 
     def outliers(self, person_id: str) -> Outliers | None:
@@ -191,19 +141,71 @@ class People:
         """
         self.moves = {}
         self.counters["frames"] += 1
+        self._forget_newcomers(stamp_ns)
         if not frame.person_ids:
             return None
         rows = believable_rows(frame, self.counters)
+        if self.config.region_of_interest:
+            rows = self._inside(rows)
         if not rows.ids:
             return None
         taken = self.continuity.take(stamp_ns, rows.ids, rows.positions, rows.status, self.known, self.config)
         for name, n in taken.counters.items():
-            _count(self.counters, name, n)
+            count(self.counters, name, n)
         self._follow(taken, stamp_ns)
-        return self._put(taken, stamp_ns, rows.repeated)
+        sigmas = None
+        if frame.covariance is not None:
+            sigmas = dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
+        return self._put(taken, stamp_ns, rows.repeated, sigmas)
+
+    def _forget_newcomers(self, stamp_ns: int) -> None:
+        """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
+        stale_ns = int(self.config.stale_after_s * NS)
+        for person_id in self.unconfirmed():
+            if stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
+                del self.known[person_id]
+                self.counters["people_unconfirmed"] += 1
+
+    def _inside(self, rows: Rows) -> Rows:
+        """Those of whom any joint is in the region; who is seen to be wholly outside is known no more."""
+        seen = rows.status != JointStatus.MISSING
+        inside = (in_region(rows.positions[..., :2], region(self.config.region_of_interest)) & seen).any(1)
+        if inside.all():
+            return rows
+        self.counters["outside_region"] += int((~inside).sum())
+        for person_id, is_inside in zip(rows.ids, inside.tolist(), strict=True):
+            if not is_inside:
+                self.known.pop(person_id, None)
+        ids = [i for i, k in zip(rows.ids, inside.tolist(), strict=True) if k]
+        return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
+
+    def unconfirmed(self) -> list[str]:
+        """Newcomers who are not believed yet."""
+        return [i for i, p in self.known.items() if p.plausible < self.config.confirm_frames]
+
+    def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
+        """Why the view is not complete, as far as people tell.
+
+        Args:
+            now_ns: of the prediction.
+
+        Returns:
+            The reasons, and how many may be there who are not among the people.
+        """
+        c, reasons = self.config, ViewReason.NONE
+        if self.overlooked_until_ns is not None:
+            reasons |= ViewReason.PEOPLE_OVER_LIMIT
+        if self.lost_until_ns:
+            self.lost_until_ns = {i: until for i, until in self.lost_until_ns.items() if now_ns <= until}
+        lost_ns = int(c.lost_after_s * NS)
+        if self.lost_until_ns or any(now_ns - p.track.newest_ns > lost_ns for p in self.known.values()):
+            reasons |= ViewReason.PERSON_LOST
+        if self.unconfirmed():
+            reasons |= ViewReason.PERSON_UNCONFIRMED
+        return reasons, len(self.lost_until_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Drop those who were lost longer ago than the hold, and whose stamps are of another clock."""
+        """Drop who was lost longer ago than the hold, and whose stamps are of another clock."""
         keep_ns = self._keep_ns
         ahead_ns = int(self.config.reset_jump_s * NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self.known.items()}
@@ -212,6 +214,8 @@ class People:
                 # never predicted: the tracker's clock is not ours
                 self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
                 self._overlook(now_ns + int(self.config.lost_after_s * NS))
+            if ages_ns[person_id] < 0:
+                self._lose(person_id, now_ns)
         if self.overlooked_until_ns is not None and now_ns > self.overlooked_until_ns:
             self.overlooked_until_ns = None
 
@@ -219,18 +223,38 @@ class People:
         """Move histories to the ids that their bodies have now."""
         self.moves = taken.moves
         if taken.moves:
+            before = set(self.known)
             moved = {new: self.known.pop(old) for new, old in taken.moves.items() if old in self.known}
-            for person in moved.values():
+            stay: dict[str, Person] = {}
+            for new, person in moved.items():
                 person.relinked_ns = stamp_ns
+                if new in taken.doubtful and new not in before:  # an id that was elsewhere leaves its own body there
+                    stay[taken.moves[new]] = copy.deepcopy(person)
             self.known.update(moved)
+            for old, person in stay.items():
+                self._stays_lost(old, person)
         if taken.restarted and len(self.known) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
         for person_id in (*taken.merged, *taken.restarted):
             self.known.pop(person_id, None)
 
-    def _put(self, taken: Taken, stamp_ns: int, repeated: frozenset[str]) -> Seen | None:
+    def _stays_lost(self, person_id: str, person: Person) -> None:
+        """Who went on under another id may be another who came near: the lost one is unseen, not gone."""
+        if len(self.known) >= self.config.max_people:
+            self._overlook(person.track.newest_ns + self._keep_ns)
+            return
+        while person_id in self.known:
+            person_id += "~"
+        person.row, person.relinked_ns = -1, None
+        person.plausible = max(person.plausible, self.config.confirm_frames)
+        self.known[person_id] = person
+        self.counters["relink_doubtful"] += 1
+
+    def _put(
+        self, taken: Taken, stamp_ns: int, repeated: frozenset[str], sigmas: dict[str, np.ndarray] | None
+    ) -> Seen | None:
         newest: dict[int, Person] = {}
-        stands = _stands(taken.positions, taken.status)
+        upright = stands(taken.positions, taken.status)
         for row, person_id in enumerate(taken.ids):
             if not taken.status[row].any():
                 continue  # all of it jumped
@@ -240,8 +264,9 @@ class People:
                 continue
             if person_id in taken.forgotten:
                 person.track.forget(taken.forgotten[person_id])
-            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], stands[row]):
+            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], upright[row]):
                 newest[row] = person
+                person.sigma_m = None if sigmas is None else sigmas.get(person_id)
             if person_id in taken.duplicated or person_id in repeated:
                 person.duplicated_ns = stamp_ns
         if not newest:
@@ -275,6 +300,7 @@ class People:
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
             person.row = -1
         if added in (Added.NEWEST, Added.RESET):
+            person.plausible += 1
             if stands < 0:
                 self.counters["not_z_up"] += 1
                 if person.upside_down_since_ns is None:
@@ -286,23 +312,11 @@ class People:
     @property
     def _keep_ns(self) -> int:
         """How long after the last sight a person is still published."""
-        return int((self.config.lost_after_s + self.config.absent_hold_s) * NS)
+        return int(self.config.hold_s * NS)
+
+    def _lose(self, person_id: str, from_ns: int) -> None:
+        """That person is not among the people any more, and may be there."""
+        self.lost_until_ns[person_id] = from_ns + self._keep_ns
 
     def _overlook(self, until_ns: int) -> None:
         self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
-
-
-def _count(counters: Counter[str], name: str, n: int) -> None:
-    if n:
-        counters[name] += n
-
-
-def _stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
-    """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
-    height, seen = positions[..., 2], status != JointStatus.MISSING
-    head, feet = seen[:, _HEAD], seen[:, _FEET]
-    n_head, n_feet = head.sum(1), feet.sum(1)
-    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
-    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
-    stands: list[int] = np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
-    return stands

@@ -12,10 +12,18 @@ from aux_motion_core.history.limits import LIMB_SPAN_M
 from aux_motion_core.history.outliers import Outliers, widened
 from aux_motion_core.people import Person, Result
 from aux_motion_core.person_state import Standing, at
+from aux_motion_core.skeleton import INDEX, JointStatus
 from aux_motion_core.types import MotionPrediction, Reason, Shipped, TrackState
 
 #: The excess of a person's own speed over `reach_speed_mps` counts for this long, seconds.
 _FAST_S = 1.0
+#: So many sigmas hold 95 % of a Gaussian error in space (chi-square, three degrees of freedom).
+_SIGMAS = 2.8
+#: Joints that follow from others.
+_FROM = (
+    (INDEX["pelvis"], [INDEX["left_hip"], INDEX["right_hip"]]),
+    (INDEX["neck"], [INDEX["left_shoulder"], INDEX["right_shoulder"]]),
+)
 
 
 def describe(
@@ -68,7 +76,30 @@ def describe(
             body_radius=result.body,
             body_coverage=float("nan") if result.body is None else config.coverage_level,
         )
+    if person.sigma_m is not None and person.sigma_m.any():
+        shown = _unsure(shown, person.sigma_m, steps_s, config)
     return shown if outliers is None else _widen(shown, outliers, steps_s, config)
+
+
+def _unsure(
+    shown: MotionPrediction, sigma_m: np.ndarray, steps_s: np.ndarray, config: PredictorConfig
+) -> MotionPrediction:
+    """Radii that hold the error which the tracker states of each joint, and what is predicted from it."""
+    seen = shown.joint_status != JointStatus.MISSING
+    # a joint that was filled in follows from the others
+    sigma = np.where(seen, sigma_m, sigma_m[seen].max(initial=0.0))
+    for child, parents in _FROM:
+        if shown.joint_status[child] == JointStatus.DERIVED:
+            sigma[child] = max(sigma[child], sigma[parents].max())
+    # what the table was calibrated with is in the radii already
+    excess = np.maximum(_SIGMAS * sigma - config.tracker_error_m, 0.0)
+    if not excess.any():
+        return shown
+    # an error of the place is one of the velocity too: of two places over the shortest span that is predicted from
+    more = excess * (1.0 + steps_s / max(config.min_history_s, 0.2))[:, None]
+    assert shown.radius is not None
+    body = None if shown.body_radius is None else shown.body_radius + more.max(1, keepdims=True)
+    return replace(shown, radius=shown.radius + more, body_radius=body)
 
 
 def _held(

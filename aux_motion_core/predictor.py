@@ -27,7 +27,14 @@ from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, 
 from aux_motion_core.person_output import describe
 from aux_motion_core.selfcheck import SelfCheck, self_check_for
 from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
-from aux_motion_core.types import MotionPrediction, PredictionBatch, SelfCheckReport, SkeletonFrame, TrackState
+from aux_motion_core.types import (
+    MotionPrediction,
+    PredictionBatch,
+    SelfCheckReport,
+    SkeletonFrame,
+    TrackState,
+    ViewReason,
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,10 @@ class Predictor:
     def overlooked_until_ns(self) -> int | None:
         """See `People.overlooked_until_ns`."""
         return self.people.overlooked_until_ns
+
+    def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
+        """Why the view is not complete as far as people tell; see `People.view_reasons`."""
+        return self.people.view_reasons(now_ns)
 
     def about_bounds(self) -> dict[str, str]:
         """What radii mean now and how often they held lately, for the diagnostics."""

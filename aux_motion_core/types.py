@@ -71,6 +71,21 @@ NEVER_S = float("inf")
 
 
 @dataclass(frozen=True)
+class InputEvidence:
+    """What is known of one input at a time.
+
+    Attributes:
+        newest_ns: newest capture stamp of a message that could be used; 0: there was none.
+        reasons: what is wrong with this input now; NONE: it is heard and can be used.
+        unplaced: people whom it reports now without a place that can be used.
+    """
+
+    newest_ns: int = 0
+    reasons: ViewReason = ViewReason.NONE
+    unplaced: int = 0
+
+
+@dataclass(frozen=True)
 class ViewReport:
     """How complete the view is that a batch was made from.
 
@@ -123,6 +138,9 @@ class SkeletonFrame:
         status: (P, 20) uint8 `JointStatus`.
         confidence: (P, 20) float32 in 0..1.
         covariance: (P, 20, 6) float32 m^2 as xx, xy, xz, yy, yz, zz, or None when unknown.
+        unplaced: who is reported without a place that can be used, by id (a made-up one where there is none); some of
+            them may be among `person_ids` too.
+        view_reasons: why, beside that: PERSON_IMPLAUSIBLE, INPUT_FROZEN.
 
     Raises:
         ValueError: an id has more than `LONGEST_ID` characters.
@@ -135,6 +153,8 @@ class SkeletonFrame:
     status: np.ndarray
     confidence: np.ndarray
     covariance: np.ndarray | None = None
+    unplaced: tuple[str, ...] = ()
+    view_reasons: ViewReason = ViewReason.NONE
 
     def __post_init__(self) -> None:
         for person_id in self.person_ids:

@@ -6,32 +6,17 @@ Each input is judged on its own: that somebody else is seen well changes nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from aux_motion_core.types import View, ViewReason, ViewReport
-
-
-@dataclass(frozen=True)
-class InputEvidence:
-    """What is known of one input at a time.
-
-    Attributes:
-        newest_ns: newest capture stamp of a message that could be used; 0: there was none.
-        reasons: what is wrong with this input now; NONE: it is heard and can be used.
-        unplaced: people whom it reports now without a place that can be used.
-    """
-
-    newest_ns: int = 0
-    reasons: ViewReason = ViewReason.NONE
-    unplaced: int = 0
+from aux_motion_core.types import InputEvidence, View, ViewReason, ViewReport
 
 
-def judge(inputs: Sequence[InputEvidence], reasons: ViewReason = ViewReason.NONE) -> ViewReport:
+def judge(inputs: Sequence[InputEvidence], reasons: ViewReason = ViewReason.NONE, unplaced: int = 0) -> ViewReport:
     """The view that these inputs give together.
 
     Args:
         inputs: all that are configured; without any the view is UNKNOWN.
         reasons: what is missing beside them, of the people (`Predictor`) and the node.
+        unplaced: people who may be there beside those whom inputs report, and are not among the people.
 
     Returns:
         COMPLETE only where every input was heard, nothing is wrong with any of them and everybody has a place.
@@ -42,11 +27,11 @@ def judge(inputs: Sequence[InputEvidence], reasons: ViewReason = ViewReason.NONE
         reasons |= one.reasons
         if one.newest_ns <= 0:
             reasons |= ViewReason.INPUT_SILENT
-        if one.unplaced:
+        if one.unplaced and not one.reasons & ViewReason.PERSON_IMPLAUSIBLE:
             reasons |= ViewReason.PERSON_UNPLACED
     return ViewReport(
         View.INCOMPLETE if reasons else View.COMPLETE,
         reasons,
         max(min(one.newest_ns for one in inputs), 0),
-        sum(one.unplaced for one in inputs),
+        sum(one.unplaced for one in inputs) + unplaced,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import configparser
+import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -115,8 +117,38 @@ def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
 def test_rviz_layout_shows_the_markers(root: Path) -> None:
     layout = yaml.safe_load((root / "config" / "predict.rviz").read_text())["Visualization Manager"]
     markers = [d for d in layout["Displays"] if d["Class"] == "rviz_default_plugins/MarkerArray"]
-    assert [d["Topic"]["Value"] for d in markers] == ["markers"]
+    assert [d["Topic"]["Value"] for d in markers] == ["markers", "occupancy_markers", "separation_markers"]
+    assert all(d["Topic"]["Reliability Policy"] == "Reliable" for d in markers)
     assert layout["Global Options"]["Fixed Frame"] == "map"
+
+
+def test_foxglove_layout_names_topics_and_fields_that_there_are(root: Path) -> None:
+    from aux_motion_core.bags.definitions import typestore
+
+    layout = json.loads((root / "config" / "foxglove.json").read_text())
+
+    def panels(part: object) -> list[str]:
+        return [part] if isinstance(part, str) else panels(part["first"]) + panels(part["second"])
+
+    assert sorted(panels(layout["layout"])) == sorted(layout["configById"])
+    kinds = {
+        "/separation": "aux_motion_msgs/msg/SeparationStatus",
+        "/predictions": "aux_motion_msgs/msg/PredictionArray",
+        **{f"/evaluation/error_mm_at_{h}s": "std_msgs/msg/Float32" for h in ("0_2", "0_4", "1_0")},
+    }
+    store = typestore()
+    paths = [p["value"] for panel in layout["configById"].values() for p in panel.get("paths", ())]
+    assert len(paths) == 8
+    for path in paths:
+        topic, *fields = re.sub(r"\[\d+\]", "", path).split(".")
+        kind = kinds[topic]
+        for field in fields:
+            known = dict(store.fielddefs[kind][1])
+            assert field in known, path
+            detail = known[field][1]
+            kind = detail[0][1] if isinstance(detail[0], tuple) else detail
+    shown = layout["configById"]["3D!people"]["topics"]
+    assert set(shown) == {"/markers", "/evaluation/seen_later", "/occupancy_markers", "/separation_markers"}
 
 
 @pytest.mark.timeout(400)
@@ -129,6 +161,7 @@ def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Pat
     assert (share / "launch" / "predict.launch.py").is_file()
     assert (share / "config" / "predictor.yaml").is_file()
     assert (share / "config" / "predict.rviz").is_file()
+    assert (share / "config" / "foxglove.json").is_file()
     models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
     for model in models:
         for file in ("model.onnx", "model.json"):

@@ -91,7 +91,7 @@ def tune(model: AuxMotionModel, own: OwnWindows, other: WindowSampler | None, tu
         return f", from {', '.join(bad[:5])}: look for wild values there, or leave it out; nothing was written"
 
     learner = loop.Learner(model, average, optimiser)
-    progress = tqdm(range(tuning.steps), desc="finetune", mininterval=2.0)
+    progress = tqdm(range(tuning.steps), desc="finetune", mininterval=2.0, disable=None)
     rate_of, decay_of = lambda step: learning_rate(schedule, step), lambda step: loop.average_decay(0.98, step)
     for step, loss, _ in loop.run(learner, progress, loss_of, rate_of, decay_of, explain):
         if step % 20 == 0:

@@ -140,7 +140,7 @@ def run(
         for name, n, t in tqdm(jobs, unit=" runs", disable=None):
             rows = stages(name, folder, n, t, rounds, publisher)
             records += rows if name == backend else [r for r in rows if r["stage"] == "backend"]
-        for n in people:
+        for n in tqdm(people, unit=" runs", desc="planners", disable=None):
             spent = bench_planners.measure(n, rounds)
             records += [_record(stage, "planners", n, 1, values) for stage, values in spent.items()]
         node.destroy_node()

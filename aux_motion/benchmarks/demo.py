@@ -17,6 +17,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from tqdm import tqdm
 
 from aux_motion.commands import processes
 from aux_motion.commands.guard import guard
@@ -81,8 +82,13 @@ def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend:
             limit_s = processes.STARTUP_TIMEOUT_S
             processes.wait(lambda: bool(recorder.predictions), [node], limit_s, "heartbeat of the predictor")
             with processes.Process("aux_motion.cli", play, out / "player.log") as player:
-                limit_s = 3600.0
-                processes.wait(lambda: player.popen.poll() is not None, [node, player], limit_s, "end of the bag")
+                with tqdm(total=played, unit=" messages", desc="playing", disable=None) as bar:
+
+                    def over() -> bool:
+                        bar.update(min(len(recorder.skeletons), played) - bar.n)
+                        return player.popen.poll() is not None
+
+                    processes.wait(over, [node, player], 3600.0, "end of the bag")
                 player.check()
         node.check()
     frames = []
@@ -122,7 +128,7 @@ def evaluate(recording: Recording) -> dict:
     fixed_frame = frames[0][1].frame_id if frames else "map"
     baselines = baseline_predictors(fixed_frame)
     court = judge.Judge(["model", *baselines])
-    for arrival_ns, frame in frames:
+    for arrival_ns, frame in tqdm(frames, unit=" messages", desc="judging", disable=None):
         court.observe(frame)
         people: dict[str, dict[str, MotionPrediction]] = {
             i: {"model": said[i, frame.stamp_ns][1]} for i in frame.person_ids if (i, frame.stamp_ns) in said

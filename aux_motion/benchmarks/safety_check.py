@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from tqdm import tqdm
 
 from aux_motion.benchmarks.safety_situations import SITUATIONS, Situation
 from aux_motion.benchmarks.safety_stage import Setup, Stage
@@ -164,7 +165,7 @@ def run(
     for count in inputs:
         limit, stage = SLOW, None
         try:
-            for situation in chosen:
+            for situation in tqdm(chosen, unit=" situations", desc=f"{count} inputs", leave=False, disable=None):
                 if stage is not None and (situation.sim_time != stage.sim_time):
                     stage.close()
                     stage = None
@@ -181,7 +182,8 @@ def run(
                     limit = row["speed_fraction"] + SLOW
                     row |= {"passed": True, "limit": 0.5}
                 out.append(row)
-                say(line(row))
+                with tqdm.external_write_mode():
+                    say(line(row))
                 if situation.spoils:
                     stage.close()
                     stage = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import rclpy
+from tqdm import tqdm
 
 from aux_motion.benchmarks.bench_client import FRAME
 from aux_motion.benchmarks.machine import machine
@@ -44,14 +46,17 @@ def run(
     rclpy.init(args=[])
     try:
         with tempfile.TemporaryDirectory() as folder:
-            with processes.predictor_process(FRAME, Path(folder) / "node.log", model, backend, threads) as node:
+            log = Path(folder) / "node.log"
+            with ExitStack() as stack, processes.predictor_process(FRAME, log, model, backend, threads) as node:
                 watch = Watch(people, rate_hz, seconds + processes.STARTUP_TIMEOUT_S)
                 try:
                     processes.wait(lambda: watch.answers > 0, [node], processes.STARTUP_TIMEOUT_S, "prediction")
                     begin = time.monotonic()
                     begin_ns = time.time_ns()
                     next_at = begin
+                    bar = stack.enter_context(tqdm(total=round(seconds), unit=" s", desc="running", disable=None))
                     while (now := time.monotonic()) < begin + seconds:
+                        bar.update(int(now - begin) - bar.n)
                         node.check()
                         if not rclpy.ok():
                             raise processes.LiveError("ended by a signal")

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from aux_motion.commands import report
+from aux_motion.commands import report, report_replay
 from aux_motion.commands.evaluate_faults import sweep
 from aux_motion.commands.evaluate_problems import EvaluateError, one_line, problems, why_nothing
 from aux_motion.commands.evaluate_tables import table, text
@@ -25,6 +25,7 @@ from aux_motion.commands.files import write_text
 from aux_motion.commands.offline import Beside, Here, Job, Reading
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.find import find_bags
+from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.evaluation import gate
 from aux_motion_core.evaluation.annotate import Annotator
@@ -149,7 +150,7 @@ def evaluate_bag(job: Job) -> Result:
         summary["problems"].append(why_nothing(job, summary))
     if job.annotated and not not_written:
         result.written.append(job.out / ANNOTATED)
-    result.written += _write(job.out, summary, evaluation)
+    result.written += _write(job.out, summary, evaluation, _clips(job, summary, evaluation))
     return result
 
 
@@ -161,13 +162,26 @@ def _all_of(listeners: list[Callable[..., None]]) -> Callable[..., None]:
     return tell
 
 
-def _write(out: Path, summary: dict[str, Any], evaluation: Evaluation | None) -> list[Path]:
+def _clips(job: Job, summary: dict[str, Any], evaluation: Evaluation) -> list[report_replay.Clip]:
+    """What was seen around the worst moments; none where the bag cannot be read again."""
+    try:
+        with BagReader(job.bag, on_damage=lambda line: None) as bag:
+            start_ns = bag.start_ns
+        again = replace(job, values={**job.values, "fixed_frame": summary["fixed_frame"]})
+        return report_replay.clips(Reading(again).frames, start_ns, evaluation.worst.moments)
+    except ValueError:  # said already: it was read before
+        return []
+
+
+def _write(
+    out: Path, summary: dict[str, Any], evaluation: Evaluation | None, clips: Sequence[report_replay.Clip] = ()
+) -> list[Path]:
     """Write the results; a file that cannot be written is a problem of the summary, and the others are tried."""
     written = []
     for name, make_text in (
         ("summary.json", lambda: json.dumps(summary, indent=1) + "\n"),
         ("errors.csv", lambda: table(summary)),
-        ("report.html", lambda: report.page(summary, evaluation)),
+        ("report.html", lambda: report.page(summary, evaluation, clips, str(out))),
     ):
         try:
             written.append(write_text(out / name, make_text()))

@@ -62,6 +62,14 @@ def table(summary: dict[str, Any]) -> str:
     return text.getvalue()
 
 
+def _early(early: dict[str, Any]) -> str:
+    return (
+        f"outside {100 * early['joint_miss_share']:.2f} % of {early['joints_judged']} joints, some joint of "
+        f"{100 * early['prediction_miss_share']:.2f} % of {early['predictions']} predictions, by up to "
+        f"{early['farthest_beyond_mm']:.0f} mm"
+    )
+
+
 def text(summary: dict[str, Any]) -> str:
     """The summary in a few readable lines."""
     given = summary["input"]
@@ -73,6 +81,14 @@ def text(summary: dict[str, Any]) -> str:
         cells = [f"{k} s {100 * c['coverage']:.1f} %" for k, c in kind["horizons"].items() if c["coverage"] is not None]
         nominal = "" if kind["nominal"] is None else f" (asked {100 * kind['nominal']:g} %)"
         lines.append(f"bound        {label}{nominal}: held {', '.join(cells)}")
+        if kind["early"]:
+            lines.append(f"  first {kind['early']['until_s']:g} s {_early(kind['early'])}")
+    for label, kind in summary["onset"]["bounds"].items():
+        cells = [f"{k} s {100 * c['coverage']:.1f} %" for k, c in kind["horizons"].items() if c["coverage"] is not None]
+        if cells:
+            lines.append(
+                f"onset        {label}, of {kind['predictions']} of who stood and moves: held {', '.join(cells)}"
+            )
     learning = summary.get("learning")
     if learning and learning["minutes"]:
         changes = [learning["change_percent"][i] for i in sorted({0, len(learning["minutes"]) - 1})]

@@ -15,6 +15,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from tqdm import tqdm
 
 from aux_motion.commands.bag_clock import BagClock
 from aux_motion.commands.timeline import Timeline
@@ -150,6 +151,12 @@ def play(
     return player.count
 
 
+def _bar(length_s: float) -> tqdm:
+    """Progress of a round; quiet where there is no terminal."""
+    form = "{desc}: {n:.1f} of {total:.1f} s [{elapsed} passed, {remaining} left]"
+    return tqdm(total=length_s, desc="playing", bar_format=form, leave=False, disable=None)
+
+
 class _Player:
     """Publishes the messages of a time line.
 
@@ -209,21 +216,23 @@ class _Player:
             Length of the round in the bag's time, nanoseconds; None: there was no message.
         """
         begin_ns, first_ns, length_ns = time.time_ns() + _LEAD_NS, None, 0
-        for item in self._timeline:
-            if item.topic in self._static:
-                continue
-            if first_ns is None:
-                first_ns = item.at_ns - item.passed_ns
-                clock.begin(begin_ns, first_ns + passed_ns, self._rate)
-            now_ns = begin_ns + round(item.passed_ns / self._rate)
-            if self._keep:
-                move = partial(_later, by_ns=passed_ns)
-            else:
-                move = partial(_present, now_ns=now_ns, at_ns=item.at_ns, rate=self._rate)
-            raw = self._timeline.stamps[item.topic.key].moved(item.raw, move)
-            _sleep_until(now_ns)
-            clock.tick(first_ns + item.passed_ns + passed_ns)
-            self.publishers[item.topic.key].publish(raw)
-            self.count += item.topic == self._timeline.main
-            length_ns = max(length_ns, item.passed_ns)
+        with _bar(self._timeline.length_s) as bar:
+            for item in self._timeline:
+                if item.topic in self._static:
+                    continue
+                if first_ns is None:
+                    first_ns = item.at_ns - item.passed_ns
+                    clock.begin(begin_ns, first_ns + passed_ns, self._rate)
+                now_ns = begin_ns + round(item.passed_ns / self._rate)
+                if self._keep:
+                    move = partial(_later, by_ns=passed_ns)
+                else:
+                    move = partial(_present, now_ns=now_ns, at_ns=item.at_ns, rate=self._rate)
+                raw = self._timeline.stamps[item.topic.key].moved(item.raw, move)
+                _sleep_until(now_ns)
+                clock.tick(first_ns + item.passed_ns + passed_ns)
+                self.publishers[item.topic.key].publish(raw)
+                self.count += item.topic == self._timeline.main
+                length_ns = max(length_ns, item.passed_ns)
+                bar.update(max(length_ns * 1e-9 - bar.n, 0.0))
         return None if first_ns is None else length_ns

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from aux_motion.commands import report_replay
 from aux_motion.commands.report_html import Pictures, words
 from aux_motion.commands.report_input import input_health
+from aux_motion.commands.report_replay import Clip
 from aux_motion.commands.report_sections import (
     bounds,
     error_table,
@@ -20,30 +23,40 @@ from aux_motion.commands.report_sections import (
 from aux_motion_core.evaluation.run import Evaluation
 
 _STYLE = """
-:root{color-scheme:light}
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2430;background:#fff;margin:0 auto;max-width:1080px;
-padding:28px 24px 60px}
-h1{font-size:25px;margin:0 0 2px}h2{font-size:18px;margin:38px 0 6px;border-top:1px solid #e4e6eb;padding-top:18px}
-p{margin:6px 0 10px;max-width:860px}.muted{color:#6b7280}.small{font-size:13px}
-table{border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums}
-th,td{white-space:nowrap;padding:4px 12px;text-align:right;border-bottom:1px solid #e4e6eb}
+:root{color-scheme:light dark;--ink:#1f2430;--muted:#6b7280;--paper:#fff;--line:#e4e6eb;--panel:#f8f9fb;--good:#1a7f5a;
+--bad:#fdecea;--bad-edge:#c62828;--note:#f3f4f7;--note-edge:#b4bac6;--seen:#b4bac6;--predicted:#e76f51}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e9f0;--muted:#9aa3b5;--paper:#14171e;--line:#2b3140;--panel:#1b202b;
+--good:#54c79a;--bad:#3a1d1f;--bad-edge:#e57373;--note:#1f2531;--note-edge:#5b6580;--seen:#5f6b85;--predicted:#ff9a6b}
+img{background:#fff;border-radius:8px;padding:6px}a{color:#8ab4ff}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:0 auto;max-width:1080px;
+padding:28px 24px 60px;overflow-wrap:anywhere}
+h1{font-size:25px;margin:0 0 2px}
+h2{font-size:18px;margin:38px 0 6px;border-top:1px solid var(--line);padding-top:18px}
+p{margin:6px 0 10px;max-width:860px}.muted{color:var(--muted)}.small{font-size:13px}
+table{border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums;display:block;overflow-x:auto;
+max-width:100%;width:max-content}
+th,td{white-space:nowrap;padding:4px 12px;text-align:right;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left}
-th{font-weight:600;color:#6b7280}tr.first td{font-weight:650}td.best{color:#1a7f5a}
-img{max-width:100%;height:auto;display:block;margin:8px 0}
-.problem{background:#fdecea;border-left:4px solid #c62828;padding:8px 14px;margin:8px 0}
-.note{background:#f3f4f7;border-left:4px solid #b4bac6;padding:8px 14px;margin:8px 0}
-details summary{cursor:pointer;color:#6b7280}.cols{display:flex;gap:48px;flex-wrap:wrap}
+th{font-weight:600;color:var(--muted)}tr.first td{font-weight:650}td.best{color:var(--good)}
+img{max-width:100%;height:auto;display:block;margin:8px 0;box-sizing:border-box}
+.problem{background:var(--bad);border-left:4px solid var(--bad-edge);padding:8px 14px;margin:8px 0}
+.note{background:var(--note);border-left:4px solid var(--note-edge);padding:8px 14px;margin:8px 0}
+details summary{cursor:pointer;color:var(--muted)}.cols{display:flex;gap:0 48px;flex-wrap:wrap}
+.cols>*{min-width:0;max-width:100%}
+@media (max-width:640px){body{padding:16px 12px 40px;font-size:14px}h1{font-size:20px}th,td{padding:4px 8px}}
 """
 #: Shown beside each other on the figure of joints.
 _JOINT_HORIZONS = ("0.4", "1.0")
 
 
-def page(summary: dict[str, Any], evaluation: Evaluation | None) -> str:
+def page(summary: dict[str, Any], evaluation: Evaluation | None, clips: Sequence[Clip] = (), folder: str = "") -> str:
     """The page.
 
     Args:
         summary: of a bag, or of several (with `bags`).
         evaluation: the metrics of the bag, for what is drawn but not in the summary; None: of several bags.
+        clips: what was seen around the worst moments.
+        folder: of the results, for the line that tells how to look at them; empty: it is not told.
     """
     pictures = Pictures()
     several = "bags" in summary
@@ -56,13 +69,20 @@ def page(summary: dict[str, Any], evaluation: Evaluation | None) -> str:
         "that were observed then.</p>",
     ]
     parts += [f'<p class="problem">{escape(line)}</p>' for line in summary["problems"]]
+    if folder and not several:
+        parts.append(report_replay.view_note(folder))
     if summary["errors_mm"]:
         parts += _judged(summary, pictures)
     elif several:
         parts.append(recordings(summary))
     if evaluation is not None and evaluation.worst.moments:
         parts.append("<h2>The worst moments</h2>")
-        parts.append(pictures("worst_moments", "the worst moments", evaluation.worst.moments))
+        picture = pictures("worst_moments", "the worst moments", evaluation.worst.moments)
+        if clips:  # a picture for printers and where scripts are off
+            parts.append(report_replay.html(list(clips), evaluation.dt_s))
+            parts.append(f"<noscript>{picture}</noscript>")
+        else:
+            parts.append(picture)
     if evaluation is not None and evaluation.timeline.people:
         parts.append("<h2>States and gaps over time</h2>")
         parts.append(
@@ -77,7 +97,7 @@ def page(summary: dict[str, Any], evaluation: Evaluation | None) -> str:
         parts.append(f'<h2>Parameters</h2><p class="small">Other than the defaults: {changed}</p>')
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><title>{title}</title><style>{_STYLE}</style></head><body>'
+        f'content="width=device-width,initial-scale=1"><title>{title}</title><style>{_STYLE}{report_replay.STYLE}</style></head><body>'
         + "\n".join(p for p in parts if p)
         + "</body></html>\n"
     )

@@ -140,6 +140,8 @@ def bounds(summary: dict[str, Any], pictures: Pictures) -> str:
         "score, mm",
     ]
     parts.append(table(head, rows))
+    parts.append(early_misses(summary))
+    parts.append(onsets(summary))
     if summary["table"]:
         keys = list(summary["errors_mm"])
         rows = []
@@ -155,6 +157,54 @@ def bounds(summary: dict[str, Any], pictures: Pictures) -> str:
         "</p>"
     )
     return "".join(parts)
+
+
+def early_misses(summary: dict[str, Any]) -> str:
+    """Misses within the first tenths of a second, each kind of bound apart."""
+    found = {label: kind["early"] for label, kind in summary["bounds"].items() if kind["early"]}
+    if not found:
+        return ""
+    rows = [
+        [
+            escape(label),
+            f"{e['joints_missed']} of {e['joints_judged']}",
+            f"{100 * e['joint_miss_share']:.2f}",
+            f"{e['predictions_missed']} of {e['predictions']}",
+            f"{100 * e['prediction_miss_share']:.2f}",
+            f"{e['farthest_beyond_mm']:.0f}",
+        ]
+        for label, e in found.items()
+    ]
+    until_s = next(iter(found.values()))["until_s"]
+    head = ["bound", "joints outside", "%", "predictions with one outside", "%", "by up to, mm"]
+    return (
+        f"<h3>Misses within the first {until_s:g}&nbsp;s</h3>"
+        + table(head, rows)
+        + '<p class="muted small">At every step until then: a joint outside its own radius, and a prediction of which '
+        "some joint is outside the bound of the whole body. Nobody has time to answer these.</p>"
+    )
+
+
+def onsets(summary: dict[str, Any]) -> str:
+    """Coverage of who stood and now moves."""
+    found, what = summary["onset"], summary["onset"]["definition"]
+    keys = list(summary["errors_mm"])
+    rows = []
+    named = {**found["bounds"], **{f"table at {level}": kind for level, kind in found["table"].items()}}
+    for label, kind in named.items():
+        cells = [kind["horizons"].get(k, {}).get("coverage") for k in keys]
+        body = kind["whole_second_body_coverage"]
+        shown = [number(None if c is None else 100 * c, "{:.1f}") for c in (*cells, body)]
+        rows.append([escape(label), str(kind["predictions"]), str(kind["segments"]), *shown])
+    title = "<h3>Who stood and now moves: joints inside, %</h3>"
+    note = (
+        f'<p class="muted small">Who moved slower than {what["stood_below_mps"]:g}&nbsp;m/s until shortly before, and '
+        f"of whom {what['moved_joints']} joints or more are {what['moved_m']:g}&nbsp;m away "
+        f"{what['moved_after_s']:g}&nbsp;s later. It is known only afterwards who belongs to it.</p>"
+    )
+    if not rows:
+        return title + "<p>Nobody did, in this recording.</p>" + note
+    return title + table(["bound", "predictions", "segments", *(f"{k} s" for k in keys), "wholly, 1 s"], rows) + note
 
 
 def fault_curves(summary: dict[str, Any], pictures: Pictures) -> str:

@@ -45,6 +45,7 @@ class Timeline:
         main: topic of the people.
         path: of the bag.
         stamps: moves the stamps of each topic's messages, by key of the topic.
+        length_s: of what is played, by the log.
     """
 
     def __init__(self, bag: BagReader, main: Topic, others: list[Topic], start_s: float = 0.0) -> None:
@@ -54,6 +55,7 @@ class Timeline:
         if self._start_ns is not None and self._start_ns > bag.end_ns:
             length_s = (bag.end_ns - bag.start_ns) * 1e-9
             raise BagError(f"bag {bag.path} is {length_s:.1f} s long: nothing is left after --start {start_s:g}")
+        self.length_s = max(bag.end_ns - (self._start_ns or bag.start_ns), 0) * 1e-9
         self.stamps = {topic.key: Restamper(bag.store(topic), topic.msgtype) for topic in (main, *others)}
 
     def __iter__(self) -> Iterator[Item]:

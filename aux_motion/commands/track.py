@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from tqdm import tqdm
 
 from aux_motion.commands import camera_tracker
 from aux_motion.commands.guard import guard
@@ -106,6 +107,13 @@ def _settings(frame_id: str, person_height_m: float | None, say: Callable[[str],
     return settings
 
 
+def _pictures(video: Video, seconds: float | None) -> int | None:
+    """How many pictures will be looked at; None: not known."""
+    if not video.frames:
+        return None
+    return video.frames if seconds is None else min(video.frames, round(seconds * video.fps) or video.frames)
+
+
 def run(
     source: str,
     out: Path | None = None,
@@ -147,7 +155,7 @@ def run(
         count = people_seen = 0
         with sink as send:
             try:
-                for _, frame in frames:
+                for _, frame in tqdm(frames, total=_pictures(video, seconds), unit=" pictures", disable=None):
                     send(frame)
                     count += 1
                     people_seen += bool(frame.person_ids)

@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.types import Learning, PredictionBatch, Reason, SelfCheckReport, TrackState
+from aux_motion_core.types import NEVER_S, Learning, PredictionBatch, Reason, SelfCheckReport, TrackState, ViewReason
 from aux_motion_core.wire.clock import StampClock
 from aux_motion_core.wire.messages import ns_to_stamp
 
@@ -20,6 +20,14 @@ from aux_motion_core.wire.messages import ns_to_stamp
 RECENT_S = 5.0
 _RATE_WINDOW_S = 5.0
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+#: Why a view is not complete that somebody should look at.
+_UNSEEN = (
+    ViewReason.INPUT_STAMPS
+    | ViewReason.INPUT_REJECTED
+    | ViewReason.INPUT_FROZEN
+    | ViewReason.PERSON_UNPLACED
+    | ViewReason.PERSON_IMPLAUSIBLE
+)
 
 
 class Rolling:
@@ -182,6 +190,11 @@ class Diagnostics:
             "stamp_source": self.clock.source,
         }
         values.update(self.source_values)
+        if self._batch is not None:
+            view = self._batch.view
+            values["view"] = view.view.name.lower()
+            values["view_reasons"] = ", ".join(r.name.lower() for r in ViewReason if r and r & view.reasons)
+            values["people_without_place"] = view.unplaced_people
         if self.clock.drift_rate is not None:
             values["stamp_drift_ms_per_s"] = 1e3 * self.clock.drift_rate
         if self._arrivals:
@@ -203,6 +216,8 @@ class Diagnostics:
             level, message = _WARN, f"no messages on {self.about.get('input_topic')}"
         elif stamps := self.clock.trouble():
             level, message = _WARN, stamps
+        elif self._batch is not None and self._batch.view.reasons & _UNSEEN:
+            level, message = _WARN, f"somebody may be there unseen: {self._batch.view.refusal(now_ns, NEVER_S)}"
         else:
             level, message = _OK, "receiving"
         return self._status("input", level, message, values)

@@ -27,13 +27,11 @@ from aux_motion.nodes.transform_listener import (
     tf_message_type,
 )
 from aux_motion_core import trackers
-from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers import Adapter, AdapterError
 from aux_motion_core.trackers.pipeline import Input, Pipeline, adapters
-from aux_motion_core.types import SkeletonFrame, ViewReason
-from aux_motion_core.validity import InputEvidence
+from aux_motion_core.types import InputEvidence, SkeletonFrame
 from aux_motion_core.wire.clock import StampClock
 
 #: How often frames that wait for their transform are looked at, seconds.
@@ -66,9 +64,6 @@ class Source(Input):
         qos: in use.
         subscription: of rclpy.
         mismatch: why nothing may come of it, in one line; empty: nothing is wrong.
-        heard_ns: when something came of it that can be used, steady clock; 0: not yet since the last reset.
-        stamp_ns: capture stamp of that; 0: not yet.
-        rejected_ns: when something came of it that cannot be used, steady clock; 0: not yet.
     """
 
     topic: str
@@ -76,34 +71,6 @@ class Source(Input):
     qos: QoSProfile
     subscription: Any = None
     mismatch: str = ""
-    heard_ns: int = 0
-    stamp_ns: int = 0
-    rejected_ns: int = 0
-
-    def used(self, stamp_ns: int) -> None:
-        """Something came that can be used, of that capture time."""
-        self.heard_ns, self.stamp_ns = time.monotonic_ns(), stamp_ns
-
-    def rejected(self) -> None:
-        """Something came that cannot be used: it may have shown somebody."""
-        self.rejected_ns = time.monotonic_ns()
-
-    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> InputEvidence:
-        """What this input is good for now.
-
-        Args:
-            now_ns: the present, on the clock of the stamps.
-            within_s: it must be heard so often, and its newest stamp be no further from now.
-            hold_s: so long after a message that could not be used, somebody it showed may be there.
-        """
-        here_ns, reasons = time.monotonic_ns(), ViewReason.NONE
-        if not self.heard_ns or here_ns - self.heard_ns > within_s * NS:
-            reasons |= ViewReason.INPUT_SILENT
-        elif abs(now_ns - self.stamp_ns) > within_s * NS:
-            reasons |= ViewReason.INPUT_STAMPS
-        if self.rejected_ns and here_ns - self.rejected_ns <= hold_s * NS:
-            reasons |= ViewReason.INPUT_REJECTED
-        return InputEvidence(self.stamp_ns if self.heard_ns else 0, reasons)
 
 
 class Sources:
@@ -160,6 +127,8 @@ class Sources:
             )
             for index, (topic, adapter, kind) in enumerate(planned)
         ]
+        for source in self.all:
+            source.configure(parameters)
         self._pipeline = Pipeline(self.all, self.frames, parameters.stamp_latency_s, parameters.merge_inputs)
         if tf is not None:
             self._pipeline.feed(tf)
@@ -180,7 +149,9 @@ class Sources:
         self.check()
 
     def configure(self, parameters: NodeParameters) -> None:
-        """Use other values from now on (`tf_timeout_s`, `stamp_latency_s`)."""
+        """Use other values from now on (`tf_timeout_s`, `stamp_latency_s`, `min_confidence`)."""
+        for source in self.all:
+            source.configure(parameters)
         self._parameters, self._pipeline.stamp_latency_s = parameters, parameters.stamp_latency_s
 
     @property
@@ -254,9 +225,14 @@ class Sources:
                     break
                 yield source, *taken
 
-    def evidence(self, now_ns: int, within_s: float, hold_s: float) -> list[InputEvidence]:
-        """Of each source, what it is good for now; see `Source.evidence`."""
-        return [source.evidence(now_ns, within_s, hold_s) for source in self.all]
+    def evidence(self, now_ns: int) -> list[InputEvidence]:
+        """Of each source, what it is good for now; see `InputHealth.evidence`.
+
+        Args:
+            now_ns: the present, on the clock of the stamps.
+        """
+        p, here_ns = self._parameters, time.monotonic_ns()
+        return [s.health.evidence(now_ns, here_ns, p.stale_after_s, p.hold_s, p.confirm_frames) for s in self.all]
 
     def between_frames(self) -> None:
         """What need not be done while a person waits for a prediction."""
@@ -265,8 +241,6 @@ class Sources:
     def reset(self) -> None:
         """Forget what was, and what waits: the clock jumped back, or the node was activated."""
         self._pipeline.reset()
-        for source in self.all:
-            source.heard_ns = source.stamp_ns = source.rejected_ns = 0
 
     # TF and QoS
 
@@ -322,6 +296,10 @@ class Sources:
             line = source.mismatch or source.trouble()
             if line:
                 return line if len(self.all) == 1 or source.topic in line else f"{source.topic}: {line}"
+        for source in self.all:
+            if names := source.health.unplaced:
+                shown = ", ".join(names[:5])
+                return f"{source.topic}: reported without a place that can be used: {shown}; nobody is taken for gone"
         return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
 
     def counters(self) -> Counter[str]:
@@ -339,6 +317,7 @@ class Sources:
             "tracker": ", ".join(s.adapter.name for s in self.all),
             "input_qos": ", ".join(describe(s.qos) for s in self.all),
             "waiting_for_tf": self._pipeline.waiting,
+            "reported_without_place": ", ".join(n for s in self.all for n in s.health.unplaced),
         }
 
     def close(self) -> None:

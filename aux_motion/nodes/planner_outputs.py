@@ -36,7 +36,7 @@ from aux_motion_core.inference import artefact
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE, body_scale
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
 from aux_motion_core.skeleton import JointStatus
-from aux_motion_core.types import PredictionBatch, View
+from aux_motion_core.types import PredictionBatch, View, ViewReason
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.
 _PACKAGES = {"moveit_msgs": "moveit-msgs", "people_msgs": "people", "sensor_msgs": "sensor-msgs"}
@@ -159,7 +159,9 @@ class PlannerOutputs:
             occupancy = self._builder.build(batch)
             self._occupancy.publish(occupancy_message(replace(occupancy, producer=self._producer)))
             self._note_sizes(occupancy)
-        if batch.view.view is not View.COMPLETE or self._no_body(batch):
+        lost_only = batch.view.reasons == ViewReason.PERSON_LOST and not batch.view.unplaced_people
+        complete = batch.view.view is View.COMPLETE or lost_only  # who is lost is in the message, and grows
+        if not complete or self._no_body(batch):
             return
         now = time.perf_counter()
         for name, publisher, rate_hz, make in self._jobs:

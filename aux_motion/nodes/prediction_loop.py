@@ -88,6 +88,7 @@ class PredictionLoop:
         self._writer = PredictionWriter()
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
+        self._reset_ns: int | None = time.monotonic_ns()  # who was there before is not known until the hold has passed
         self._next_markers_at = 0.0
         self.sources: Sources | None = None
         try:
@@ -113,8 +114,14 @@ class PredictionLoop:
         self.predictor.configure(parameters)
         self.sources.configure(parameters)
 
-    def start(self) -> None:
-        """Take input and predict; the node's publishers are active."""
+    def start(self, first: bool = False) -> None:
+        """Take input and predict; the node's publishers are active.
+
+        Args:
+            first: of this node's life, of which `assume_empty_at_start` speaks.
+        """
+        if first and self._parameters.assume_empty_at_start:
+            self._reset_ns = None
         self.active = True
         self._heartbeat.reset()
 
@@ -129,6 +136,7 @@ class PredictionLoop:
         self.predictor.reset()
         self.sources.reset()
         self._newest_ns = self._diagnostics.newest_stamp_ns = None
+        self._reset_ns = time.monotonic_ns()
         self._diagnostics.resets += 1
 
     def close(self) -> None:
@@ -213,7 +221,7 @@ class PredictionLoop:
             received_ns = self._node.get_clock().now().nanoseconds - (time.time_ns() - arrived_ns)
             ready = self.sources.accept(source, message, arrived_ns, received_ns)
         except Exception as error:  # a sender's mistake must never stop the node
-            source.rejected()
+            source.health.rejected(time.monotonic_ns(), self._parameters.hold_s)
             self._note_bad(error)
             return False
         usable = self._enter(ready)
@@ -229,19 +237,19 @@ class PredictionLoop:
         usable = False
         for item in ready:
             source = self.sources.all[item.source]
-            if item.frame is None:
-                source.rejected()
+            if item.frame is None:  # the next frame of that tracker shows who was in this one
+                source.health.rejected(time.monotonic_ns(), self._parameters.lost_after_s)
                 self._diagnostics.frame_errors.note(str(item.error))
                 self._error(self._diagnostics.frame_errors.last)
                 continue
             try:
                 self.predictor.add(item.frame)
             except Exception as error:
-                source.rejected()
+                source.health.rejected(time.monotonic_ns(), self._parameters.hold_s)
                 self._note_bad(error)
                 continue
             usable = True
-            source.used(item.frame.stamp_ns)
+            source.health.used(item.frame.stamp_ns, time.monotonic_ns())
             self._note_stamp(item.frame.stamp_ns)
         return usable
 
@@ -317,10 +325,13 @@ class PredictionLoop:
 
     def _view(self, now_ns: int) -> ViewReport:
         """How complete the view is that the prediction was made from."""
-        p, reasons = self._parameters, ViewReason.NONE
-        if self.predictor.overlooked_until_ns is not None:
-            reasons |= ViewReason.PEOPLE_OVER_LIMIT
-        return judge(self.sources.evidence(now_ns, p.stale_after_s, p.lost_after_s), reasons)
+        reasons, unplaced = self.predictor.view_reasons(now_ns)
+        if self._reset_ns is not None:
+            if time.monotonic_ns() - self._reset_ns <= self._parameters.hold_s * NS:
+                reasons |= ViewReason.RESET
+            else:
+                self._reset_ns = None
+        return judge(self.sources.evidence(now_ns), reasons, unplaced)
 
     def _publish_markers(self, batch: PredictionBatch) -> Iterator[None]:
         """In the background, with breaks between people."""

@@ -60,6 +60,7 @@ class PredictorNode(LifecycleNode):
         self._predictor: Predictor | None = None
         self._outputs: PlannerOutputs | None = None
         self._loop: PredictionLoop | None = None
+        self._was_active = False
         self._learned: Learned | None = None
         self._collector = realtime.Collector()
         self._background = realtime.Background(self._on_background_error)
@@ -144,7 +145,8 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.failure = ""
         self._loop.reset()
         result = super().on_activate(state)
-        self._loop.start()
+        self._loop.start(first=not self._was_active)
+        self._was_active = True
         self._diagnostics.lifecycle = "active"
         self._ask_the_kernel()
         self._collector.start()  # last: what lives now lives on, and later collections skip it

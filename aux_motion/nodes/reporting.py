@@ -70,7 +70,10 @@ class Reporting:
         loop.sources.check()
         diagnostics.counters = Counter(loop.predictor.counters) + loop.sources.counters()
         diagnostics.source_trouble = loop.sources.trouble()
-        diagnostics.source_values = loop.sources.values()
+        diagnostics.source_values = {
+            **loop.sources.values(),
+            "unconfirmed_people": ", ".join(loop.predictor.people.unconfirmed()),
+        }
         fit = diagnostics.fit = loop.predictor.fit(self._node.get_clock().now().nanoseconds)
         diagnostics.bounds = loop.predictor.about_bounds()
         if self.learned is not None:

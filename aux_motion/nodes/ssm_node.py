@@ -1,7 +1,8 @@
 """The node `aux_motion_ssm`: the speed and separation monitor.
 
 It takes `occupancy` (aux_motion_msgs/OccupancyArray) and the robot's pose, and publishes `separation`
-(aux_motion_msgs/SeparationStatus) and `speed_fraction` (std_msgs/Float64, 0 to 1). Not a certified safety function: see
+(aux_motion_msgs/SeparationStatus) and `speed_fraction` (std_msgs/Float64, 0 to 1), and for RViz, when somebody looks,
+`separation_markers`. Not a certified safety function: see
 docs/planners.md for what a user must check.
 """
 
@@ -19,12 +20,14 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Float64
+from visualization_msgs.msg import MarkerArray
 
 from aux_motion.nodes import declaration, spinning
 from aux_motion.nodes.errors import one_line
 from aux_motion.nodes.people_input import PeopleInput
 from aux_motion.nodes.qos import output_qos
 from aux_motion.nodes.robot_poses import RobotPoses, make_robot_poses
+from aux_motion.nodes.separation_markers import Capsules, separation_markers
 from aux_motion.nodes.ssm_diagnostics import SsmDiagnostics
 from aux_motion.nodes.ssm_parameters import SsmError, SsmParameters, check_parameter_files
 from aux_motion_core.safety.robot import load_robot
@@ -32,6 +35,8 @@ from aux_motion_core.safety.separation import Monitor, Separation, SpeedReason
 from aux_motion_core.wire.messages import ns_to_stamp
 
 NODE_NAME = "aux_motion_ssm"
+#: Markers are sent no more often, nanoseconds: a person cannot look at more.
+_MARKERS_NS = 66_000_000
 #: Fields of a decision that go into the status as they are.
 _NUMBERS = (
     "allowed_speed_fraction minimum_distance_m protective_distance_m margin_m s_h_m s_r_m s_s_m c_m z_d_m z_r_m "
@@ -76,6 +81,8 @@ class SsmNode(LifecycleNode):
         self._active = False
         self._frame_id = ""
         self._decided: Separation | None = None
+        self._capsules: Capsules | None = None  # of the newest decision, where the robot's place was known
+        self._marked_ns = 0
         self._diagnostics = SsmDiagnostics(self)
 
     # Lifecycle
@@ -102,6 +109,8 @@ class SsmNode(LifecycleNode):
         for kind, topic in ((SeparationStatus, "separation"), (Float64, "speed_fraction")):
             self._outputs.append(self.create_lifecycle_publisher(kind, topic, output_qos(p.rate_hz)))
         self._status, self._speed = self._outputs
+        self._markers = self.create_lifecycle_publisher(MarkerArray, "separation_markers", 1)
+        self._outputs.append(self._markers)
         self._timer = self.create_timer(1.0 / p.rate_hz, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._timer.cancel()  # until activate
         self.get_logger().info(
@@ -202,9 +211,13 @@ class SsmNode(LifecycleNode):
             self.get_logger().info(f"{decision.reason.name}: {decision.reason_text}", throttle_duration_sec=0.5)
         self._decided = decision
         self._diagnostics.decisions += 1
+        if self._markers.get_subscription_count() and abs(stamp_ns - self._marked_ns) >= _MARKERS_NS:
+            self._marked_ns = stamp_ns
+            self._markers.publish(separation_markers(decision, self._capsules, self._frame_id, stamp_ns))
 
     def _decision(self, now_ns: int) -> Separation:
         p, monitor = self._values, self._monitor
+        self._capsules = None
         occupancy, reason, text = self._people.state()
         if reason is not None:
             return monitor.refuse(reason, text, now_ns)
@@ -223,7 +236,7 @@ class SsmNode(LifecycleNode):
         if age_s > p.robot_timeout_s:
             text = f"the robot's poses are {age_s:.2f} s old, limit {p.robot_timeout_s} s"
             return monitor.refuse(SpeedReason.ROBOT_STALE, text, now_ns)
-        ends, radius = monitor.robot.capsules(poses)
+        ends, radius = self._capsules = monitor.robot.capsules(poses)
         return monitor.decide(now_ns, occupancy, (ends, radius), self._measured(ends, now_ns), age_s)
 
     def _measured(self, ends: np.ndarray, now_ns: int) -> float | None:

@@ -29,6 +29,10 @@ FAMILIES: dict[str, str] = {
     "coverage": "share of joints within the calibrated radius; @HORIZONs",
     "body_coverage": "share of people wholly within the simultaneous bound; @HORIZONs",
     "radius_mm": "median calibrated radius; @HORIZONs",
+    "early_miss": "share of joints outside the calibrated radius within the first 0.2 s",
+    "early_body_miss": "share of predictions of which a joint is outside the simultaneous bound within the first 0.2 s",
+    "onset_coverage": "share of joints within the calibrated radius, of who stood and now moves; @HORIZONs",
+    "onset_body_coverage": "share of predictions of who stood and now moves, held at every step of the horizon",
     "faulted_mm": ".FAULT: mean error with that fault at its full strength; @HORIZONs",
     "frames": "messages used",
     "rejected": "messages that could not be used",
@@ -161,6 +165,13 @@ def metrics(summary: dict[str, Any]) -> dict[str, float]:
             _put(values, f"coverage{at}", cell["coverage"])
             _put(values, f"body_coverage{at}", cell["body_coverage"])
             _put(values, f"radius_mm{at}", cell["radius_mm"]["median"])
+        early = kind["early"] or {}
+        _put(values, "early_miss", early.get("joint_miss_share"))
+        _put(values, "early_body_miss", early.get("prediction_miss_share"))
+    for kind in [k for k in summary["onset"]["bounds"].values() if k["nominal"] is not None][:1]:
+        for key, cell in kind["horizons"].items():
+            _put(values, f"onset_coverage@{float(key):.6g}s", cell["coverage"])
+        _put(values, "onset_body_coverage", kind["whole_second_body_coverage"])
     for fault, curve in summary.get("faults", {}).get("curves", {}).items():
         for key, row in curve[-1]["mpjpe_mm"].items():
             _put(values, f"faulted_mm.{fault}@{float(key):.6g}s", row[first])

@@ -154,6 +154,8 @@ def _one(prediction: MotionPrediction, person: int, future: np.ndarray) -> Predi
         body_level=none,
         scale=np.full((1, *future.shape[1:]), np.nan, np.float32),
         at_levels=np.empty((1, 0, *future.shape[1:3]), np.float32),
+        body_at_levels=np.empty((1, 0, *future.shape[1:3]), np.float32),
+        stood=np.zeros(1, bool),
     )
 
 

@@ -11,6 +11,7 @@ from aux_motion_core.evaluation.bounds import Bounds
 from aux_motion_core.evaluation.errors import Errors, mean_of_seen
 from aux_motion_core.evaluation.jitter import Jitter
 from aux_motion_core.evaluation.judge import HORIZONS_S
+from aux_motion_core.evaluation.onset import Onsets
 from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.evaluation.stream import Stream, Timeline
 from aux_motion_core.evaluation.unseen import Unseen
@@ -44,7 +45,8 @@ class Evaluation:
         self.errors = Errors(sources, self.horizons_s)
         self.jitter = Jitter(sources, self.horizons_s, dt_s)
         self.bones = Bones(sources, self.horizons_s)
-        self.bounds = Bounds(self.horizons_s, levels)
+        self.bounds = Bounds(self.horizons_s, dt_s, levels)
+        self.onsets = Onsets(self.horizons_s, levels)
         self.unseen = Unseen(self.horizons_s)
         self.stream = Stream(max_gap_s)
         self.timeline = Timeline()
@@ -55,6 +57,7 @@ class Evaluation:
         self.errors.update(outcomes, names)
         self.bones.update(outcomes)
         self.bounds.update(outcomes, labels)
+        self.onsets.update(outcomes, labels)
         self.unseen.update(outcomes)
         self.worst.update(outcomes, names)
         judged = outcomes.predicted.judged
@@ -63,7 +66,7 @@ class Evaluation:
 
     def merge(self, other: Evaluation) -> None:
         """Add another recording, made with the same sources and grid."""
-        for name in ("errors", "jitter", "bones", "bounds", "unseen", "stream"):
+        for name in ("errors", "jitter", "bones", "bounds", "onsets", "unseen", "stream"):
             getattr(self, name).merge(getattr(other, name))
 
     def summary(self) -> dict[str, Any]:
@@ -80,6 +83,7 @@ class Evaluation:
             "bones": self.bones.summary(),
             "bounds": self.bounds.summary(),
             "table": self.bounds.levels(),
+            "onset": self.onsets.summary(),
             "scale": self.bounds.scales(),
             "input": self.stream.summary(),
         }

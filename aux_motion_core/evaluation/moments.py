@@ -262,6 +262,8 @@ def published(batch: PredictionBatch, people: Iterable[int], at_s: float) -> Pre
         body_level=np.array([p.body_coverage for p in some]),
         scale=np.full((n, steps, N_JOINTS, 3), np.nan, np.float32),
         at_levels=np.zeros((n, 0, steps, N_JOINTS), np.float32),
+        body_at_levels=np.zeros((n, 0, steps, N_JOINTS), np.float32),
+        stood=np.zeros(n, bool),
     )
 
 

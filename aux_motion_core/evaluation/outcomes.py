@@ -38,6 +38,8 @@ class Predicted:
         scale: (N, steps, J, 3) one sigma per axis, NaN where there is none.
         at_levels: (N, L, steps, J) float32 radii of the model's table at each of its levels, without adaptation; NaN
             where the table does not apply.
+        body_at_levels: (N, L, steps, J) float32 the same of the simultaneous bound.
+        stood: (N,) bool: who stood in the older part of the window (`aux_motion_core.bounds.onset`).
     """
 
     person: np.ndarray
@@ -57,6 +59,8 @@ class Predicted:
     body_level: np.ndarray
     scale: np.ndarray
     at_levels: np.ndarray
+    body_at_levels: np.ndarray
+    stood: np.ndarray
 
     def __len__(self) -> int:
         return len(self.stamp_ns)

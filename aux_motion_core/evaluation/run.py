@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.bounds.calibration import MOTION_CAPTURE, Calibration
+from aux_motion_core.bounds.onset import stood as stood_before
 from aux_motion_core.bounds.radii import Bounds as Radii
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.radii import known as known_of
@@ -219,7 +220,8 @@ class _Trial:
         for row, p in enumerate(people):
             if p.scale is not None:
                 scale[row] = p.scale
-        at_levels = np.full((n, len(self._bounds), steps, N_JOINTS), np.nan, np.float32)
+        at_levels = np.full((2, n, len(self._bounds), steps, N_JOINTS), np.nan, np.float32)  # joints, whole bodies
+        stood = np.zeros(n, bool)
         if block.steps:
             place = np.array(block.place)
             has = place >= 0
@@ -230,12 +232,16 @@ class _Trial:
             values = np.concatenate([s.inferred.values for s in block.steps])[has]
             mask = np.concatenate([s.inferred.mask for s in block.steps])[has]
             speed[place[has]] = _speed(values, mask, self._grid.dt_s)
+            stood[place[has]] = stood_before(values, mask, self._grid.dt_s)
             if self._bounds and has.any():
                 inferred = [s.inferred for s in block.steps]
                 seen = (np.concatenate([getattr(i, n) for i in inferred])[has] for n in ("hidden_s", "times"))
                 what, size = known_of(values, mask, self._grid.dt_s, *seen), equivalent_scale(scale[place[has]])
                 for k, bound in enumerate(self._bounds):
-                    at_levels[place[has], k] = bound.radii(what, size)[0] + self._more_m
+                    joints, bodies = bound.radii(what, size)
+                    at_levels[0, place[has], k] = joints + self._more_m
+                    if bodies is not None:
+                        at_levels[1, place[has], k] = np.maximum(bodies, joints) + self._more_m
         state = np.array([p.state for p in people], np.uint8)
         status = np.stack([p.joint_status for p in people])
 
@@ -263,7 +269,9 @@ class _Trial:
             level=np.array([p.radius_coverage for p in people]),
             body_level=np.array([getattr(p, "body_coverage", np.nan) for p in people]),
             scale=scale,
-            at_levels=at_levels,
+            at_levels=at_levels[0],
+            body_at_levels=at_levels[1],
+            stood=stood,
         )
 
     def _give(self, outcomes: list[Outcomes]) -> None:

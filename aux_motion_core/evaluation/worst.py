@@ -29,6 +29,7 @@ class Moment:
         observed: (J,) bool, seen then.
         predicted: (J, 3) metres at the horizon.
         truth: (J, 3) metres, NaN where not seen.
+        path: (steps, J, 3) metres, predicted at each step.
     """
 
     person_id: str
@@ -41,6 +42,7 @@ class Moment:
     observed: np.ndarray
     predicted: np.ndarray
     truth: np.ndarray
+    path: np.ndarray
 
 
 class Worst:
@@ -77,6 +79,7 @@ class Worst:
                     p.asked[row].copy(),
                     pose.copy(),
                     np.where(outcomes.seen[row, h, :, None], outcomes.truth[row, h], np.nan),
+                    p.future[row, 0].copy(),
                 )
             )
 

@@ -19,6 +19,8 @@ MEMORY_NS = NS
 #: another who comes near.
 PLACE_GATE = (0.15, 0.6, 0.7)
 POSE_GATE = (0.1, 0.35, 0.4)
+#: Re-linked bodies nearer than this to where the lost one would be are that one: two trunks are not; metres.
+SURELY_M = 0.15
 #: A match must be so much better than any other.
 CLEARLY = 0.6
 #: Joints in common that tell bodies apart.
@@ -41,6 +43,7 @@ class Taken:
         positions: (rows, 20, 3) metres.
         status: (rows, 20) `JointStatus`, outliers MISSING.
         moves: new id -> id under which that body's history was kept until now.
+        doubtful: those new ids whose body is so far from where the lost one would be that it may be somebody else.
         merged: ids whose history is dropped: another id has the body.
         restarted: ids whose history is of another place or side: it starts anew with this frame.
         forgotten: id -> (20,) joints that were believed after a jump: where they were before is no part of a motion.
@@ -53,6 +56,7 @@ class Taken:
     positions: np.ndarray
     status: np.ndarray
     moves: dict[str, str] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
     merged: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     forgotten: dict[str, np.ndarray] = field(default_factory=dict)

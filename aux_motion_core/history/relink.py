@@ -13,6 +13,7 @@ from aux_motion_core.history.bodies import (
     NS,
     PLACE_GATE,
     POSE_GATE,
+    SURELY_M,
     Bodies,
     Taken,
     gate,
@@ -66,6 +67,8 @@ def relink(
             taken.counters["relink_ambiguous"] += 1
             continue
         moves[int(rows[i])] = int(lost[j])
+        if place[i, j] > SURELY_M:
+            taken.doubtful.add(taken.ids[int(rows[i])])
     if moves:
         hand_over(bodies, stamp_ns, taken, moves, slots)
     return bool(moves)

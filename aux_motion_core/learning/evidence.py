@@ -73,7 +73,7 @@ class Evidence:
 
     def _rows(self, more: int) -> None:
         h, g, e = self._h, len(GROUPS), len(CANDIDATES)
-        new = {
+        new: dict[str, np.ndarray] = {
             "gain": np.zeros((more, h, g, e)),
             "error": np.zeros((more, h, g)),
             "alarm": np.zeros((more, h, g)),

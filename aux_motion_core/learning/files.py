@@ -9,6 +9,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def save(path: str | Path, identity: Identity, arrays: dict[str, np.ndarray]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as f:
             part = f.name
-            np.savez(f, about=np.frombuffer(about.encode(), np.uint8), **arrays)
+            content: dict[str, Any] = {"about": np.frombuffer(about.encode(), np.uint8), **arrays}
+            np.savez(f, **content)
             size = f.tell()
             f.flush()
             os.fsync(f.fileno())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, ClassVar
@@ -19,6 +19,10 @@ from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.messages import MessageError
 
 _NS = 1_000_000_000
+#: So many places that stand for "not found" are remembered of a tracker.
+_PLACES = 4
+#: Farther from all other joints of the body than any two neighbours are: metres.
+_OFF_BODY_M = 0.7
 
 
 class AdapterError(ValueError):
@@ -51,12 +55,15 @@ class Adapter(ABC):
     takes_bytes: ClassVar[bool] = False
     #: Whether a joint list is taken: the messages do not name their joints, or not always.
     takes_joints: ClassVar[bool] = False
+    #: A body that does not move at all is not seen any more; False where a simulator sends (set by who feeds it).
+    still_is_frozen: bool = True
     #: Transforms, where there are any (set by who feeds it).
     tf: TfBuffer | None = None
 
     def __init__(self, joints: Sequence[str] = (), frame_id: str = "") -> None:
         self.frame_id = frame_id.lstrip("/")
         self.counters: Counter[str] = Counter()
+        self._holes_at: deque[np.ndarray] = deque(maxlen=_PLACES)
         try:
             self.joints = self._joints(tuple(joints))
         except MappingError as error:
@@ -103,6 +110,7 @@ class Adapter(ABC):
         confidence: np.ndarray | None = None,
         joints: str | tuple[str, ...] | None = None,
         guessed: np.ndarray | None = None,
+        unplaced: Iterable[str] = (),
     ) -> SkeletonFrame:
         """A frame of people in the tracker's own joints.
 
@@ -111,13 +119,17 @@ class Adapter(ABC):
             confidence: (people, Js) in 0..1, or None.
             joints: what `mapping` takes; None: the adapter's own.
             guessed: (people,) bool, whom the tracker did not see but carried on.
+            unplaced: further people whom the message reports, without a place.
         """
+        positions = self._clean(positions)
         out, status, sure = map_people(joints or self.joints or (), positions, confidence)
         if guessed is not None and guessed.any():
             status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
-        return SkeletonFrame(stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure)
+        return SkeletonFrame(
+            stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure, unplaced=tuple(unplaced)
+        )
 
-    def _nobody(self, stamp_ns: int, frame_id: str) -> SkeletonFrame:
+    def _nobody(self, stamp_ns: int, frame_id: str, unplaced: Iterable[str] = ()) -> SkeletonFrame:
         return SkeletonFrame(
             stamp_ns,
             self.frame_id or frame_id,
@@ -125,7 +137,47 @@ class Adapter(ABC):
             np.empty((0, N_JOINTS, 3)),
             np.empty((0, N_JOINTS), np.uint8),
             np.empty((0, N_JOINTS), np.float32),
+            unplaced=tuple(unplaced),
         )
+
+    def _clean(self, positions: np.ndarray) -> np.ndarray:
+        """(people, Js, 3) metres, NaN where several joints are on exactly one place, or one is on the camera's origin.
+
+        Trackers fill joints that they did not find with one place: the origin, or where a transform takes it. Three in
+        one place are no body, nor are two away from their body; the place is remembered for single ones. Two joints on
+        their body may be seen in one pixel.
+        """
+        if not positions.size:
+            return positions
+        holes: Any = ~positions.any(-1)
+        for place in self._holes_at:
+            holes = holes | np.all(positions == place, axis=-1)
+        flat = np.sort(positions[..., 0][~holes])
+        if (flat[1:] == flat[:-1]).any():
+            with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+                holes |= self._shared(positions, holes)
+        if not holes.any():
+            return positions
+        self.counters["joints_on_one_place"] += int(holes.sum())
+        return np.where(holes[..., None], np.nan, positions)
+
+    def _shared(self, positions: np.ndarray, holes: np.ndarray) -> np.ndarray:
+        flat = np.where(holes[..., None], np.nan, positions).reshape(-1, 3)
+        good = np.flatnonzero(np.isfinite(flat).all(-1))
+        places, back, counts = np.unique(flat[good], axis=0, return_inverse=True, return_counts=True)
+        out = np.zeros(len(flat), bool)
+        for number in np.flatnonzero(counts > 1):
+            where = good[back.reshape(-1) == number]
+            if counts[number] == 2:
+                person = where // positions.shape[1]
+                others = np.setdiff1d(good[np.isin(good // positions.shape[1], person)], where)
+                near = np.linalg.norm(flat[others] - places[number], axis=-1)
+                if not len(others) or near.min() <= _OFF_BODY_M:
+                    continue
+            out[where] = True
+            self._holes_at.append(places[number])
+        result: np.ndarray = out.reshape(holes.shape)
+        return result
 
 
 def points(values: Sequence[Any], path: str = "") -> np.ndarray:

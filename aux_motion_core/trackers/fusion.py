@@ -138,6 +138,8 @@ class Fusion:
             status[kept],
             confidence[kept],
             None if covariance is None else covariance[kept],
+            frame.unplaced,
+            frame.view_reasons,
         )
 
     def _open(self, key: _Key) -> _Body:

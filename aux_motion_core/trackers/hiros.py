@@ -7,6 +7,7 @@ seen, and `src_frame`, the camera's.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,18 @@ class HiRos(Adapter):
         """One frame per time of sight and coordinate frame."""
         header_ns, frame_id = stamp_to_ns(message.header.stamp), str(message.header.frame_id)
         groups: dict[tuple[int, str], list[Any]] = {}
+        unplaced: list[str] = []
         for skeleton in message.skeletons:
             if not skeleton.markers:
                 self.counters["hiros_skeleton_without_markers"] += 1
+                unplaced.append(str(skeleton.id))
                 continue
             key = stamp_to_ns(skeleton.src_time) or header_ns, frame_id or str(skeleton.src_frame)
             groups.setdefault(key, []).append(skeleton)
         if not groups:
-            return [self._nobody(header_ns, frame_id)]
-        return [self._people(stamp_ns, frame, people) for (stamp_ns, frame), people in groups.items()]
+            return [self._nobody(header_ns, frame_id, unplaced)]
+        found = [self._people(stamp_ns, frame, people) for (stamp_ns, frame), people in groups.items()]
+        return [dataclasses.replace(found[0], unplaced=tuple(unplaced)), *found[1:]] if unplaced else found
 
     def _people(self, stamp_ns: int, frame_id: str, people: list[Any]) -> SkeletonFrame:
         by_id = self._by_id or not any(m.name for m in people[0].markers)

@@ -47,7 +47,12 @@ class OpenPose(PoseArray):
             )
         positions = keypoints[..., :3].copy()
         positions[(keypoints[..., 3] <= 0.0) | ~positions.any(-1)] = np.nan
+        positions = self._clean(positions)
+        there = np.isfinite(positions).all(-1).any(-1)
+        unplaced = [f"?{row}" for row in np.flatnonzero(~there)] if ids is None else []
+        if unplaced:  # with ids they stay among the people, without joints
+            positions, keypoints = positions[there], keypoints[there]
         if not len(positions):
-            return self._nobody(stamp_ns, frame_id)
+            return self._nobody(stamp_ns, frame_id, unplaced)
         ids = self._numbers.assign(stamp_ns, positions) if ids is None else ids
-        return self._frame(stamp_ns, frame_id, ids, positions, keypoints[..., 3])
+        return self._frame(stamp_ns, frame_id, ids, positions, keypoints[..., 3], unplaced=unplaced)

@@ -1,6 +1,6 @@
 """The only way in: tracker messages to frames in the fixed frame, for the node, bags and training alike.
 
-message -> adapter -> stamp clock -> latency -> transform at the corrected stamp -> fusion of several inputs
+message -> adapter -> stamp clock -> latency -> sieve -> transform at the corrected stamp -> fusion of several inputs
 
 The order matters: a camera that moves is looked up where it was when the picture was taken, so the latency is taken
 off before the transform is looked up, and nowhere else.
@@ -19,7 +19,9 @@ from aux_motion_core.space.frames import FrameQueue, Frames, Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.base import Adapter, AdapterError
 from aux_motion_core.trackers.fusion import Fusion
+from aux_motion_core.trackers.health import InputHealth, Stamps
 from aux_motion_core.trackers.settings import InputConfig
+from aux_motion_core.trackers.sieve import Sieve
 from aux_motion_core.trackers.tilt import Tilt
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
@@ -36,6 +38,8 @@ class Input:
         adapter: of its tracker.
         clock: watches its stamps.
         frame_id: of its newest positions, as the tracker names it.
+        sieve: takes out what cannot be.
+        health: what it is good for now.
         tilt: whether its people stand upright.
         newest: its newest frame that `Pipeline.between_frames` has not looked at yet.
     """
@@ -44,12 +48,20 @@ class Input:
     adapter: Adapter
     clock: StampClock
     frame_id: str = ""
+    sieve: Sieve = field(default_factory=Sieve)
+    health: InputHealth = field(default_factory=InputHealth)
+    steps: Stamps = field(default_factory=Stamps)
     tilt: Tilt = field(default_factory=Tilt)
     newest: SkeletonFrame | None = None
 
     def trouble(self) -> str:
         """What is wrong with its messages, in one line; empty: nothing is."""
-        return self.adapter.trouble() or self.tilt.trouble(self.frame_id)
+        return self.adapter.trouble() or self.sieve.trouble() or self.tilt.trouble(self.frame_id)
+
+    def configure(self, config: InputConfig) -> None:
+        """Use these limits from now on."""
+        self.sieve.min_confidence, self.sieve.frozen_after_s = config.min_confidence, config.frozen_after_s
+        self.adapter.still_is_frozen = config.frozen_after_s > 0.0
 
 
 def adapters(config: InputConfig) -> list[tuple[str, Adapter]]:
@@ -122,6 +134,8 @@ class Pipeline:
             frames: see the class.
         """
         inputs = [Input(index=i, adapter=a, clock=StampClock(config.stamp_source)) for i, a in enumerate(made)]
+        for one in inputs:
+            one.configure(config)
         return cls(inputs, frames, config.stamp_latency_s, config.merge_inputs)
 
     def feed(self, tf: TfBuffer) -> None:
@@ -154,6 +168,12 @@ class Pipeline:
                 raise StampError(frame.stamp_ns)
             if latency_ns:  # a simulated clock begins at 0, and no message carries a stamp before that
                 frame = dataclasses.replace(frame, stamp_ns=max(frame.stamp_ns - latency_ns, 0))
+            if not one.steps.believed(frame.stamp_ns, received_ns):
+                one.sieve.counters["stamp_wild"] += 1
+                one.health.wild(now_ns)
+                continue
+            frame = one.sieve.take(frame)
+            one.health.reported(frame, now_ns)
             one.frame_id = frame.frame_id
             if self._queue is None:
                 self._unplaced.append(Ready(one.index, arrived_ns, frame))
@@ -199,6 +219,9 @@ class Pipeline:
         for one in self.inputs:
             one.adapter.reset()
             one.clock.reset()
+            one.sieve.reset()
+            one.health.reset()
+            one.steps.reset()
             one.tilt, one.newest = Tilt(), None
 
     def counters(self) -> Counter[str]:
@@ -206,7 +229,7 @@ class Pipeline:
         total: Counter[str] = Counter(self._queue.counters if self._queue is not None else {})
         tf = self.frames.tf if self.frames is not None else None
         tf = tf or next((i.adapter.tf for i in self.inputs if i.adapter.tf is not None), None)
-        more: list[Any] = [*(i.adapter for i in self.inputs), self.fusion, tf]
+        more: list[Any] = [*(i.adapter for i in self.inputs), *(i.sieve for i in self.inputs), self.fusion, tf]
         for told in more:
             total.update(told.counters if told is not None else {})
         return total

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from aux_motion_core.trackers.base import Adapter, Numbers, points, split
 from aux_motion_core.trackers.joint_maps import MappingError, joint_list
 from aux_motion_core.types import SkeletonFrame
@@ -53,11 +55,14 @@ class PoseArray(Adapter):
             return [self._nobody(stamp_ns, frame_id)]
         positions = points(message.poses, "position.").reshape(people, -1, 3)
         self._check(positions)
-        there = ~(positions != positions).any(-1).all(-1)  # somebody with no joint at all is nobody
+        positions = self._clean(positions)
+        there = ~(positions != positions).any(-1).all(-1)
+        unplaced = [f"?{row}" for row in np.flatnonzero(~there)]  # somebody with no joint at all is not nobody
         positions = positions[there]
         if not len(positions):
-            return [self._nobody(stamp_ns, frame_id)]
-        return [self._frame(stamp_ns, frame_id, self._numbers.assign(stamp_ns, positions), positions)]
+            return [self._nobody(stamp_ns, frame_id, unplaced)]
+        ids = self._numbers.assign(stamp_ns, positions)
+        return [self._frame(stamp_ns, frame_id, ids, positions, unplaced=unplaced)]
 
     def _check(self, positions: Any) -> None:
         """For subclasses: raise `MessageError` for positions that cannot be used."""

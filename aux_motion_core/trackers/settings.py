@@ -76,6 +76,20 @@ class InputConfig(BaseModel):
         "used. Applied at configure.",
         json_schema_extra={"at_configure": True},
     )
+    min_confidence: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.9,
+        description="A joint that its tracker is less sure of is missing; 0: all count that have a confidence.",
+    )
+    frozen_after_s: float = Field(
+        0.5,
+        ge=0.0,
+        le=10.0,
+        description="A body that stays the same to the bit for so long is not seen any more: its tracker is stuck. 0: "
+        "never, for simulators, whose still bodies are truly still. Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
+    )
     static_transform_frame: str = Field(
         "",
         description="Frame that static_transform brings to fixed_frame (a fixed camera); empty: not used.",

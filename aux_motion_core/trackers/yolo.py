@@ -8,6 +8,7 @@ does not mean that nobody is there. The track's id is empty when tracking is off
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import chain
 from typing import Any
 
@@ -59,6 +60,7 @@ class Yolo(Adapter):
         """One frame per coordinate frame of the key points; none for an empty array, which may be a TF failure."""
         stamp_ns = stamp_to_ns(message.header.stamp)
         groups: dict[str, list[Any]] = {}
+        unplaced: list[str] = []
         for detection in message.detections:
             if self._class_name and detection.class_name not in (self._class_name, ""):
                 continue
@@ -66,7 +68,10 @@ class Yolo(Adapter):
                 groups.setdefault(str(detection.keypoints3d.frame_id), []).append(detection)
             else:
                 self.counters["yolo_person_without_3d_keypoints"] += 1
-        self._empty = 0 if groups else self._empty + 1
+                unplaced.append(str(detection.id) or f"?{len(unplaced)}")
+        self._empty = 0 if groups or unplaced else self._empty + 1
+        if unplaced and not groups:
+            return [self._nobody(stamp_ns, str(message.header.frame_id), unplaced)]
         if not groups:
             self.counters["yolo_empty_array"] += 1
             return []
@@ -75,7 +80,8 @@ class Yolo(Adapter):
                 "keypoints3d.frame_id is empty: expected the frame of the key points, the target_frame of yolo_ros"
             )
         camera = str(message.header.frame_id).lstrip("/")
-        return [self._people(stamp_ns, frame_id, camera, people) for frame_id, people in groups.items()]
+        found = [self._people(stamp_ns, frame_id, camera, people) for frame_id, people in groups.items()]
+        return [dataclasses.replace(found[0], unplaced=tuple(unplaced)), *found[1:]] if unplaced else found
 
     def _people(self, stamp_ns: int, frame_id: str, camera: str, people: list[Any]) -> SkeletonFrame:
         found = [detection.keypoints3d.data for detection in people]

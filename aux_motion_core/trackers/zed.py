@@ -80,15 +80,19 @@ class Zed(Adapter):
 
     def _frames(self, stamp_ns: int, frame_id: str, objects: list[Any]) -> list[SkeletonFrame]:
         bodies: list[Any] = []
-        for body in objects:
+        unplaced = []
+        for row, body in enumerate(objects):
+            name = str(body.label_id) if body.tracking_available and body.label_id >= 0 else f"?{row}"
             if not body.skeleton_available:
                 self.counters["zed_object_without_skeleton"] += 1
+                unplaced.append(name)
             elif body.tracking_state == _OFF and body.tracking_available:
                 self.counters["zed_body_off"] += 1
+                unplaced.append(name)
             else:
                 bodies.append(body)
         if not bodies:
-            return [self._nobody(stamp_ns, frame_id)]
+            return [self._nobody(stamp_ns, frame_id, unplaced)]
         formats = [int(b.body_format) for b in bodies]
         for number in formats:
             if number not in _FORMATS:
@@ -112,7 +116,7 @@ class Zed(Adapter):
             out.append((rows, joints, positions))
         ids = self._ids(stamp_ns, bodies, kept)
         guessed = np.array([b.tracking_state in (_SEARCHING, _TERMINATE) for b in bodies])
-        if self._flag_coasting:
+        if self._flag_coasting and self.still_is_frozen:
             even = self._coasting(stamp_ns, ids, kept) & ~guessed
             if even.any():
                 self.counters["zed_coasting"] += int(even.sum())
@@ -126,8 +130,9 @@ class Zed(Adapter):
                 self._confidence(bodies, rows, positions.shape[1]),
                 joints,
                 guessed[rows],
+                unplaced if first else (),
             )
-            for rows, joints, positions in out
+            for first, (rows, joints, positions) in zip([True] + [False] * len(out), out, strict=False)
         ]
 
     def _ids(self, stamp_ns: int, bodies: list[Any], positions: np.ndarray) -> list[str]:

@@ -295,15 +295,18 @@ def self_check_fields(report: SelfCheckReport) -> dict[str, Any]:
 
 
 def _learning_fields(learning: Learning | None) -> dict[str, Any]:
-    none = learning is None
+    if learning is None:
+        nothing = np.empty(0, np.float32)
+        names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
+        return {"learning": "", **dict.fromkeys(names, nothing), "learnt_s": 0.0, "learning_remark": ""}
     return {
-        "learning": "" if none else learning.mode,
-        "learning_model_error_m": _flat(None if none else learning.shipped_m, np.float32),
-        "learning_error_m": _flat(None if none else learning.learnt_m, np.float32),
-        "learning_share": _flat(None if none else learning.share, np.float32),
-        "learning_outcomes": _flat(None if none else learning.outcomes, np.float32),
-        "learnt_s": 0.0 if none else float(learning.learnt_s),
-        "learning_remark": "" if none else learning.remark,
+        "learning": learning.mode,
+        "learning_model_error_m": _flat(learning.shipped_m, np.float32),
+        "learning_error_m": _flat(learning.learnt_m, np.float32),
+        "learning_share": _flat(learning.share, np.float32),
+        "learning_outcomes": _flat(learning.outcomes, np.float32),
+        "learnt_s": float(learning.learnt_s),
+        "learning_remark": learning.remark,
     }
 
 
@@ -312,8 +315,8 @@ def _learning_from_message(msg: Any, h: int) -> Learning | None:
     if not mode:
         return None
     names = ("learning_model_error_m", "learning_error_m", "learning_share", "learning_outcomes")
-    arrays = [array_of(msg, name, (h,), np.float32).copy() for name in names]
-    return Learning(mode, *arrays, float(msg.learnt_s), str(msg.learning_remark))
+    shipped, learnt, share, outcomes = (array_of(msg, name, (h,), np.float32).copy() for name in names)
+    return Learning(mode, shipped, learnt, share, outcomes, float(msg.learnt_s), str(msg.learning_remark))
 
 
 def self_check_from_message(msg: Any) -> SelfCheckReport:

@@ -56,7 +56,7 @@ def main(
         try_to_write(out.parent)
         cuts = [cut(c, b.history_steps, b.future_steps, b.dt_s, 0.5) for c in load_split(data, "train")]
     windows = [w for w in cuts if w is not None]
-    result = {name: fit(name, windows) for name in tqdm(GRIDS)}
+    result = {name: fit(name, windows) for name in tqdm(GRIDS, desc="baselines", disable=None)}
     for name in baselines.BASELINES:
         print(
             f"{name}: {1000 * score(baselines.make(name, **result.get(name, {})), windows):.1f} mm",

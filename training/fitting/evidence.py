@@ -31,6 +31,7 @@ from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut
 from training.fitting.judge import judge
+from training.fitting.onset import onsets
 from training.fitting.scores import BODIES, CONDITIONS, MISSING, NOISES, collect
 
 #: tier -> (stride between windows, every how many clips, conditions, what it is)
@@ -195,6 +196,7 @@ def evidence(model_dir: Path, data: Path, progress: bool = True) -> dict:
         "mean_over": "clips, with 95 % bootstrap intervals over clips; 0 to 50 % of the joint-frames missing",
         "calibration": table.summary(),
         "tiers": tiers,
+        "onset": {t: onsets(c, backend.infer, table, *shape) for t, c in clips_of.items()},
         "reach_set": reach_set(clips_of, *shape),
         "out_of_distribution": unfamiliar(clips_of, table, *shape) if table.familiar else None,
     }
@@ -211,7 +213,7 @@ def summary(report: dict) -> dict:
             for level, c in v["coverage"].items()
             if c["calibrated"]
         }
-    return {"tiers": tiers, "reach_set": report["reach_set"], "out_of_distribution": report["out_of_distribution"]}
+    return {"tiers": tiers} | {k: report[k] for k in ("onset", "reach_set", "out_of_distribution")}
 
 
 def picture(report: dict, path: Path) -> None:
@@ -275,6 +277,14 @@ def text(report: dict) -> str:
             found = f["0.95"]
             body = "" if found["whole_body"] is None else f", whole body {found['whole_body']:.3f}"
             lines.append(f"real_tracker, tracker_error_m {e}: {found['overall']:.3f} at 0.95{body}")
+    for tier, v in report["onset"].items():
+        shares = [
+            f"{level}: each joint {f['joints']['0.2']['overall']:.3f} at 0.2 s, {f['joints']['0.4']['overall']:.3f} at "
+            f"0.4 s" + (f", whole body {f['whole_body']['overall']:.3f}" if "whole_body" in f else "")
+            for level, f in v["levels"].items()
+        ]
+        told = "; ".join(shares) or "nobody"
+        lines.append(f"who stood and now moves, {tier} ({v['windows']} windows of {v['clips']} clips): {told}")
     for tier, v in report["reach_set"]["tiers"].items():
         shown = ", ".join(
             f"{n} speed: each joint {x['each_joint']:.3f}, whole body {x['whole_body']:.3f}" for n, x in v.items()

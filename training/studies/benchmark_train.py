@@ -151,7 +151,13 @@ class BenchmarkRun:
             FloatingPointError: the loss is NaN or Inf; nothing has been changed.
         """
         learner = loop.Learner(self.model, self.mean, self.optimiser, clip_norm=50.0)
-        bar = tqdm(range(self.step, self.config.steps), initial=self.step, total=self.config.steps, mininterval=10)
+        bar = tqdm(
+            range(self.step, self.config.steps),
+            initial=self.step,
+            total=self.config.steps,
+            mininterval=10,
+            disable=None,
+        )
         loss_of = lambda step: (self.loss(draw(step), weights), None)  # noqa: E731
         decay_of = lambda step: loop.average_decay(self.config.ema, step + 1)  # noqa: E731
         for step, loss, _ in loop.run(learner, bar, loss_of, self.rate, decay_of, lambda *_: "; lower learning_rate"):

@@ -188,7 +188,7 @@ def choose(data: Path, backends: dict[str, Backend]) -> list[dict]:
     tried = [(r, 0.01, own) for r in (1.0, 2.0, 4.0, 8.0, 16.0)]
     tried += [(4.0, s, own) for s in (0.002, 0.05)] + [(4.0, 0.01, p) for p in (0.5, 0.85)]
     out = []
-    for rate, share, of_model in tqdm(tried, desc="constants", leave=False):
+    for rate, share, of_model in tqdm(tried, desc="constants", leave=False, disable=None):
         row: dict = {"rate": rate, "share": share, "prior_of_model": round(of_model, 3)}
         with constants(rate, share, of_model):
             for name, backend in backends.items():
@@ -226,13 +226,15 @@ def measure(model: Path, data: Path, clips_of_kinect: int) -> Iterator[dict]:
     }
     for name, backend in backends.items():
         out[name] = {
-            "clips": {t: table([judge([c], backend) for c in tqdm(load_split(data, t), t)]) for t in TIERS},
+            "clips": {
+                t: table([judge([c], backend) for c in tqdm(load_split(data, t), t, disable=None)]) for t in TIERS
+            },
             "sessions": {
                 "what": f"Kinect v1, {len(sessions)} people, {clips_of_kinect} gestures each, evaluation only",
-                **table([judge(s, backend) for s in tqdm(sessions, "sessions")]),
+                **table([judge(s, backend) for s in tqdm(sessions, "sessions", disable=None)]),
             },
         }
-        records = [judge(c, backend) for c in tqdm(changes, "changes")]
+        records = [judge(c, backend) for c in tqdm(changes, "changes", disable=None)]
         out[name]["changes"] = {"of": CHANGES, **table(records), "since_change": since_change(records)}
         yield out
     out["choice"] = {"model_version": backends["model"].version, "tried": choose(data, backends)}

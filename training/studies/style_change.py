@@ -83,7 +83,7 @@ def run(
     """Of each prediction: change, seconds since, (H, 20) inside, whole body inside, median radius at 0.4 s."""
     horizons = [round(h / dt_s) - 1 for h in (0.2, 0.4, 0.6, 0.8, 1.0)]
     rows, t = [], 0.0
-    for change, name in enumerate(tqdm(names, leave=False)):
+    for change, name in enumerate(tqdm(names, desc="changes", leave=False, disable=None)):
         start, left = t, style_s
         for part in styles[name]:
             for k in range(min(len(part), int(left / dt_s))):

@@ -125,6 +125,7 @@ class Recording:
         opened: what to view.
         robot: beside the people; None: none.
         start_s: seconds from the start to begin at.
+        keep_s: how much is predicted ahead and kept behind; None: some seconds; infinite: a short bag, whole.
 
     Raises:
         ValueError: one line on what is wrong with bag, model or parameters.
@@ -133,7 +134,10 @@ class Recording:
     live = False
     bounds = BOUNDS
 
-    def __init__(self, opened: Opened, robot: Robot | None = None, start_s: float = 0.0) -> None:
+    def __init__(
+        self, opened: Opened, robot: Robot | None = None, start_s: float = 0.0, keep_s: float | None = None
+    ) -> None:
+        self._ahead_s, self._behind_s = (AHEAD_S, BEHIND_S) if keep_s is None else (keep_s, keep_s)
         self.opened, self.title, self.bookmarks = opened, opened.title, opened.bookmarks
         self._reading = Reading(opened.job)
         with reader.BagReader(opened.job.bag, on_damage=lambda line: None) as bag:
@@ -185,7 +189,7 @@ class Recording:
             if not len(self.moments):  # on its way there
                 first_s = last_s = self._from_s
             behind = at_s < first_s - 0.5
-            beyond = at_s > last_s + AHEAD_S and not self._ended
+            beyond = at_s > last_s + self._ahead_s and not self._ended
             if behind or beyond:
                 self._from_s = self._jump_s = at_s
             self._wake.notify_all()
@@ -265,11 +269,11 @@ class Recording:
             while self._jump_s is None and not self._closed:
                 ahead_s = at_s - self._at_s
                 judged = self.moments.judged_s >= self._at_s + _KNOWN_AHEAD_S
-                if ahead_s < AHEAD_S or (not judged and ahead_s < _FAR_AHEAD_S):
+                if ahead_s < self._ahead_s or (not judged and ahead_s < _FAR_AHEAD_S):
                     break
                 self._wake.wait(0.5)
             if self._jump_s is not None or self._closed:
                 raise _Jump
-            behind_s = self._at_s - BEHIND_S
+            behind_s = self._at_s - self._behind_s
         if self.moments.first_s < behind_s - 1.0:
             self.moments.trim(behind_s)

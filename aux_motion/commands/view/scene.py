@@ -17,10 +17,10 @@ from aux_motion_core.types import MotionPrediction, TrackState
 _BONES = np.array(BONES)
 NOW: Colour = (233, 240, 255)
 UNSEEN: Colour = (110, 122, 145)
-PREDICTED: Colour = (255, 145, 77)
+PREDICTED: Colour = (255, 125, 45)
 BOUND: Colour = (255, 176, 92)
-SEEN_LATER: Colour = (74, 222, 148)
-BASELINE: Colour = (108, 160, 255)
+SEEN_LATER: Colour = (30, 215, 120)
+BASELINE: Colour = (70, 130, 255)
 ROBOT: Colour = (150, 165, 190)
 FLOOR: Colour = (46, 54, 70)
 BACKGROUND: Colour = (20, 20, 20)
@@ -81,9 +81,9 @@ class Scene:
         scene.set_up_direction("+z")
         scene.configure_environment_map(hdri=None)
         scene.configure_default_lights(enabled=False)
-        scene.add_light_ambient("/lights/all", color=(255, 255, 255), intensity=0.55)
+        scene.add_light_ambient("/lights/all", color=(255, 255, 255), intensity=0.8)
         scene.add_light_directional(
-            "/lights/sun", color=(255, 255, 255), intensity=0.9, position=(-3.0, -5.0, 8.0), cast_shadow=False
+            "/lights/sun", color=(255, 255, 255), intensity=1.1, position=(-3.0, -5.0, 8.0), cast_shadow=False
         )
         # a grid and a background of viser cost a software renderer 11 ms a frame each: lines and the page's own colour
         self._floor = Sticks(server, "/floor", FLOOR, sides=3)

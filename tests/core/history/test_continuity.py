@@ -131,7 +131,7 @@ def two_of_them(t):
 
 @pytest.mark.parametrize("what", [elsewhere, crouching, two_of_them])
 def test_without_a_clear_match_the_history_starts_anew_and_the_lost_one_is_not_gone(what):
-    p = make()
+    p = make(confirm_frames=1)
     for k in range(20):
         p.add(frame(k / 25, {"1": body(k / 25)}))
     p.add(frame(0.85, what(0.85)))

@@ -77,11 +77,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "input"):
             self.open.append(tag)
         if tag == "img":
             self.pictures.append(given["alt"])
-        self.loads += [v for k, v in given.items() if k in ("src", "href") and not v.startswith("data:image/svg+xml;")]
+        here = ("data:image/svg+xml;", "http://localhost:8088/")  # pictures, and the page of aux-motion view
+        self.loads += [v for k, v in given.items() if k in ("src", "href") and not v.startswith(here)]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -105,8 +106,15 @@ def test_the_sample_gives_every_file_and_conditions_set_the_exit_code(root, tmp_
     ]  # fmt: skip
     assert found["errors_mm"]["0.4"]["model"]["low"] < found["mpjpe_mm"]["0.4"]["model"]
     assert found["model"]["name"] == "body20_25hz" and found["input"]["frames"] == 230
-    page = Page((tmp_path / "report.html").read_text())
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
     assert page.loads == [] and page.open == []
+    early = found["bounds"]["conformal 0.95"]["early"]
+    assert f"<td>{early['joints_missed']} of {early['joints_judged']}</td>" in text
+    assert (
+        f"first 0.2 s outside {100 * early['joint_miss_share']:.2f} % of {early['joints_judged']} joints" in done.stdout
+    )
+    assert "Who stood and now moves" in text
     assert len(page.pictures) >= 4
     rows = list(csv.DictReader((tmp_path / "errors.csv").open()))
     (model,) = [r for r in rows if (r["scope"], r["horizon_s"], r["source"]) == ("all", "0.4", "model")]

@@ -17,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
 from support.node_harness import NodeProcess, Probe, private_domain, stamp_ns  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from aux_motion.commands.ssm import main  # noqa: E402
 from aux_motion_core.safety.separation import SpeedReason  # noqa: E402
@@ -105,6 +106,35 @@ def test_a_dead_tracker_over_an_empty_room_stops_the_robot_within_the_timeout(ce
     assert cell.occupancy[-1].header.stamp.sec >= cell.status[-1].header.stamp.sec - 1, "the predictor goes on"
     assert stamp_ns(cell.occupancy[-1].oldest_input) < stamp_ns(cell.occupancy[-1].header.stamp) - NS
     cell.full_speed()
+
+
+def test_rviz_shows_the_robot_the_nearest_points_and_the_speed(cell) -> None:
+    """Two metres from the robot; when nobody is known the line goes away."""
+    heard: list[MarkerArray] = []
+    cell.node.create_subscription(MarkerArray, "separation_markers", heard.append, 10)
+    cell.start(**PREDICTOR)
+    cell.monitor()
+
+    def newest(namespace: str) -> list[Marker]:
+        return [m for m in heard[-1].markers if m.ns == namespace] if heard else []
+
+    def green() -> bool:
+        return bool(newest("speed")) and newest("speed")[0].color.g > newest("speed")[0].color.r
+
+    cell.until(lambda: cell.empty_room() or green(), "green text")
+    assert heard[-1].markers[0].action == Marker.DELETEALL and not newest("nearest")
+    assert len(newest("robot")) == 12 and newest("speed")[0].text.startswith("100 %")  # 4 capsules of 3 parts
+    base = newest("robot")[0]
+    assert (base.pose.position.z, base.scale.x, base.scale.z) == pytest.approx((0.175, 0.2, 0.35))
+
+    def somebody() -> None:
+        cell.send(cell.node.get_clock().now().nanoseconds, x=2.0)
+        cell.spin_for(0.03)
+
+    cell.until(lambda: somebody() or newest("nearest"), "the nearest points")
+    (line,), (text,) = newest("nearest"), newest("speed")
+    assert len(line.points) == 2 and line.points[0].x > line.points[1].x  # from the person to the robot
+    assert " m to 1, " in text.text and text.color.r > 0.8
 
 
 def test_a_stray_predictor_stops_the_robot_and_is_named(cell) -> None:

@@ -56,6 +56,7 @@ PREDICTOR = {
     "publish_human_poses": True,
     "lost_after_s": 0.6,
     "absent_hold_s": 0.6,
+    "assume_empty_at_start": True,
 }
 MOVING_ROBOT = """
 name: cart

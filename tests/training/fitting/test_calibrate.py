@@ -181,7 +181,7 @@ def own_bags(data_dir, tmp_path_factory) -> Path:
     clips = load_split(data_dir, "validation")
     hands = [j for j, n in enumerate(JOINTS) if n.endswith("hand")]
     for i, part in enumerate((clips[0:1], clips[8:9])):
-        with BagWriter(folder / f"day_{i}.mcap") as bag:
+        with BagWriter(folder / f"day{i}_cell.mcap") as bag:
             t0 = 1_700_000_000_000_000_000
             for k, clip in enumerate(part):
                 for stamp, x in zip(clip.stamps_s[::5], clip.positions[::5]):
@@ -208,7 +208,7 @@ def test_own_bags_recalibrate_a_copy(own_bags, tmp_path):
     assert Bounds(table, 0.95).calibrated and not Bounds(table, 0.99).calibrated
     content = json.loads(report.read_text())
     assert 0.5 < content["coverage"]["0.9"]["overall"] <= 1.0
-    assert content["coverage"]["0.9"]["by_group"].keys() == {"day_0", "day_1"}
+    assert content["coverage"]["0.9"]["by_group"].keys() == {"day0_cell", "day1_cell"}
     assert content["joints_seen"]["left_hand"] == 0.0
     # the tracker's own error is in the table now
     assert table.domain.tracker != "motion capture"

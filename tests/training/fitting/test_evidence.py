@@ -14,6 +14,7 @@ from aux_motion_core.inference import baselines  # noqa: E402
 from aux_motion_core.predictor import Predictor  # noqa: E402
 from training.data.clip import make_clip  # noqa: E402
 from training.fitting import evidence
+from training.fitting.onset import onsets
 from training.studies import style_change  # noqa: E402
 
 
@@ -37,6 +38,28 @@ def test_the_reach_set_holds_more_often_with_the_speed_that_was_seen():
     fast = make_clip("run", "g", "run", 25.0, motion(np.arange(0.0, 6.0, 0.04)) * 4.0, "own", "synthetic")
     found = evidence.reach_set({"t": [fast]}, 10, 25, 0.04)["tiers"]["t"]
     assert found["fixed"]["whole_body"] < 0.1 and found["observed"]["whole_body"] > 0.9
+
+
+def test_who_stood_and_now_moves_is_judged_apart_at_every_level():
+    """Somebody stands for 3 s and goes on at 2 m/s; expected to stay, with 5 cm a step at 0.9, twice that at 0.95."""
+    t = np.arange(0.0, 6.0, 0.04)
+    x = np.repeat(motion(np.zeros(1)), len(t), 0)
+    x[..., 0] += 2.0 * np.maximum(t - 3.0, 0.0)[:, None]
+    starts = make_clip("start", "g", "walk", 25.0, x, "own", "synthetic")
+    stays = make_clip("stay", "g", "stand", 25.0, np.repeat(motion(np.zeros(1)), len(t), 0), "own", "synthetic")
+    infer = baselines.make("zero_velocity").infer
+    wide = table(factor=0.05, body=1.0)
+    found = onsets([stays, starts], infer, wide, 10, 25, 0.04, stride_s=0.04)
+    # from 6 steps before the onset (0.32 m in the 0.4 s ahead) to 5 after it (stood until 0.2 s before): 12 windows
+    assert (found["windows"], found["clips"]) == (12, 1)
+    low, high = found["levels"]["0.9"], found["levels"]["0.95"]
+    # within 0.5 m at 0.4 s: 4, 5 and 6 steps before the onset; within 0.25 m at 0.2 s: 2 to 6 before it
+    assert low["joints"]["0.4"]["overall"] == pytest.approx(3 / 12, abs=1e-3)
+    assert low["joints"]["0.2"]["overall"] == pytest.approx(5 / 12, abs=1e-3)
+    assert low["whole_body"]["overall"] == 0.0 and high["whole_body"]["overall"] == 1.0
+    assert high["joints"]["0.4"]["overall"] == 1.0
+    nobody = onsets([stays], infer, wide, 10, 25, 0.04)
+    assert nobody["windows"] == 0 and nobody["levels"] == {}
 
 
 def test_styles_are_long_enough_and_change():

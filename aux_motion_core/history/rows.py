@@ -1,0 +1,110 @@
+"""The rows of a frame: which people and joints of it can be used, and what is told of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
+from aux_motion_core.types import SkeletonFrame
+
+_HEAD = [INDEX["head"], INDEX["neck"]]
+_FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
+#: Head this far below the feet is upside down, metres.
+_UPSIDE_DOWN_M = 0.2
+#: No joint is this far away; metres.
+_FARTHEST_M = 1e4
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a frame that can be used, each id once.
+
+    Attributes:
+        ids: R of them.
+        positions: (R, 20, 3) metres, finite.
+        status: (R, 20) `JointStatus`; a joint that cannot be used is MISSING.
+        repeated: ids that the frame has more than once.
+    """
+
+    ids: list[str]
+    positions: np.ndarray
+    status: np.ndarray
+    repeated: frozenset[str]
+
+
+def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
+    """Repair or leave out what a frame has that cannot be; all of it is counted.
+
+    A person who is reported but has no row here has no place: `person_without_joints`, `person_only_guessed`.
+
+    Args:
+        frame: of at least one person.
+        counters: added to.
+    """
+    positions = np.asarray(frame.positions, np.float64)
+    status = np.array(frame.status, np.uint8)
+    seen = status != JointStatus.MISSING
+    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
+    count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
+    status[~usable] = JointStatus.MISSING
+    positions = np.where(usable[..., None], positions, 0.0)
+    # a body that the tracker only carries on is not seen: it grows old as if nothing had come
+    guessed = status == JointStatus.TRACKER_PREDICTED
+    only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
+    count(counters, "person_only_guessed", int(only_guessed.sum()))
+    positions, status = derive_joints(positions, status)
+    joints = (status != JointStatus.MISSING).sum(1)
+
+    chosen: dict[str, int] = {}
+    repeated: set[str] = set()
+    for i, person_id in enumerate(frame.person_ids):
+        if person_id in chosen:
+            counters["duplicate_person_id"] += 1
+            repeated.add(person_id)
+        if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
+            chosen[person_id] = i
+    count(counters, "person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
+    rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
+    index = list(rows.values())
+    return Rows(list(rows), positions[index], status[index], frozenset(repeated))
+
+
+def in_region(places: np.ndarray, corners: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Which places (..., 2) are inside a polygon (even-odd rule)."""
+    x, y = places[..., 0], places[..., 1]
+    inside = np.zeros(x.shape, bool)
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if y0 != y1:
+            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
+
+
+def sigma_m(covariance: np.ndarray) -> np.ndarray:
+    """(..., 20) one sigma in the worst direction, metres, of covariances (..., 20, 6); 0 where none is stated.
+
+    The trace is never less than the largest eigenvalue.
+    """
+    with np.errstate(invalid="ignore"):
+        trace = covariance[..., 0] + covariance[..., 3] + covariance[..., 5]
+        result: np.ndarray = np.sqrt(np.where(trace > 0.0, np.minimum(trace, 1e6), 0.0))
+    return result
+
+
+def count(counters: Counter[str], name: str, n: int) -> None:
+    """Add to a counter, which is not made for nothing."""
+    if n:
+        counters[name] += n
+
+
+def stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
+    """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
+    height, seen = positions[..., 2], status != JointStatus.MISSING
+    head, feet = seen[:, _HEAD], seen[:, _FEET]
+    n_head, n_feet = head.sum(1), feet.sum(1)
+    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
+    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
+    out: list[int] = np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
+    return out

@@ -1,0 +1,157 @@
+"""What of an input's frame may be believed, and who is reported without a place that can be used.
+
+Works on the tracker's own positions, before any transform: sizes do not change with it, and a pose that a dead tracker
+repeats is repeated to the bit only there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+
+from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.trackers.body_size import implausible, remark
+from aux_motion_core.types import SkeletonFrame, ViewReason
+
+_NS = 1_000_000_000
+#: No joint is this far away; metres.
+FARTHEST_M = 1e4
+#: Two skeletons under one id nearer than this are one body that is told twice: mean distance of joints, metres.
+_ONE_BODY_M = 0.12
+#: For so long a trouble is named after it was seen last.
+_SAID_NS = 5 * _NS
+
+
+class Sieve:
+    """Of one input.
+
+    Args:
+        min_confidence: a joint of less is missing.
+        frozen_after_s: bodies that stay the same to the bit for so long are not seen any more; 0: never.
+
+    Attributes:
+        counters: what was left out.
+    """
+
+    def __init__(self, min_confidence: float = 0.0, frozen_after_s: float = 0.0) -> None:
+        self.min_confidence, self.frozen_after_s = min_confidence, frozen_after_s
+        self.counters: Counter[str] = Counter()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget earlier frames; the counters go on."""
+        self._rows: dict[str, int] = {}
+        self._last = np.empty((0, N_JOINTS, 3))
+        self._since = np.empty(0, np.int64)
+        self._said: dict[str, int] = {}
+        self._newest_ns = 0
+
+    def take(self, frame: SkeletonFrame) -> SkeletonFrame:
+        """The frame with what may be believed; the others are in `unplaced` and `view_reasons`.
+
+        Args:
+            frame: as the adapter made it; not changed.
+        """
+        self._newest_ns = frame.stamp_ns
+        if not frame.person_ids:
+            self._rows = {}
+            return frame
+        status, positions = frame.status, np.asarray(frame.positions)
+        reasons, unplaced = frame.view_reasons, list(frame.unplaced)
+        if self.min_confidence > 0.0:
+            unsure = (status != JointStatus.MISSING) & (frame.confidence < self.min_confidence)
+            if unsure.any():
+                self.counters["unsure_joints"] += int(unsure.sum())
+                status = np.where(unsure, np.uint8(JointStatus.MISSING), status)
+        with np.errstate(invalid="ignore"):
+            there = (status != JointStatus.MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
+        frozen = self._frozen(frame, positions, there)
+        if frozen.any():
+            self._note("frozen_bodies", int(frozen.sum()))
+            reasons |= ViewReason.INPUT_FROZEN
+            guessed = frozen[:, None] & (status != JointStatus.MISSING)
+            status = np.where(guessed, np.uint8(JointStatus.TRACKER_PREDICTED), status)
+        usable = there & (status != JointStatus.TRACKER_PREDICTED)
+        wrong, height_m = implausible(positions, there)
+        if wrong.any():
+            self._note("implausible_bodies", int(wrong.sum()), remark(float(height_m[wrong][0])))
+            reasons |= ViewReason.PERSON_IMPLAUSIBLE
+        nowhere = wrong | ~usable.any(1)
+        ids = frame.person_ids
+        if nowhere.any():
+            unplaced += [ids[i] for i in np.flatnonzero(nowhere)]
+        if len(set(ids)) < len(ids):
+            unplaced += self._hidden_by_id(ids, positions, usable & ~nowhere[:, None])
+        if wrong.any():
+            keep = ~wrong
+            return dataclasses.replace(
+                frame,
+                person_ids=tuple(i for i, k in zip(ids, keep.tolist(), strict=True) if k),
+                positions=positions[keep],
+                status=status[keep],
+                confidence=frame.confidence[keep],
+                covariance=None if frame.covariance is None else frame.covariance[keep],
+                unplaced=tuple(unplaced),
+                view_reasons=reasons,
+            )
+        if status is frame.status and len(unplaced) == len(frame.unplaced):
+            return frame
+        return dataclasses.replace(frame, status=status, unplaced=tuple(unplaced), view_reasons=reasons)
+
+    def _frozen(self, frame: SkeletonFrame, positions: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """(people,) bool: bodies that are the same to the bit for too long."""
+        ids = frame.person_ids
+        if self.frozen_after_s <= 0.0:
+            return np.zeros(len(ids), bool)
+        clean = np.where(there[..., None], positions, 0.0)
+        before = np.array([self._rows.get(i, -1) for i in ids])
+        since = np.full(len(ids), frame.stamp_ns, np.int64)
+        known = before >= 0
+        if known.any():
+            rows = before[known]
+            same = (clean[known] == self._last[rows]).all((1, 2)) & (self._since[rows] <= frame.stamp_ns)
+            since[known] = np.where(same, self._since[rows], frame.stamp_ns)
+        self._rows = {i: row for row, i in enumerate(ids)}
+        self._last, self._since = clean, since
+        result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * _NS))
+        return result
+
+    @staticmethod
+    def _hidden_by_id(ids: tuple[str, ...], positions: np.ndarray, usable: np.ndarray) -> list[str]:
+        """Names for those whose id somebody else has too, elsewhere: one of them is dropped."""
+        first: dict[str, int] = {}
+        hidden = []
+        for row, person_id in enumerate(ids):
+            if not usable[row].any():
+                continue
+            other = first.setdefault(person_id, row)
+            if other == row:
+                continue
+            both = usable[row] & usable[other]
+            apart = np.linalg.norm(positions[row][both] - positions[other][both], axis=-1)
+            if not both.any() or apart.mean() > _ONE_BODY_M:
+                hidden.append(f"{person_id}#{row}")
+        return hidden
+
+    def _note(self, name: str, count: int, line: str = "") -> None:
+        self.counters[name] += count
+        self._said[name] = self._newest_ns
+        if line:
+            self._line = line
+
+    def trouble(self) -> str:
+        """What is wrong with the bodies now, in one line with the remedy; empty: nothing is."""
+        for name, line in (
+            ("implausible_bodies", getattr(self, "_line", "")),
+            (
+                "frozen_bodies",
+                f"bodies stayed the same to the bit for {self.frozen_after_s:g} s: the tracker is stuck; restart it "
+                "(a simulator, whose bodies are truly still: set frozen_after_s to 0)",
+            ),
+        ):
+            said_ns = self._said.get(name)
+            if said_ns is not None and 0 <= self._newest_ns - said_ns < _SAID_NS:
+                return line
+        return ""
