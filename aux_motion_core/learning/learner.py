@@ -33,7 +33,7 @@ from aux_motion_core.types import Learning
 #: Fastest growth of a correction, metres per second.
 TOP_MPS = 1.5
 #: Inputs of a larger leverage (variance of what was learnt there, in parts of the outcomes') are corrected less.
-STRANGE = 0.15
+STRANGE = 0.06
 #: Outcomes that wait for the background; more are dropped, oldest first.
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
