@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs msgs sample clean
+.PHONY: help demo test lint docs msgs sample gpu clean
 
 # Nothing of a sourced ROS may reach what runs here, and nothing that runs here may reach a robot: a private domain on
 # this machine only. AUX_MOTION_DOMAIN_ID chooses the domain.
@@ -26,6 +26,7 @@ help:
 	@echo "make lint   static checks"
 	@echo "make docs   this documentation as a site, see build/site/index.html"
 	@echo "make msgs   build the messages into $(VENV)"
+	@echo "make gpu    measure the model on an NVIDIA GPU with TensorRT, see docs/benchmarks"
 	@echo "make sample make the sample bag again"
 	@echo "make clean  remove $(VENV) and everything built"
 
@@ -50,6 +51,12 @@ docs: $(VENV)/.docs-installed
 
 msgs: $(VENV)/.demo-installed
 	@$(PY) tools/build_messages.py
+
+# Needs an NVIDIA GPU; PyCUDA is built against the CUDA toolkit. Without them it says so in a line.
+gpu: $(VENV)/.demo-installed
+	@if command -v nvidia-smi >/dev/null && command -v nvcc >/dev/null; then \
+	  $(PIP) -e '.[tensorrt,cuda]' || echo "TensorRT or PyCUDA could not be installed here, see above"; fi
+	@$(PY) -m aux_motion.benchmarks.bench_gpu $(GPU_ARGS)
 
 # Makes the sample bag in samples/ again, from the video that its origin note names. Needs the network.
 sample: $(VENV)/.demo-installed

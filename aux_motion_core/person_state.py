@@ -20,6 +20,8 @@ _UPSIDE_DOWN_NS = NS // 2
 _RECENT_NS = NS
 #: Fewest samples of each joint that the model was trained to start from.
 _MIN_STEPS = 2
+#: A gap in the input that is older says nothing of how well a person is seen now.
+_GAP_WITHIN_S = 0.4
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def of_windows(
     min_span = min(round(config.min_history_s / dt_s), steps - 1)
     first = rows.argmax(1)
     few = mask[:, -1].sum(1) < config.min_joints
-    gap = ~(rows | (np.arange(steps) < first[:, None])).all(1)
+    newest = min(steps, round(_GAP_WITHIN_S / dt_s))
+    gap = ~(rows | (np.arange(steps) < first[:, None]))[:, -newest:].all(1)
     short = (steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
     reasons = np.full(len(mask), int(Reason.BACKEND_FALLBACK) if fell_back else 0)
     for reason, of in (

@@ -252,7 +252,7 @@ class Predictor:
         if due:
             self._infer(due)
         else:
-            self.stage_s = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
+            self.stage_s = {"resample": 0.0, "backend": 0.0, "learning": 0.0, "describe": 0.0}
         people = tuple(self._describe(i, p, now_ns) for i, p in known_now.items())
         self.stage_s["describe"] = time.perf_counter() - start - sum(self.stage_s.values())
         return PredictionBatch(
@@ -281,31 +281,53 @@ class Predictor:
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:
             self._keep_inferred(people, cut, future)
-        answer, members = self._answer(people, cut, future, recovered[:, -1], scale)
         inferred = time.perf_counter()
+        correction, rows = self._learnt(people, cut, future)
+        learnt = time.perf_counter()
+        answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
         what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times)
         radii = self._calibrated(people, cut, what, answer)
-        self.stage_s = {"resample": resampled - start, "backend": inferred - resampled}
+        self.stage_s = {
+            "resample": resampled - start,
+            "backend": inferred - resampled,
+            "learning": learnt - inferred,
+        }
         done = results(cut, what, answer, radii, b, c, self.counters)
         for person, result in zip(people, done.each, strict=True):
             person.result, person.done_version = result, person.track.version
         if self.self_check:
             self._judge_later(self.self_check, people, cut, members, radii, done)
 
+    def _learnt(
+        self, people: list[Person], cut: Windows, own: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """What the learner adds to the backend's answer, None where that is nothing; and the people's rows."""
+        check = self.self_check
+        if check is None or check.listener is None or self.learner is None:
+            return None, None
+        rows, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
+        on = self.config.learning == "on"
+        correction = self.learner.correct(rows, newest_ns, cut.values, cut.mask, own, cut.heading, every=on)
+        return (correction if on and correction is not None and correction.any() else None), rows
+
     def _answer(
-        self, people: list[Person], cut: Windows, own: np.ndarray, pose: np.ndarray, scale: np.ndarray | None
+        self,
+        people: list[Person],
+        cut: Windows,
+        own: np.ndarray,
+        pose: np.ndarray,
+        scale: np.ndarray | None,
+        correction: np.ndarray | None,
+        rows: np.ndarray | None,
     ) -> tuple[Answer, np.ndarray | None]:
-        """The backend's answer, in the normalised frame, as corrected and mixed; and the members of the mix."""
+        """The backend's answer, in the normalised frame, as corrected or mixed; and the members of the mix."""
         check, c, future = self.self_check, self.config, own
         members, moved, widened, alone = None, None, None, None
-        if check and check.listener and self.learner:
-            rows, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
-            correction = self.learner.correct(rows, newest_ns, cut.values, cut.mask, own, cut.heading)
-            if c.learning == "on" and correction.any():
-                future = own + correction
-                moved = np.sqrt(np.einsum("nsjc,nsjc->nsj", correction, correction))
-                widened = self.learner.widening(rows, moved)
-                alone = own if c.learning_for == "predictions" else None
+        if correction is not None and self.learner is not None and rows is not None:
+            future = own + correction
+            moved = np.sqrt(np.einsum("nsjc,nsjc->nsj", correction, correction))
+            widened = self.learner.widening(rows, moved)
+            alone = own if c.learning_for == "predictions" else None
         if check and check.mix:
             members = check.mix.members(cut.values, cut.mask, own)
             future = check.mix.combine(check.rows_of(people), members)

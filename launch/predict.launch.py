@@ -44,12 +44,14 @@ ARGUMENTS = (
     ("stamp_source", ["", "header", "receive"], "receive for a tracker whose stamps cannot be used"),
     ("fixed_frame", None, "Frame of the predictions: not accelerating, z up"),
     ("mix", SWITCH, "on: weigh the model and the baselines by their recent errors (topic self_check)"),
+    ("learning", ["", "off", "shadow", "on"], "on: apply what is learnt from this tracker (docs/learning.md)"),
+    ("learned_file", None, "Where what is learnt is kept over restarts (.npz)"),
     ("use_sim_time", BOOLEAN, "Take the time from /clock"),
     ("autostart", BOOLEAN, "Configure and activate the node at once"),
     ("log_level", ["", "debug", "info", "warn", "error", "fatal"], "Least severity that is logged"),
 )
 #: Arguments that are parameters as they are: texts and switches.
-TEXTS = ("tracker", "input_topic", "fixed_frame", "stamp_source")
+TEXTS = ("tracker", "input_topic", "fixed_frame", "stamp_source", "learning", "learned_file")
 SWITCHES = ("mix", "use_sim_time", "autostart")
 #: Arguments that are parameters with several values, and what separates these.
 LISTS = {

@@ -20,6 +20,8 @@ def make_chunk(sampler: WindowSampler, config: TrainConfig, step: int, chunk: in
     rng = chunk_rng(config, step, chunk)
     h, names = config.model.history_steps, PARTS.get(config.arm, ALL_PARTS)
     windows = sampler.draw(rng, len(names) * n)
+    known = np.isfinite(windows).all(-1)
+    windows = np.where(known[..., None], windows, 0.0)
     past, observed = [], []
     for name, part in zip(names, np.split(windows[:, :h], len(names))):
         if name == "masked":
@@ -30,7 +32,14 @@ def make_chunk(sampler: WindowSampler, config: TrainConfig, step: int, chunk: in
             seen = np.ones(part.shape[:3], bool)
         past.append(part)
         observed.append(seen)
-    past, observed = np.concatenate(past), np.concatenate(observed)
+    past, observed = np.concatenate(past), np.concatenate(observed) & known[:, :h]
+    if config.corruption.short_history_share:
+        short = rng.random(len(past)) < config.corruption.short_history_share
+        begin = np.where(short, rng.integers(1, max(2, h - 4), len(past)), 0)
+        observed &= np.arange(h)[None, :, None] >= begin[:, None, None]
+    nothing = ~observed.any((1, 2))  # what the corruption left is what the clip lacks, or is older
+    observed[nothing, -1] = known[nothing, h - 1]
+    past = np.where(observed[..., None], past, 0.0)
     heading = normalise(past, observed)[1]
     # a heading that is a little off must not matter
     turn = rng.normal(0.0, config.heading_sigma_rad, len(past)) * (rng.random(len(past)) < 0.5)
@@ -39,6 +48,7 @@ def make_chunk(sampler: WindowSampler, config: TrainConfig, step: int, chunk: in
         "past": (into_frame(past, heading) * observed[..., None]).astype(np.float32),
         "observed": observed.astype(np.float32),
         "clean": into_frame(windows, heading).astype(np.float32),
+        "known": known.astype(np.float32),
     }
     return {k: v.reshape(len(names), n, *v.shape[1:]) for k, v in batch.items()}
 
@@ -53,8 +63,9 @@ def make_batch(
 
     Returns:
         `past` (B, history, joints, 3) as the model sees it, `observed` (B, history, joints), `clean` (B, history +
-        future, joints, 3), all in the frame normalised from what is observed. The first third of the batch is
-        clean (prediction), the second masked, the last noised; arms of the study lack some (`PARTS`).
+        future, joints, 3), all in the frame normalised from what is observed, and `known` (B, history + future,
+        joints), what the clips show at all. The first third of the batch is clean (prediction), the second masked, the
+        last noised; arms of the study lack some (`PARTS`).
     """
     chunks = config.chunks or processes
     n = config.batch // 3 // chunks

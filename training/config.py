@@ -50,6 +50,7 @@ class TrainConfig(BaseModel):
     horizon_power: float = Field(0.0, description="an error counts as its horizon to minus this power")
     heading_sigma_rad: float = 0.35
     leave_out: list[str] = Field([], description="motion classes that are not trained on")
+    splits: list[str] = Field(["train"], description="what is trained on, of training/splits")
     task_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # prediction, masking, denoising
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)

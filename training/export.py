@@ -111,6 +111,7 @@ def describe(model: AuxMotionModel, config: TrainConfig, run: dict, version: str
         "calibration": None,
         "training": {
             **run["data"].for_artefact(),
+            "config": config.model_dump(mode="json", include={"learning_rate", "ema", "sampler", "corruption"}),
             "steps": run["step"],
             "steps_before": run["steps_before"],
             "minutes": round(run["minutes"] + run["minutes_before"], 1),

@@ -25,7 +25,8 @@ def losses(
     """
     h = model.config.history_steps
     out = model.forward_all(batch["past"], batch["observed"])
-    clean, observed = batch["clean"], batch["observed"]
+    clean, observed, known = batch["clean"], batch["observed"], batch["known"]
+    newer = slice(model.config.old_steps, h)  # of the older steps nothing is recovered
     names = PARTS.get(arm, ALL_PARTS)
     n = len(clean) // len(names)
     part = {name: slice(k * n, (k + 1) * n) for k, name in enumerate(names)}
@@ -37,20 +38,22 @@ def losses(
     if horizon_power:
         share = model.ahead**-horizon_power
         future = future * (share / share.mean())[:, None]
-    future = future.mean((0, 2, 3))  # over layers, steps, joints
+    shown = known[:, h:]
+    future = (future.mean(0) * shown).sum((1, 2)) / shown.sum((1, 2)).clamp(min=1.0)  # over layers, steps, joints
     loss = {"predict": future[part["clean"]].mean()}
     if "masked" in part:
         m = part["masked"]
-        gap = 1.0 - observed[m]
+        gap = ((1.0 - observed[m]) * known[m, :h])[:, newer]
         count = gap.sum()
         if dist.is_initialized():  # the mean over the gaps of all processes, so that theirs average to one process's
             dist.all_reduce(count)
             count = count / dist.get_world_size()
-        recover = (distance(recovered[m], clean[m, :h]) * gap).sum() / count.clamp(min=1.0)
+        recover = (distance(recovered[m, newer], clean[m, newer]) * gap).sum() / count.clamp(min=1.0)
         loss |= {"mask": recover, "recover_past": recover.detach()}
     if "noised" in part:
         d = part["noised"]
-        denoise = distance(denoised[d], clean[d, :h]).mean()
+        shown = known[d, newer]
+        denoise = (distance(denoised[d, newer], clean[d, newer]) * shown).sum() / shown.sum().clamp(min=1.0)
         loss |= {"denoise": denoise, "denoise_past": denoise.detach()}
     for name, key in (("masked", "mask"), ("noised", "denoise")):
         if key in loss and arm == "augment":
@@ -85,7 +88,7 @@ def blame(model: AuxMotionModel, batch: dict[str, torch.Tensor], names: np.ndarr
     """Which recordings give a loss that is no number; `names` (B,) are those that the samples come from."""
     h = model.config.history_steps
     out = model.forward_all(batch["past"], batch["observed"])
-    error = distance(out["future"], batch["clean"][:, h:]).mean((0, 2, 3))
+    error = (distance(out["future"], batch["clean"][:, h:]) * batch["known"][:, h:]).mean((0, 2, 3))
     for key in ("recovered", "denoised"):
         error = error + distance(out[key], batch["clean"][:, :h]).mean((1, 2))
     bad = ~torch.isfinite(error).cpu().numpy()

@@ -41,6 +41,8 @@ class ModelConfig:
     heads: int = 4
     layers: int = 3
     feed_forward: int = 2  # times width
+    old_steps: int = 0  # of the history, the oldest: all in the first patch, beside the `patch` steps that each has
+    body: int = 0  # width of what tells every token how the body as a whole has moved; 0: nothing does
     velocity_steps: int = 5  # newest steps that the velocity is fitted to
     dropout: float = 0.0
     still_shrink: float = 0.0  # share of a still person's predicted displacement taken back at the horizon
@@ -56,8 +58,11 @@ class ModelConfig:
             self.rest_pose = [[0.0, 0.0, 0.0]] * self.joints
         if len(self.rest_pose) != self.joints or not all(0 <= j < self.joints for j in self.trunk):
             raise ValueError(f"expected a rest pose of {self.joints} joints, and trunk joints among them")
-        if self.history_steps % self.patch:
-            raise ValueError(f"history_steps {self.history_steps} is no multiple of patch {self.patch}")
+        if not 0 <= self.old_steps < self.history_steps or (self.history_steps - self.old_steps) % self.patch:
+            raise ValueError(
+                f"history_steps {self.history_steps} without old_steps {self.old_steps} is no multiple of patch "
+                f"{self.patch}"
+            )
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
 
@@ -166,6 +171,8 @@ class Blend(nn.Module):
     #: So many powers of the logarithm of time describe how weights and scale change over the horizon.
     POWERS = 4
     _HORIZONS_S = (0.2, 0.4, 1.0)
+    #: Steps that the smoothed pose and the noise are told from; the mean pose is one of the whole history.
+    NEWEST = 10
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
@@ -182,7 +189,7 @@ class Blend(nn.Module):
         self.register_buffer("mean", torch.zeros(1, 1, self.FEATURES))
         self.register_buffer("spread", torch.ones(1, 1, self.FEATURES))
 
-        t = c.history_steps
+        t = self.steps = min(c.history_steps, self.NEWEST)
         seconds = np.arange(1, c.future_steps + 1) * c.dt_s
         log_time = np.log(seconds / seconds[0]) / max(np.log(c.future_steps), 1.0)
         const = lambda name, value: self.register_buffer(name, torch.as_tensor(value).float(), False)  # noqa: E731
@@ -205,6 +212,9 @@ class Blend(nn.Module):
             m: (batch, history, joints) 0/1.
             out: of `AuxMotionModel.forward_all`; its last head counts.
         """
+        whole_mean = x.sum(1) / m.sum(1).clamp(min=1.0)[..., None]
+        whole_seen = m.amax(1)  # (batch, joints)
+        x, m = x[:, -self.steps :], m[:, -self.steps :]
         b, t, j, _ = x.shape
         present, root, local, network = (out[k] for k in ("present", "root_velocity", "local_velocity", "future"))
         network = network[-1]
@@ -230,7 +240,7 @@ class Blend(nn.Module):
         everywhere = (rough * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1.0)
         rough = torch.where(known > 0, rough, everywhere)
         few = (count < 1.5)[..., None]
-        mean = torch.where(few, present, mean)
+        mean = torch.where(few & (whole_seen < 0.5)[..., None], present, whole_mean)
         line_now = torch.where((count < 2.5)[..., None], present, line_now)
 
         moved = network.index_select(1, self.at) - present[:, None]  # (batch, 3, joints, 3)
@@ -276,6 +286,49 @@ class Blend(nn.Module):
         return (held + moving + weights[..., 5:] * damped.transpose(1, 2)).transpose(1, 2)
 
 
+class BodyMotion(nn.Module):
+    """How the trunk has moved during the whole history, for every token: a tracker's sway goes and comes back within
+    tenths of a second, somebody who walks goes on.
+
+    Lengths are compared with `SCALE_M`, about a depth tracker's sway, before they are compressed.
+    """
+
+    SCALE_M = 0.02
+
+    def __init__(self, c: ModelConfig) -> None:
+        super().__init__()
+        steps = c.history_steps
+        self.layers = nn.Sequential(
+            nn.Linear(steps * 7 + 6, c.body),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(c.body, c.body),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(c.body, c.width),
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+        self.register_buffer("time", ((torch.arange(steps) - steps + 1) * c.dt_s)[:, None], False)
+        trunk = torch.full((c.joints,), 1e-3)  # others count where no joint of the trunk is seen
+        trunk[c.trunk] = 1.0
+        self.register_buffer("weight", trunk, False)
+
+    def forward(self, x: Tensor, m: Tensor, present: Tensor, root: Tensor) -> Tensor:
+        """(batch, 1, 1, width) from the arguments and answers of `AuxMotionModel.base_motion`."""
+        w = m * self.weight
+        total = w.sum(-1, keepdim=True)  # (batch, steps, 1)
+        way = ((x - present[:, None]) * w[..., None]).sum(2) / total.clamp(min=1e-4)  # (batch, steps, 3)
+        seen = (total > 0).to(x.dtype)
+        n = seen.sum(1, keepdim=True).clamp(min=1.0)
+        t = (self.time - (self.time * seen).sum(1, keepdim=True) / n) * seen
+        line = (t * way).sum(1) / t.square().sum(1).clamp(min=1e-3)  # velocity over the whole history, (batch, 3)
+        both = seen[:, 1:] * seen[:, :-1]
+        step = (way[:, 1:] - way[:, :-1]) * both
+        step = torch.cat([torch.zeros_like(step[:, :1]), step], 1)
+        parts = torch.cat([torch.asinh(way / self.SCALE_M), torch.asinh(step / (0.2 * self.SCALE_M)), seen], -1)
+        speeds = torch.asinh(torch.cat([line, root[:, 0]], -1) / 0.1)
+        return self.layers(torch.cat([parts.flatten(1), speeds], -1))[:, None, None]
+
+
 class AuxMotionModel(nn.Module):
     """Prediction, recovery of masked joints and denoising over one trunk.
 
@@ -285,10 +338,14 @@ class AuxMotionModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         c = self.config = config
-        self.history_slots = c.history_steps // c.patch
+        self.history_slots = (c.history_steps - c.old_steps) // c.patch
         slots = self.history_slots + c.future_slots
         # a patch: positions, observed differences, which steps are observed, and the fitted velocities
         self.encode = nn.Linear(c.patch * 7 + 6, c.width)
+        self.encode_old = nn.Linear(c.old_steps * 7, c.width, bias=False) if c.old_steps else None
+        if self.encode_old is not None:
+            nn.init.zeros_(self.encode_old.weight)
+        self.body = BodyMotion(c) if c.body else None
         self.joint_embedding = nn.Parameter(0.02 * torch.randn(c.joints, c.width))
         self.time_embedding = nn.Parameter(0.02 * torch.randn(slots, c.width))
         self.masked_token = nn.Parameter(0.02 * torch.randn(c.width))
@@ -359,15 +416,22 @@ class AuxMotionModel(nn.Module):
     def tokens(self, x: Tensor, m: Tensor, root: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded history patches (batch, history slots, joints, width) and which of them are observed."""
         b, t, j, _ = x.shape
-        c, s = self.config, self.history_slots
+        c, n, old = self.config, self.history_slots, self.config.old_steps
         both = m[:, 1:] * m[:, :-1]
         step = (x[:, 1:] - x[:, :-1]) * both[..., None]
         step = torch.cat([torch.zeros_like(step[:, :1]), step], 1) / c.dt_s * 0.25
-        patch = torch.cat([x, step, m[..., None]], -1).reshape(b, s, c.patch, j, 7)
-        patch = patch.permute(0, 1, 3, 2, 4).reshape(b, s, j, c.patch * 7)
-        motion = torch.cat([root.expand(-1, j, -1), local], -1)[:, None].expand(-1, s, -1, -1) * 0.25
-        observed = m.reshape(b, s, c.patch, j).amax(2)
+        steps = torch.cat([x, step, m[..., None]], -1)
+        patch = steps[:, old:].reshape(b, n, c.patch, j, 7)
+        patch = patch.permute(0, 1, 3, 2, 4).reshape(b, n, j, c.patch * 7)
+        motion = torch.cat([root.expand(-1, j, -1), local], -1)[:, None].expand(-1, n, -1, -1) * 0.25
+        observed = m[:, old:].reshape(b, n, c.patch, j).amax(2)
+        if old:
+            first = torch.maximum(observed[:, :1], m[:, :old].amax(1, keepdim=True))
+            observed = torch.cat([first, observed[:, 1:]], 1)
         e = self.encode(torch.cat([patch, motion * observed[..., None]], -1))
+        if old:
+            older = self.encode_old(steps[:, :old].transpose(1, 2).reshape(b, j, old * 7))[:, None]
+            e = torch.cat([e[:, :1] + older, e[:, 1:]], 1)
         return torch.where(observed[..., None] > 0, e, self.masked_token), observed
 
     def forward_all(self, positions: Tensor, observed: Tensor) -> dict[str, Tensor]:
@@ -391,6 +455,9 @@ class AuxMotionModel(nn.Module):
         place = self.time_embedding[:, None, :] + self.joint_embedding
         history = history + place[:h]
         queries = (self.masked_token + place[h:]).expand(x.shape[0], -1, -1, -1)
+        if self.body is not None:
+            how = self.body(x, m, present, root)
+            history, queries = history + how, queries + how
 
         root_shift = self.glide(self.ahead, 0)[:, None, None] * root[:, None]  # (batch, steps, 1, 3)
         local_shift = self.glide(self.ahead, 1)[:, None, None] * local[:, None]  # (batch, steps, joints, 3)
@@ -426,7 +493,9 @@ class AuxMotionModel(nn.Module):
     def _unpatch(self, y: Tensor) -> Tensor:
         b, s, j, _ = y.shape
         p = self.config.patch
-        return y.reshape(b, s, j, p, 3).permute(0, 1, 3, 2, 4).reshape(b, s * p, j, 3)
+        y = y.reshape(b, s, j, p, 3).permute(0, 1, 3, 2, 4).reshape(b, s * p, j, 3)
+        # of what is older than the patches nothing is recovered
+        return F.pad(y, (0, 0, 0, 0, self.config.old_steps, 0)) if self.config.old_steps else y
 
     def take_back(self, out: dict[str, Tensor]) -> Tensor:
         """The last head's future (batch, steps, joints, 3), of still people with part of the displacement taken back.

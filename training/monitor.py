@@ -11,11 +11,15 @@ import numpy as np
 
 from training.config import TrainConfig
 from training.data.corrupt import random_joint_frames
+from training.data.tracker_noise import draw as draw_tracker_noise
 from training.data.windows import cut, mean_error, predict
 
 
 class Validator:
-    """Mean over clips of the error at 0.4 s and 1.0 s on the validation clips: clean, 40 % missing, noised."""
+    """Mean over clips of the error at 0.4 s and 1.0 s on the validation clips: clean, 40 % missing, noised.
+
+    And with the noise that trackers make.
+    """
 
     def __init__(self, clips: list, config: TrainConfig) -> None:
         c = config.model
@@ -28,13 +32,15 @@ class Validator:
             for _, w in self.windows
         ]
         self.noise = [rng.normal(0.0, 0.02, w.past.shape) for _, w in self.windows]
+        self.tracker = [draw_tracker_noise(rng, *w.past.shape[:2]) for _, w in self.windows]
 
     def __call__(self, infer) -> dict[str, float]:
-        rows = {"clean": [], "missing_40pct": [], "noise_20mm": []}
-        for (_, w), seen, noise in zip(self.windows, self.missing, self.noise):
+        rows = {"clean": [], "missing_40pct": [], "noise_20mm": [], "tracker_noise": []}
+        for (_, w), seen, noise, tracker in zip(self.windows, self.missing, self.noise, self.tracker):
             rows["clean"].append(mean_error(predict(infer, w.past, w.past_mask), w, self.steps))
             rows["missing_40pct"].append(mean_error(predict(infer, w.past, seen), w, self.steps))
             rows["noise_20mm"].append(mean_error(predict(infer, w.past + noise, w.past_mask), w, self.steps))
+            rows["tracker_noise"].append(mean_error(predict(infer, w.past + tracker, w.past_mask), w, self.steps))
         out = {
             f"{k}@{t}": 1000 * float(np.mean([r[i] for r in v]))
             for k, v in rows.items()

@@ -33,11 +33,12 @@ from training.data import Clip, load_split
 from training.data.files import write_atomically
 from training.data.sampler import WindowSampler
 from training.data.shards import load_prepared
-from training.data.terms import DataTerms
+from training.data.terms import DataTerms, refuse_validation_only
 from training.infer import torch_infer
 from training.losses import Tasks, blame
 from training.model import AuxMotionModel
 from training.monitor import Board, Validator
+from training.warm_start import begin_with
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -79,10 +80,18 @@ class Training:
     Args:
         start_from: a checkpoint, or an artefact, that a new run takes averaged weights and the model's settings from.
         split: which part of the data `clips` are.
+        warm_from: weights (safetensors) of a network of another shape; those that fit are taken.
     """
 
     def __init__(
-        self, config: TrainConfig, clips: list, out: Path, resume: bool, start_from: Path | None, split: str
+        self,
+        config: TrainConfig,
+        clips: list,
+        out: Path,
+        resume: bool,
+        start_from: Path | None,
+        split: str,
+        warm_from: Path | None = None,
     ) -> None:
         self.config, self.out = config, out
         self.rank, self.size, self.device = processes()
@@ -98,8 +107,10 @@ class Training:
         self.data, self.before = DataTerms.of(clips, split), self._begin_from(start_from)
         if not np.any(config.model.rest_pose):
             now = self.sampler.draw(np.random.default_rng(config.seed), 4096)[:, config.model.history_steps - 1]
-            config.model.rest_pose = now.mean(0).tolist()
+            config.model.rest_pose = np.nanmean(now, 0).tolist()
         model = AuxMotionModel(config.model).to(self.device)
+        if warm_from is not None:
+            tqdm.write(f"begins with {begin_with(model, warm_from):.0%} of its weights from {warm_from}")
         if self.before:
             fitting(model, self.before["average"], start_from)
             self.data = DataTerms.of_checkpoint(self.before).then(self.data)
@@ -214,6 +225,7 @@ def train(
     at_validation: Callable[[int, AuxMotionModel], dict[str, float]] | None = None,
     start_from: Path | None = None,
     split: str = "all recordings given",
+    warm_from: Path | None = None,
 ) -> Path:
     """Train, validate and write `checkpoint.pt` and `metrics.json` under `out`; returns the checkpoint's path.
 
@@ -222,6 +234,7 @@ def train(
         at_validation: what else goes into `metrics.json`, of (steps done, model).
         start_from: a checkpoint, or an artefact, that a new run takes averaged weights and the model's settings from.
         split: which part of the data `clips` are; goes into the checkpoint with their sources and licences.
+        warm_from: weights (safetensors) of a network of another shape; those that fit are taken.
 
     Raises:
         FloatingPointError: the loss is not finite; names the recordings.
@@ -229,7 +242,7 @@ def train(
         ValueError: the settings do not fit the number of processes, the clips are too short, or the checkpoint is
             damaged or of other settings.
     """
-    run = Training(config, clips, out, resume, start_from, split)
+    run = Training(config, clips, out, resume, start_from, split, warm_from)
     validator = Validator(validation, config) if validation and run.rank == 0 else None
     writer = Board(out) if run.rank == 0 else None
     model, average = run.learner.model.train(), run.learner.average
@@ -290,6 +303,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="folder for checkpoint, metrics, tensorboard")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = True,
     start_from: Annotated[Path | None, typer.Option(help="begin with this checkpoint's or artefact's weights")] = None,
+    warm_from: Annotated[Path | None, typer.Option(help="begin with those of these weights that fit")] = None,
     steps: Annotated[int | None, typer.Option(help="overrides the file's steps")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch")] = None,
 ) -> None:
@@ -305,13 +319,15 @@ def main(
                 training, validation = held_out(load_prepared(prepared))
                 split = "a prepared data set, less a tenth of its recording groups"
             else:
-                training, validation = load_split(data, "train"), load_split(data, "validation")
-                split = "training/splits: train"
+                training = [c for split in settings.splits for c in load_split(data, split)]
+                validation = load_split(data, "validation")
+                split = f"training/splits: {', '.join(settings.splits)}"
             training, validation = (
                 [c for c in clips if c.action not in settings.leave_out] for clips in (training, validation)
             )
+            refuse_validation_only(training)
             place = out or Path("build/training") / settings.name
-            train(settings, training, validation, place, resume, None, start_from, split)
+            train(settings, training, validation, place, resume, None, start_from, split, warm_from)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()

@@ -25,6 +25,8 @@ from training.data import load_split
 from training.data.corrupt import COCO17, LIMBS, random_joint_frames
 from training.data.files import try_to_write
 from training.data.windows import Windows, cut, mean_error, predict
+from training.tiers import measure as measure_use
+from training.tiers import text as use_text
 
 HORIZONS_S = (0.04, 0.2, 0.4, 0.6, 0.8, 1.0)
 MISSING_SHARE = 0.4
@@ -101,7 +103,8 @@ def judge(clip, predictors: dict, backend, stride_s: float, seed: int | None) ->
     if w is None:
         return None
     steps = [round(h / backend.dt_s) - 1 for h in HORIZONS_S]
-    futures = {n: predict(b.infer, w.past, w.past_mask) for n, b in predictors.items()}
+    newest = lambda b, x: x[:, -b.history_steps :]  # noqa: E731
+    futures = {n: predict(b.infer, newest(b, w.past), newest(b, w.past_mask)) for n, b in predictors.items()}
     error = {n: 1000 * mean_error(f, w, steps) for n, f in futures.items()}
     robust = {} if seed is None else robustness(w, backend, futures["model"], steps, seed)
     return Judged(clip.name, clip.action, clip.group, len(w.past), error, robust)
@@ -185,6 +188,7 @@ def validate(model_dir: Path, data: Path) -> dict:
             tiers[tier]["people"] = {g: summarise([r for r in rows if r.group == g], names) for g in groups}
         if tier == "new_subject":
             new_rows = rows
+    use = {t: {**v.pop("model"), **v} for t, v in measure_use({"model": backend}, data).items()}
     bounds = None
     if loaded.calibration is not None:
         from training.fitting.evidence import evidence, summary
@@ -222,6 +226,7 @@ def validate(model_dir: Path, data: Path) -> dict:
             for r in new_rows
         ],
         "tiers": tiers,
+        "use": use,
         "bounds": bounds,
     }
 
@@ -238,6 +243,7 @@ def table(report: dict) -> str:
                 f"{name:34} {s['clips']:5d}  {m['0.4']['model']:7.1f} {m['1.0']['model']:7.1f}  "
                 f"{best['0.4']:8.1f} {best['1.0']:8.1f}  {g['0.4']['gain']:6.1f} {g['1.0']['gain']:6.1f}"
             )
+    lines.append(use_text({t: {"model": v} for t, v in report["use"].items()}))
     lines.append("new subject, part of the input missing: error larger by, in percent")
     for name, r in report["robustness"].items():
         loss = "  ".join(f"{x:5.1f} at {h} s" for h, x in r["loss_percent"].items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 
-STAGES = ("convert", "resample", "backend", "describe", "message", "publish", "total")
+STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total")
 RATE_HZ = 30.0
 _WARM_UP = 30
 _FRAME = "map"
@@ -43,8 +44,9 @@ def _record(stage: str, backend: str, people: int, threads: int, seconds: list[f
 def stages(name: str, folder: str, people: int, threads: int, rounds: int, publisher: Any) -> list[Record]:
     """Time the node's path stage by stage in this process.
 
-    Stages: convert (message to frame, into the tracks), resample (windows, normalised), backend (inference), describe
-    (normalisation undone, bounds, states), message (written), publish (serialised and handed to DDS), total.
+    Stages: convert (message to frame, into the tracks), resample (windows, normalised), backend (inference), learning
+    (the correction, in shadow; what teaches it is done between messages), describe (normalisation undone, bounds,
+    states), message (written), publish (serialised and handed to DDS), total.
 
     Args:
         name: "onnx" or a baseline.
@@ -58,6 +60,9 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
     backend = make_backend(name, folder, threads=threads)
     predictor = Predictor(backend, PredictorConfig(max_people=max(people, 1)), _FRAME)
     frames = synthetic.frames(people, (rounds + _WARM_UP) / RATE_HZ, RATE_HZ, frame_id=_FRAME)
+    jobs: list[Any] = []
+    if predictor.learner is not None:
+        predictor.learner.submit = jobs.append
     spent: dict[str, list[float]] = {s: [] for s in STAGES}
     gc.collect()
     for index, frame in enumerate(frames):
@@ -71,6 +76,8 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         written = time.perf_counter()
         publisher.publish(filled)
         published = time.perf_counter()
+        while jobs:
+            deque(jobs.pop()(), maxlen=0)
         if index < _WARM_UP:
             continue
         spent["convert"].append(converted - start)

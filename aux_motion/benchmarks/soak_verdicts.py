@@ -8,6 +8,8 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 
+_STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish")
+
 #: Resident memory may change by this share from the beginning to the end.
 MEMORY_SHARE = 0.02
 #: Medians of the latency may grow by this share plus this time, ms; the clock and other programs cause that much.
@@ -24,7 +26,10 @@ EXPECTED = {
         "superseded_inferences",
         "prediction_errors",
         "people",
-        *(f"{stage}_ms_p99" for stage in ("convert", "resample", "backend", "describe", "message", "publish")),
+        *(
+            f"{stage}_ms_p99"
+            for stage in ("convert", "resample", "backend", "learning", "describe", "message", "publish")
+        ),
         "end_to_end_ms_p50",
         "end_to_end_ms_p99",
     ),

@@ -30,6 +30,8 @@ def run(
         str | None, typer.Option(help="Pose of --static-frame in the fixed frame: x,y,z,qx,qy,qz,qw.")
     ] = None,
     mix: Annotated[bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")] = None,
+    learning: Annotated[str | None, typer.Option(help="off, shadow or on: what is learnt from this tracker.")] = None,
+    learned_file: Annotated[Path | None, typer.Option(help="Where it is kept over restarts (.npz).")] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("-p", "--param", metavar="NAME:=VALUE", help="Any other parameter; may be given again."),
@@ -61,6 +63,8 @@ def run(
         "static_transform": None if static_transform is None else _numbers(static_transform),
         "trace_file": None if trace is None else str(trace.absolute()),
         "mix": mix,
+        "learning": learning,
+        "learned_file": None if learned_file is None else str(learned_file.absolute()),
         "use_sim_time": use_sim_time,
         "autostart": autostart,
     }

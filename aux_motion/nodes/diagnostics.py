@@ -72,7 +72,7 @@ class Problem:
 
 
 #: Stages from a message to its prediction, in order, then the whole from the arrival on.
-STAGES = ("convert", "resample", "backend", "describe", "inference", "message", "publish", "end_to_end")
+STAGES = ("convert", "resample", "backend", "learning", "describe", "inference", "message", "publish", "end_to_end")
 
 
 class Diagnostics:

@@ -25,7 +25,7 @@ MIN_WINDOWS, MIN_CLIPS = 225, 5
 _LEAST_FACTOR = {"error_over_scale": 0.05, "error_m": 0.0001}
 #: Slowest and fastest that the top speed of a joint may be, m/s.
 _TOP_MPS = (1.0, 100.0)
-#: Length of a window: 0.4 s of history and 1.0 s ahead.
+#: Length of a piece of evidence: 1.0 s ahead and the newest 0.4 s of history; the next may share older history.
 WINDOW_S = 1.4
 #: Name of the tracker in a table that was made on laboratory recordings.
 MOTION_CAPTURE = "motion capture"
@@ -36,7 +36,8 @@ RECENT_S = 0.12
 #: joint-frames that lacks an observation, less than the first edge, the second, the third (about 10 Hz), more.
 SHARES = ("complete", "some", "many", "sparse")
 SHARE_EDGES = (0.05, 0.3, 0.59)
-SPEEDS = ("slow", "fast")
+#: Of a person. Still: the joints stay, a tracker's jitter apart; the others by their mean speed from step to step.
+SPEEDS = ("slow", "fast", "still")
 #: Left and right are one: (20,) class of each joint.
 JOINT_CLASS = np.unique(np.minimum(np.arange(len(JOINTS)), MIRROR), return_inverse=True)[1]
 #: Name of each class.
@@ -146,9 +147,12 @@ class Calibration(BaseModel):
         windows: that do not overlap, of all.
         clips: of all.
         speed_edge_mps: a person's mean joint speed above which it is fast; None: one class.
+        still_edge_mps: a person whose joints drift less than this is still; None: there is no such class.
         joints: marginal groups: each joint and step on its own.
         bodies: simultaneous groups: the largest, over joints and over the steps up to each, of error over the marginal
             radius of level `body_base` plus `body_floor_m`.
+        body_floor: what `body_floor_m` is measured in: metres, or the median over a person's joints of the marginal
+            radii at that step, so that the floor of somebody who stands is small.
         body_floor_m: (steps, joint classes) usual marginal radius: else joints whose scale is too small would rule.
         top_speed_mps: (20,) of each joint: bound of what physics allows.
         onnx_sha256: of the model that it belongs to.
@@ -168,11 +172,27 @@ class Calibration(BaseModel):
     joints: list[Group]
     body_base: float
     bodies: list[Group]
+    still_edge_mps: float | None = None
+    body_floor: Literal["metres", "of_radius"] = "metres"
     body_floor_m: list[list[float]]
     top_speed_mps: list[float]
     domain: Domain
     familiar: Familiar | None
     onnx_sha256: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_two_speeds(cls, content: Any) -> Any:
+        """A table made before there was a class of still people: who is slow there is served alike."""
+        if not isinstance(content, dict) or content.get("still_edge_mps") is not None:
+            return content
+        for name in ("joints", "bodies"):
+            for group in content.get(name) or []:
+                serves = group.get("serves") if isinstance(group, dict) else None
+                if isinstance(serves, list) and not any(str(c).endswith("/still") for c in serves):
+                    new = [f"{c.removesuffix('/slow')}/still" for c in serves if str(c).endswith("/slow")]
+                    serves.extend(new)
+        return content
 
     @model_validator(mode="after")
     def _whole(self) -> Calibration:

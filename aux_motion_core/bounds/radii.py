@@ -45,6 +45,7 @@ class Known:
         age: (N, J) index into `AGES`.
         share: (N,) index into `SHARES`.
         speed_mps: (N,) mean speed of the joints over the last steps; NaN where nothing tells it.
+        drift_mps: (N,) the same from means over several steps, which a tracker's jitter leaves small.
         fastest_mps: (N,) of the joint that moved the fastest; 0 where nothing tells it.
     """
 
@@ -55,6 +56,7 @@ class Known:
     share: np.ndarray
     speed_mps: np.ndarray
     fastest_mps: np.ndarray
+    drift_mps: np.ndarray | None = None
 
 
 def known(
@@ -91,7 +93,18 @@ def known(
     mean = np.where(n > 0, speed.sum((1, 2)) / np.maximum(n, 1), np.nan)
     pairs = both.sum(1)
     each = np.where(pairs > 0, speed.sum(1) / np.maximum(pairs, 1), 0.0)
-    return Known(last, seen, age_s, age, share, mean, each.max(1))
+    # a tracker's jitter is no drift: means of the older and of the newer half of these steps
+    half = part.shape[1] // 2
+    older, newer = there[:, :half].sum(1), there[:, half:].sum(1)
+    both = (older > 0) & (newer > 0)
+    means = [
+        (x * m[..., None]).sum(1) / np.maximum(m.sum(1), 1)[..., None]
+        for x, m in ((part[:, :half], there[:, :half]), (part[:, half:], there[:, half:]))
+    ]
+    way = np.linalg.norm(means[1] - means[0], axis=-1) / (0.5 * part.shape[1] * dt_s)
+    n = both.sum(1)
+    drift = np.where(n > 0, (way * both).sum(1) / np.maximum(n, 1), np.nan)
+    return Known(last, seen, age_s, age, share, mean, each.max(1), drift)
 
 
 def equivalent_scale(scale: np.ndarray) -> np.ndarray:
@@ -114,7 +127,7 @@ class Bounds:
 
     def __init__(self, table: Calibration, level: float, body_steps: int | None = None) -> None:
         self.table, self.level = table, level
-        self._edge = table.speed_edge_mps
+        self._edges = table.speed_edge_mps, table.still_edge_mps
         self.reason = ""
         self.calibrated = False
         self.body_calibrated = False
@@ -142,7 +155,7 @@ class Bounds:
 
     def cells(self, what: Known) -> tuple[np.ndarray, np.ndarray]:
         """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
-        return cells(what, self._edge)
+        return cells(what, *self._edges)
 
     def radii(self, what: Known, size: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Radii before any cap.
@@ -162,16 +175,32 @@ class Bounds:
         radius, body = (radius if plain else radius * size), None
         if self.body_calibrated:
             base = np.swapaxes(self._base[pick], 1, 2)
-            body = ((base if plain else base * size) + self._floor) * self._body[what.share, speed][:, :, None]
+            base = base if plain else base * size
+            base = base + self._floor * floor_unit(base, self.table.body_floor)
+            body = base * self._body[what.share, speed][..., None]
         return radius, body
 
 
-def cells(what: Known, speed_edge_mps: float | None) -> tuple[np.ndarray, np.ndarray]:
+def floor_unit(radius: np.ndarray, kind: str) -> np.ndarray | float:
+    """What a body's floor is a multiple of, see `Calibration.body_floor`: (N, S, 1), or 1.
+
+    Args:
+        radius: (N, S, J) marginal radii of the base level.
+        kind: `metres` or `of_radius`.
+    """
+    return 1.0 if kind == "metres" else np.median(radius, axis=2, keepdims=True)
+
+
+def cells(
+    what: Known, speed_edge_mps: float | None, still_edge_mps: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
     if speed_edge_mps is None:
         speed = np.zeros(len(what.speed_mps), np.intp)
     else:  # a speed that nothing tells counts as fast
         speed = (~(what.speed_mps <= speed_edge_mps)).astype(np.intp)
+    if still_edge_mps is not None and what.drift_mps is not None:
+        speed = np.where(what.drift_mps <= still_edge_mps, SPEEDS.index("still"), speed)
     row = np.where(what.age == _NOW, what.share[:, None], len(SHARES) - 1 + what.age)
     return row, speed
 

@@ -42,7 +42,7 @@ PERSON_S, ALL_S = 15.0, 60.0
 #: What all people together tell counts so many seconds for somebody new.
 COMMON_S = 6.0
 #: The published answer is judged over so long, and taken back where it was worse by so much.
-ALARM_S, ALARM = 2.0, 0.05
+ALARM_S, ALARM = 1.5, 0.05
 #: After that, what was earned before is nothing: candidates begin with so many seconds of loss.
 ANEW = -0.3 * (CANDIDATES.sum(1) > 0.0)
 #: What was taken back comes again with this time constant.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX
+from aux_motion_core.skeleton import INDEX, N_JOINTS
 
 #: Joints that say the same as a neighbour are no inputs.
 _LEFT_OUT = ("spine", "left_hand", "right_hand", "left_foot", "right_foot")
@@ -27,10 +27,18 @@ _MOST_S = 2.0
 N_RANDOM, RANDOM_M = 128, 1.0
 _NS = 1e-9
 
+#: Blocks of inputs: velocities, then from here the network's answers, then the usual poses.
+_ANSWERS, _USUAL = len(LAGS_S), len(LAGS_S) + len(_ANSWER_AT)
+_BLOCKS = _USUAL + len(USUAL_S)
+_COSINE = np.float32(np.sqrt(2.0 / N_RANDOM))
+#: Inputs that tell whether much was learnt where a person is now: the longest velocity, the farthest answer, and the
+#: pose beside the usual one.
+_TELLING_BLOCKS = np.array([_ANSWERS - 1, _USUAL - 1, _BLOCKS - 1])
+TELLING = (_TELLING_BLOCKS[:, None] * 3 * len(INPUTS) + np.arange(3 * len(INPUTS))).ravel()
 #: Number of inputs.
-N_INPUTS = (len(LAGS_S) + len(_ANSWER_AT) + len(USUAL_S)) * 3 * len(INPUTS) + N_RANDOM + 1
+N_INPUTS = _BLOCKS * 3 * len(INPUTS) + N_RANDOM + 1
 #: Blocks of the inputs that the random features are made of: the longest velocity, the shortest and the longest usual.
-_RANDOM_OF = (len(LAGS_S) - 1, len(LAGS_S) + len(_ANSWER_AT), -1)
+_RANDOM_OF = np.array([_ANSWERS - 1, _USUAL, _BLOCKS - 1])
 
 
 class Features:
@@ -45,10 +53,13 @@ class Features:
     """
 
     def __init__(self, dt_s: float, history: int, steps: int) -> None:
-        self._lags = [min(max(round(lag / dt_s), 1), history - 1) for lag in LAGS_S]
-        self._factor = [np.float32(_VELOCITY_S / (k * dt_s)) for k in self._lags]
-        self._answer = [min(max(round(part * steps) - 1, 0), steps - 1) for part in _ANSWER_AT]
-        self._tau_s = np.array(USUAL_S)
+        lags = np.array([min(max(round(lag / dt_s), 1), history - 1) for lag in LAGS_S])
+        answers = np.array([min(max(round(part * steps) - 1, 0), steps - 1) for part in _ANSWER_AT])
+        self._seen = (np.array([history - 1, *(history - 1 - lags)])[:, None] * N_JOINTS + INPUTS).ravel()
+        self._past = (3 * self._seen[:, None] + np.arange(3)).ravel()
+        self._ahead = (3 * (answers[:, None] * N_JOINTS + INPUTS).reshape(-1, 1) + np.arange(3)).ravel()
+        self._factor = (_VELOCITY_S / (lags * dt_s)).astype(np.float32)[:, None, None]
+        self._rate = -1.0 / np.array(USUAL_S)
         rng = np.random.default_rng(0)
         of = len(_RANDOM_OF) * 3 * len(INPUTS)
         self._random = (rng.normal(size=(of, N_RANDOM)) / RANDOM_M).astype(np.float32)
@@ -81,27 +92,28 @@ class Features:
             (N, `N_INPUTS`) float32; zero where a joint is not seen now.
         """
         n = len(rows)
-        now, seen = values[:, -1, INPUTS], mask[:, -1, INPUTS, None]
-        x = np.empty((n, len(LAGS_S) + len(_ANSWER_AT) + len(USUAL_S), len(INPUTS), 3), np.float32)
-        for i, (lag, factor) in enumerate(zip(self._lags, self._factor, strict=True)):
-            np.multiply(now - values[:, -1 - lag, INPUTS], factor * mask[:, -1 - lag, INPUTS, None], out=x[:, i])
-        at = len(LAGS_S)
-        for i, step in enumerate(self._answer):
-            np.subtract(future[:, step, INPUTS], now, out=x[:, at + i])
-        at += len(_ANSWER_AT)
-        passed_s = np.clip((stamp_ns - self._last_ns[rows]) * _NS, 0.0, _MOST_S)
+        i = len(INPUTS)
+        past = values.reshape(n, -1).take(self._past, 1).reshape(n, -1, i, 3)  # (N, 1 + lags, I, 3)
+        seen = mask.reshape(n, -1).take(self._seen, 1).reshape(n, -1, i)
+        ahead = future.reshape(n, -1).take(self._ahead, 1).reshape(n, -1, i, 3)
+        now, sees = past[:, :1], seen[:, :1, :, None]
+        x = np.empty((n, _BLOCKS, len(INPUTS), 3), np.float32)
+        np.subtract(now, past[:, 1:], out=x[:, :_ANSWERS])
+        x[:, :_ANSWERS] *= self._factor * seen[:, 1:, :, None]
+        np.subtract(ahead, now, out=x[:, _ANSWERS:_USUAL])
+        passed_s = np.minimum(np.maximum((stamp_ns - self._last_ns[rows]) * _NS, 0.0), _MOST_S)
         self._last_ns[rows] = stamp_ns
-        keep = np.exp(-passed_s[:, None] / self._tau_s).astype(np.float32)[:, :, None, None]
-        new = (1.0 - keep) * seen[:, None]
+        keep = np.exp(passed_s[:, None] * self._rate).astype(np.float32)[:, :, None, None]
+        new = (1.0 - keep) * sees
         weight = keep * self._weight[rows] + new
-        total = keep * self._sum[rows] + new * now[:, None]
+        total = keep * self._sum[rows] + new * now
         self._weight[rows], self._sum[rows] = weight, total
-        np.subtract(now[:, None], total / np.maximum(weight, 1e-9), out=x[:, at:])
-        x *= seen[:, None]
+        np.subtract(now, total / np.maximum(weight, 1e-9), out=x[:, _USUAL:])
+        x *= sees
+        np.minimum(np.maximum(x, -_LARGEST, out=x), _LARGEST, out=x)
         out = np.empty((n, N_INPUTS), np.float32)
-        np.clip(x, -_LARGEST, _LARGEST, out=x)
         out[:, : -1 - N_RANDOM] = x.reshape(n, -1)
         cosine = np.cos(x[:, _RANDOM_OF].reshape(n, -1) @ self._random + self._phase)
-        np.multiply(cosine, np.float32(np.sqrt(2.0 / N_RANDOM)), out=out[:, -1 - N_RANDOM : -1])
+        np.multiply(cosine, _COSINE, out=out[:, -1 - N_RANDOM : -1])
         out[:, -1] = _BIAS
         return out

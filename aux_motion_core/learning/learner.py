@@ -22,7 +22,7 @@ from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import files
 from aux_motion_core.learning.evidence import GROUP_OF, Evidence
-from aux_motion_core.learning.features import Features
+from aux_motion_core.learning.features import TELLING, Features
 from aux_motion_core.learning.maps import Maps
 from aux_motion_core.learning.stream import ASK_S, Stream
 from aux_motion_core.learning.under_way import Outcomes, Samples, Taken, UnderWay
@@ -32,7 +32,7 @@ from aux_motion_core.types import Learning
 #: Fastest growth of a correction, metres per second.
 TOP_MPS = 1.5
 #: Inputs of a larger leverage (variance of what was learnt there, in parts of the outcomes') are corrected less.
-STRANGE = 0.3
+STRANGE = 0.15
 #: Outcomes that wait for the background; more are dropped, oldest first.
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
@@ -72,7 +72,10 @@ class Learner:
         self.maps = Maps(steps, self.judged)
         self.under_way = UnderWay(h, slots)
         self._at_judged = self.maps.basis[self.judged]
-        self._most_m = (TOP_MPS * dt_s * (np.arange(steps) + 1.0)).astype(np.float32)[:, None]
+        self._most_m = (TOP_MPS * dt_s * (self.judged + 1.0)).astype(np.float32)[:, None]
+        at = np.concatenate([[-1], self.judged])  # zero now, and straight from one judged step to the next
+        to_grid = [np.interp(np.arange(steps), at, np.concatenate([[0.0], row])) for row in np.eye(h)]
+        self._to_grid = np.stack(to_grid, 1).astype(np.float32)  # (S, H)
         between = [np.interp(np.arange(steps), self.judged, row) for row in np.eye(h)]
         self._between = np.stack(between, 1).astype(np.float32)
         self._taken: Taken | None = None
@@ -122,7 +125,8 @@ class Learner:
         mask: np.ndarray,
         future: np.ndarray,
         heading: Heading,
-    ) -> np.ndarray:
+        every: bool = True,
+    ) -> np.ndarray | None:
         """What is to be added to the network's answers.
 
         Args:
@@ -131,34 +135,45 @@ class Learner:
             values: (N, T, J, 3) metres, normalised; mask: (N, T, J) bool.
             future: (N, S, J, 3) the network's answer.
             heading: what normalisation took out.
+            every: False where nothing is to be added: only what will be judged is worked out.
 
         Returns:
-            (N, S, J, 3) float32 metres in the normalised frame; zero for joints that are not seen now.
+            (N, S, J, 3) float32 metres in the normalised frame; zero for joints that are not seen now. Without `every`
+            of those people who will be judged, or None.
         """
+        stamp_ns = np.asarray(stamp_ns)
+        self._watch(rows, stamp_ns, mask[:, -1])
+        if not every:
+            due = self.under_way.due(rows, stamp_ns)
+            if not due.any():
+                self._taken = None
+                return None
+            if not due.all():
+                rows, stamp_ns, values, mask, future = (a[due] for a in (rows, stamp_ns, values, mask, future))
+                heading = Heading(heading.origin[due], heading.yaw[due])
         maps, solution, n, h = self.maps, self.maps.solution, len(rows), len(self.judged)
         x = self.features.take(rows, stamp_ns, values, mask, future)
-        np.nan_to_num(x, copy=False, posinf=0.0, neginf=0.0)
+        if not np.isfinite(x).all():
+            np.nan_to_num(x, copy=False, posinf=0.0, neginf=0.0)
         seen = mask[:, -1]
         coefficients = (x @ solution.weights).reshape(n, 2, maps.n_basis, N_JOINTS * 3)
-        leverage = np.einsum("np,np->n", x @ solution.inverse, x)
+        telling = x.take(TELLING, 1)
+        leverage = np.einsum("np,np->n", telling @ solution.inverse, telling)
         familiar = np.square(np.minimum(1.0, STRANGE / np.maximum(leverage, 1e-6)))
-        coefficients *= familiar[:, None, None, None]
-        at_judged = (self._at_judged @ coefficients).reshape(n, 2, h, N_JOINTS, 3)
-        at_judged *= seen[:, None, None, :, None]
+        corrections = (self._at_judged @ (familiar[:, None, None, None] * coefficients)).reshape(n, 2, h, N_JOINTS, 3)
+        corrections *= seen[:, None, None, :, None]
         shares = self.evidence.shares(rows)  # (N, H, G, 2)
         if shares.any():
-            share = (self._between @ shares.reshape(n, h, -1)).reshape(n, len(self._between), -1, 2)
-            share = share[:, :, GROUP_OF] * seen[:, None, :, None]  # (N, S, J, 2)
-            full = (maps.basis @ coefficients).reshape(n, 2, len(maps.basis), N_JOINTS, 3)
-            out = full[:, 0] * share[..., 0, None] + full[:, 1] * share[..., 1, None]
-            length = np.sqrt(np.einsum("nsjc,nsjc->nsj", out, out))
-            out *= np.minimum(1.0, self._most_m / np.maximum(length, 1e-9))[..., None]
+            share = shares[:, :, GROUP_OF, :, None]  # (N, H, J, 2, 1)
+            entering = corrections[:, 0] * share[:, :, :, 0] + corrections[:, 1] * share[:, :, :, 1]
+            length = np.sqrt(np.einsum("nhjc,nhjc->nhj", entering, entering))
+            entering *= np.minimum(1.0, self._most_m / np.maximum(length, 1e-9))[..., None]
+            out = (self._to_grid @ entering.reshape(n, h, -1)).reshape(n, -1, N_JOINTS, 3)
         else:
-            out = np.zeros_like(future)
+            entering, out = np.zeros_like(corrections[:, 0]), np.zeros_like(future)
+        self._of_row[:] = -1
         self._of_row[rows] = np.arange(n)
-        stamp_ns = np.asarray(stamp_ns)
-        self._watch(rows, stamp_ns, seen)
-        self._taken = Taken(stamp_ns, x, at_judged, out[:, self.judged], future[:, self.judged], seen, heading)
+        self._taken = Taken(stamp_ns, x, corrections, entering, future[:, self.judged], seen, heading)
         return out
 
     def _watch(self, rows: np.ndarray, stamp_ns: np.ndarray, seen: np.ndarray) -> None:
@@ -194,8 +209,14 @@ class Learner:
             rows: (N,) of the people; at: (N,) slots.
             radius: (N, H, J) metres around the network's answers, NaN or None where there is none.
         """
-        if self._taken is not None:
-            self.under_way.put(rows, at, self._of_row[rows], self._taken, radius)
+        pick = self._of_row[rows] if self._taken is not None else np.full(len(rows), -1)
+        known = pick >= 0
+        if not known.all():
+            self.under_way.close_slots(rows[~known], at[~known])
+            rows, at, pick = rows[known], at[known], pick[known]
+            radius = None if radius is None else radius[known]
+        if self._taken is not None and len(rows):
+            self.under_way.put(rows, at, pick, self._taken, radius)
 
     def outcomes(
         self,

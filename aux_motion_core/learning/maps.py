@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.learning.features import N_INPUTS
+from aux_motion_core.learning.features import N_INPUTS, TELLING
 from aux_motion_core.learning.regression import Regression
 from aux_motion_core.learning.under_way import Samples
 from aux_motion_core.skeleton import N_JOINTS
@@ -30,8 +30,8 @@ class Solution:
 
     Attributes:
         weights: (inputs, 2 targets) float32, of the slow and the fast map.
-        inverse: (inputs, inputs) float32, of the slow map's sum of products: what an input times itself by it comes to
-            (its leverage) is small where much was learnt from inputs like it.
+        inverse: (T, T) float32, of the slow map's sum of products of the inputs `TELLING`: what these times themselves
+            by it come to (their leverage) is small where much was learnt from inputs like them.
     """
 
     weights: np.ndarray
@@ -59,7 +59,7 @@ class Maps:
         """Forget everything."""
         self.regressions = [Regression(N_INPUTS, self._targets, memory_s, RIDGE) for memory_s in MEMORY_S]
         self.solution = Solution(
-            np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.eye(N_INPUTS, dtype=np.float32) / RIDGE
+            np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.eye(len(TELLING), dtype=np.float32) / RIDGE
         )
         #: Seconds of people's motion that taught something.
         self.learnt_s = 0.0
@@ -107,7 +107,7 @@ class Maps:
             regression.solve()
         self.solution = Solution(
             np.concatenate([r.weights for r in self.regressions], 1).astype(np.float32),
-            self.regressions[0].inverse().astype(np.float32),
+            self.regressions[0].inverse(TELLING).astype(np.float32),
         )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dpotri
 
 
 class Regression:
@@ -30,7 +29,6 @@ class Regression:
         #: Sum of the samples' weights.
         self.samples = 0.0
         self.weights = np.zeros((inputs, targets))
-        self._factor: tuple[np.ndarray, bool] | None = None
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, passed_s: float) -> None:
         """Take K samples, after so much time.
@@ -52,13 +50,10 @@ class Regression:
     def solve(self) -> None:
         """`weights` become the solution."""
         regular = self.products + self.ridge * np.eye(len(self.products))
-        self._factor = cho_factor(regular, lower=True, overwrite_a=True, check_finite=False)
-        self.weights = cho_solve(self._factor, self.cross, check_finite=False)
+        factor = cho_factor(regular, lower=True, overwrite_a=True, check_finite=False)
+        self.weights = cho_solve(factor, self.cross, check_finite=False)
 
-    def inverse(self) -> np.ndarray:
-        """(p, p) of the regularised products, as they were when it was solved."""
-        if self._factor is None:
-            return np.eye(len(self.products)) / self.ridge
-        lower, _ = dpotri(self._factor[0], lower=True)
-        lower = np.tril(lower)
-        return lower + np.tril(lower, -1).T
+    def inverse(self, of: np.ndarray) -> np.ndarray:
+        """(T, T) of the regularised products of some inputs, by index (T,)."""
+        regular = self.products[np.ix_(of, of)] + self.ridge * np.eye(len(of))
+        return np.linalg.inv(regular)

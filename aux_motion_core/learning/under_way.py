@@ -129,6 +129,15 @@ class UnderWay:
         """What was predicted for these people is not judged any more."""
         self._rows["open"][rows] = False
 
+    def close_slots(self, rows: np.ndarray, at: np.ndarray) -> None:
+        """What was in these slots is over."""
+        self._rows["open"][rows, at] = False
+
+    def due(self, rows: np.ndarray, stamp_ns: np.ndarray) -> np.ndarray:
+        """(N,) bool: whose prediction will be judged, since the one before is old enough."""
+        passed_ns = stamp_ns - self._rows["taken_ns"][rows]
+        return (passed_ns >= EVERY_S * _NS) | (passed_ns < 0)
+
     def put(self, rows: np.ndarray, at: np.ndarray, pick: np.ndarray, t: Taken, radius: np.ndarray | None) -> None:
         """Keep predictions to be judged.
 
@@ -139,8 +148,7 @@ class UnderWay:
             radius: (N, H, J) metres around the network's answer, NaN or None where it has none.
         """
         a = self._rows
-        passed_ns = t.stamp_ns[pick] - a["taken_ns"][rows]
-        fresh = (passed_ns >= EVERY_S * _NS) | (passed_ns < 0)
+        fresh = self.due(rows, t.stamp_ns[pick])
         a["open"][rows, at] = fresh
         if not fresh.all():
             rows, at, pick = rows[fresh], at[fresh], pick[fresh]

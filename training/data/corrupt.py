@@ -12,6 +12,7 @@ import numpy as np
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.resample import resample
 from aux_motion_core.skeleton import INDEX, N_JOINTS
+from training.data import tracker_noise as measured
 
 _DT_S = 0.04  # the grid of the deployed model; gaps are counted on it
 
@@ -79,6 +80,9 @@ class CorruptionConfig:
     newest_gone_share: float = 0.0  # of masked samples: every joint lacks its newest frames, few or none
     interpolated_share: float = 0.0  # of masked samples: short gaps arrive interpolated, as from the node's resampling
     noised_and_masked_share: float = 0.4  # of noised samples: they also lack what trackers lack
+    measured_share: float = 0.0  # of those with tracker noise: drawn from what was measured of trackers
+    lag_share: float = 0.4  # of those with tracker noise: a filter's lag
+    short_history_share: float = 0.0  # of all samples: nothing is known before some step
 
 
 def random_joint_frames(rng: np.random.Generator, shape: tuple[int, int, int], ratio: np.ndarray) -> np.ndarray:
@@ -124,12 +128,14 @@ def interpolate(windows: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, 
     return np.stack([w for w, _ in cuts]), np.stack([m for _, m in cuts])
 
 
-def tracker_noise(rng: np.random.Generator, windows: np.ndarray) -> np.ndarray:
+def tracker_noise(rng: np.random.Generator, windows: np.ndarray, config: CorruptionConfig | None = None) -> np.ndarray:
     """Observed windows as a depth or webcam tracker would give them.
 
-    Depth jitter that grows with distance (common to the body, and per joint), smoothing lag, bone lengths that
-    drift, single outliers.
+    Noise as measured of trackers (`training.data.tracker_noise`), or depth jitter that grows with distance (common
+    to the
+    body, and per joint); smoothing lag, bone lengths that drift, single outliers.
     """
+    c = config or CorruptionConfig()
     n, steps, joints, _ = windows.shape
     w = windows.astype(np.float64)
     # bone lengths: the body's size drifts along the window, about the root
@@ -148,8 +154,11 @@ def tracker_noise(rng: np.random.Generator, windows: np.ndarray) -> np.ndarray:
     keep = rng.uniform(0.0, 0.8, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.5)
     for k in range(1, steps):
         jitter[:, k] = keep * jitter[:, k - 1] + np.sqrt(1.0 - keep**2) * jitter[:, k]
+    if c.measured_share:
+        as_measured = np.flatnonzero(rng.random(n) < c.measured_share)
+        jitter[as_measured] = measured.draw(rng, len(as_measured), steps)
     # a smoothing filter lags behind the motion
-    lag = rng.uniform(0.0, 0.7, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.4)
+    lag = rng.uniform(0.0, 0.7, (n, 1, 1)) * (rng.random((n, 1, 1)) < c.lag_share)
     for k in range(1, steps):
         w[:, k] = lag * w[:, k - 1] + (1.0 - lag) * w[:, k]
     outlier = rng.random((n, steps, joints, 1)) < 0.01 * (rng.random((n, 1, 1, 1)) < 0.3)
@@ -177,7 +186,7 @@ def corrupt_masked(rng: np.random.Generator, windows: np.ndarray, c: CorruptionC
     empty = ~observed.any((1, 2))
     observed[empty, -1] = True
     noisy = (rng.random(n) < c.masked_and_noised_share)[:, None, None, None]
-    masked = np.where(noisy, tracker_noise(rng, windows), windows)
+    masked = np.where(noisy, tracker_noise(rng, windows, c), windows)
     if c.interpolated_share:
         filled = np.flatnonzero(rng.random(n) < c.interpolated_share)
         masked[filled], observed[filled] = interpolate(masked[filled], observed[filled])
@@ -188,6 +197,6 @@ def corrupt_noised(rng: np.random.Generator, windows: np.ndarray, c: CorruptionC
     """The denoising task's input: noise on observed joints; some also lack what trackers lack."""
     n = len(windows)
     tracker = (rng.random(n) < c.tracker_noise_share)[:, None, None, None]
-    noised = np.where(tracker, tracker_noise(rng, windows), paper_noise(rng, windows, c))
+    noised = np.where(tracker, tracker_noise(rng, windows, c), paper_noise(rng, windows, c))
     partial = (rng.random(n) < c.noised_and_masked_share)[:, None, None]
     return noised, np.where(partial, structured_mask(rng, windows.shape[:3]), True)

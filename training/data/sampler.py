@@ -6,13 +6,15 @@ comes to a stop or starts, and part stands: legs and pelvis frozen while the upp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aux_motion_core.history.normalise import into_frame, normalise
 from aux_motion_core.skeleton import INDEX, MIRROR, N_JOINTS
 from training.data.primitives import ARMS, work
+from training.data.tracker_noise import redefine
+from training.data.work_motions import at_work
 
 _LOWER = np.array([INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle", "foot")])
 
@@ -38,14 +40,18 @@ class SamplerConfig:
     drift_sigma_mps: float = 0.4
     cut_speed_mps: float = 20.0  # a faster joint is a fault of the recording: no window crosses it
     balance: float = 0.5  # a motion class weighs as its duration to this power
+    class_weight: dict[str, float] = field(default_factory=dict)  # a motion class weighs this much more or less
+    quiet_share: float = 0.0  # of all: they stay as they are, or move very slowly, but for what work has them do
+    work_motions_share: float = 0.0  # of those at work: movements of `training.data.work_motions`, not of rotations
+    redefined_share: float = 0.0  # head, spine, hands and feet as other trackers define them
 
 
 class WindowSampler:
     """Windows (batch, history + future, joints, 3) in a canonical frame, from clips of any rate.
 
     Args:
-        clips: with `name`, `positions` (frames, joints, 3), `rate_hz`, `action` and `mask` (frames, joints):
-            stretches where some joint is missing are left out.
+        clips: with `name`, `positions` (frames, joints, 3), `rate_hz`, `action` and `mask` (frames, joints): joints
+            that a clip never shows are NaN in its windows, stretches where another is missing are left out.
         history: observed steps.
         future: predicted steps.
         dt_s: seconds from step to step.
@@ -67,6 +73,7 @@ class WindowSampler:
         actions = [c.action for c in clips]
         total = {a: sum(s for s, b in zip(self.length_s, actions) if a == b) for a in set(actions)}
         weight = np.array([s * total[a] ** (config.balance - 1.0) for s, a in zip(self.length_s, actions)])
+        weight = weight * np.array([config.class_weight.get(a, 1.0) for a in actions])
         self.weight = weight / weight.sum()
         self.names = np.array([c.name for c in clips])
 
@@ -92,7 +99,7 @@ class WindowSampler:
         return source - source[:, self.history - 1 : self.history]
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """(n, history + future, joints, 3) float32: present root at the origin, facing +x."""
+        """(n, history + future, joints, 3) float32: present root at the origin, facing +x; NaN: the clip lacks it."""
         c = self.config
         clip = self.choose(rng, n)
         source = self._warp(rng, n)
@@ -109,22 +116,33 @@ class WindowSampler:
         w = self.positions[i] * (1.0 - f) + self.positions[i + 1] * f
 
         present = slice(self.history - 1, self.history)
-        ones = np.ones((n, 1, N_JOINTS), bool)
-        w = into_frame(w, normalise(w[:, present], ones)[1])
+        w = into_frame(w, normalise(w[:, present], np.isfinite(w[:, present, :, 0]))[1])
         # arms of one motion on the trunk of another: what a limb does is not told by the rest of the body
         for shoulder, elbow, hand in ARMS:
             arm = [elbow, *hand]
             other = rng.permutation(n)
-            swap = np.flatnonzero(rng.random(n) < c.mixed_share)
+            swap = rng.random(n) < c.mixed_share
             offset = w[other][:, :, arm] - w[other][:, :, [shoulder]]
+            swap = np.flatnonzero(swap & np.isfinite(offset).all((1, 2, 3)))
             w[np.ix_(swap, np.arange(w.shape[1]), arm)] = (w[:, :, [shoulder]] + offset)[swap]
         stand = rng.random(n) < c.standing_share
         fixed = w - w[:, :, :1] + w[:, present, :1]
         fixed[:, :, _LOWER] = w[:, present][:, :, _LOWER]
         w = np.where(stand[:, None, None, None], fixed, w)
-        at_work = np.flatnonzero(rng.random(n) < c.work_share * np.where(stand, 1.0, 0.2))
-        if len(at_work):
-            w[at_work] = work(rng, w[at_work], self.time)
+        works = c.work_share * np.where(stand, 1.0, 0.2)
+        if c.quiet_share:
+            quiet = rng.random(n) < c.quiet_share
+            # of what the window shows of motion they keep none, or little
+            kept = rng.uniform(0.0, 0.08, (n, 1, 1, 1)) * (rng.random((n, 1, 1, 1)) < 0.6)
+            w = np.where(quiet[:, None, None, None], w[:, present] + kept * (w - w[:, present]), w)
+            works = np.where(quiet, 0.35, works)
+        working = np.flatnonzero(rng.random(n) < works)
+        placed = np.zeros(len(working), bool)
+        if c.work_motions_share:
+            placed = rng.random(len(working)) < c.work_motions_share
+        for who, movements in ((working[~placed], work), (working[placed], at_work)):
+            if len(who):
+                w[who] = movements(rng, w[who], self.time)
 
         flip = rng.random(n) < 0.5
         mirrored = w[:, :, MIRROR] * np.array([1.0, -1.0, 1.0], np.float32)
@@ -132,6 +150,9 @@ class WindowSampler:
         drift = rng.normal(0.0, c.drift_sigma_mps, (n, 1, 1, 2)) * (rng.random((n, 1, 1, 1)) < c.drift_share)
         w[..., :2] += drift * self.time[:, None, None]
         w = w * rng.uniform(c.size_low, c.size_high, n)[:, None, None, None]
+        if c.redefined_share:
+            other = np.flatnonzero(rng.random(n) < c.redefined_share)
+            w[other] = redefine(rng, w[other])
         # another tracker's joint definitions: it is also judged by them
         shift = rng.normal(0.0, c.definition_sigma_m, (n, 1, N_JOINTS, 3))
         w = w + shift * (rng.random(n) < c.definition_share)[:, None, None, None]
@@ -147,8 +168,11 @@ class _Part:
 
 
 def split_at_faults(clip, speed_mps: float) -> list[_Part]:
-    """The stretches of a clip where no joint is missing and none moves faster than `speed_mps`."""
-    fault = np.linalg.norm(np.diff(clip.positions, axis=0), axis=-1).max(1) * clip.rate_hz > speed_mps
-    whole = clip.mask.all(1)
+    """The stretches of a clip where no joint that it shows is missing and none moves faster than `speed_mps`."""
+    shown = clip.mask.any(0)
+    step = np.linalg.norm(np.diff(clip.positions[:, shown], axis=0), axis=-1)
+    fault = step.max(1) * clip.rate_hz > speed_mps if shown.any() else np.zeros(len(clip.positions) - 1, bool)
+    whole = clip.mask[:, shown].all(1) & shown.any()
+    positions = np.where(shown[:, None], clip.positions, np.nan)
     cuts = np.flatnonzero(fault | ~whole[1:] | ~whole[:-1]) + 1
-    return [_Part(clip.name, p, clip.rate_hz, clip.action) for p in np.split(clip.positions, cuts) if len(p) > 1]
+    return [_Part(clip.name, p, clip.rate_hz, clip.action) for p in np.split(positions, cuts) if len(p) > 1]

@@ -12,6 +12,7 @@ import numpy as np
 
 from training.data import clip as clip_module
 from training.data import cmu, kinect, kth, rotation
+from training.data import work as work_module
 from training.data.archives import cache_root, unpack
 from training.data.clip import Clip
 
@@ -24,7 +25,14 @@ SPLITS: tuple[str, ...] = (
     "handover",
     "real_tracker",
     "seen_group",
+    "work_train",
+    "robot_work",
+    "construction",
+    "rehab",
+    "nuitrack",
 )
+#: What the deployed model is trained on, and what it is chosen on.
+TRAINING: tuple[str, ...] = ("train", "work_train")
 LISTS = Path(__file__).resolve().parents[1] / "splits"
 
 
@@ -55,15 +63,15 @@ def load_split(data_dir: str | os.PathLike, name: str) -> list[Clip]:
 
 
 def load_clips(data_dir: str | os.PathLike, names: list[str]) -> list[Clip]:
-    """Clips by name: `train/walking/walking_2`, `02_01`, `kth/*`, `kinect_gestures/*`."""
+    """Clips by name: `train/walking/walking_2`, `02_01`, `kth/*`, `kinect_gestures/*`, `hra/*`."""
     folder = unpack(data_dir)
     clips: list[Clip] = []
     sets: dict[str, list[Clip]] = {}
     for name in names:
         kind = name.split("/")[0]
-        if kind in ("kth", "kinect_gestures"):
+        if kind in ("kth", "kinect_gestures", *work_module.SETS):
             if kind not in sets:
-                sets[kind] = _load_set(folder, kind)
+                sets[kind] = _load_set(folder, kind, Path(data_dir))
             found = [c for c in sets[kind] if fnmatchcase(c.name, name)]
             if not found:
                 raise ValueError(_missing(name, folder))
@@ -80,7 +88,12 @@ def _missing(name: str, folder: Path) -> str:
     )
 
 
-def _load_set(folder: Path, kind: str) -> list[Clip]:
+def _load_set(folder: Path, kind: str, data_dir: Path) -> list[Clip]:
+    if kind in work_module.SETS:
+        path = data_dir / work_module.SETS[kind].file
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: the recordings {kind}/* are in it; put it there or name another --data")
+        return work_module.load_work(path, kind)
     if kind == "kinect_gestures":
         return kinect.load_kinect_gestures(folder / "kinect_gestures" / "clips.npz")
     root = folder / "one_saved_handover_New"

@@ -11,6 +11,19 @@ from training.data.clip import Clip
 
 #: What a checkpoint or an artefact without terms says.
 NOT_RECORDED = "not recorded"
+#: Words of the terms of recordings that no shipped model may be trained on.
+_NOT_FOR_TRAINING = ("validation", "none stated", "evaluation only")
+
+
+def refuse_validation_only(clips: Sequence[Clip]) -> None:
+    """Check that all of these may be trained on, for a model that ships.
+
+    Raises:
+        ValueError: one of them is for validation only.
+    """
+    for c in clips:
+        if any(words in c.licence for words in _NOT_FOR_TRAINING):
+            raise ValueError(f"{c.name}: is for validation only ({c.licence}): take it out of the training splits")
 
 
 class SourceTerms(BaseModel):

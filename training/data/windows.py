@@ -25,17 +25,25 @@ class Windows:
     future_mask: np.ndarray
 
 
-def cut(clip, history: int, future: int, dt_s: float, stride_s: float = 0.2, max_gap_s: float = 0.12) -> Windows | None:
-    """Cut windows every `stride_s`; None when the clip is shorter than one window."""
+def cut(
+    clip, history: int, future: int, dt_s: float, stride_s: float = 0.2, max_gap_s: float = 0.12, least: int = 10
+) -> Windows | None:
+    """Cut windows every `stride_s`; None when the clip is shorter than one window.
+
+    The first windows have `least` steps of history in the clip, or `history` where that is less: what would be before
+    the clip is not observed, so that all networks are judged on the same predictions however far back they look.
+    """
     t = np.asarray(clip.stamps_s, dtype=np.float64)
-    first, last = t[0] + (history - 1) * dt_s, t[-1] - future * dt_s
+    before = max(0, history - least)
+    first, last = t[0] + (history - before - 1) * dt_s, t[-1] - future * dt_s
     if last < first - 1e-9:
         return None
     steps = int(np.floor((t[-1] - t[0]) / dt_s + 1e-6)) + 1
     stride = max(1, round(stride_s / dt_s))
     grid_end = t[0] + (steps - 1) * dt_s
     x, m = resample(t, clip.positions, clip.mask, grid_end, dt_s, steps, max_gap_s)
-    starts = np.arange(0, steps - history - future + 1, stride)
+    x, m = (np.concatenate([np.zeros((before, *v.shape[1:]), v.dtype), v]) for v in (x, m))
+    starts = np.arange(0, steps + before - history - future + 1, stride)
     i = starts[:, None] + np.arange(history + future)
     w, wm = x[i], m[i]
     some = wm[:, history - 1].any(-1)

@@ -1,1 +1,1 @@
-"""What is fitted after training: calibration, blend, baselines."""
+"""What is fitted to data beside the network."""

@@ -40,13 +40,13 @@ from training.commands import guard
 from training.config import TrainConfig
 from training.data import Clip, load_split
 from training.data.archives import unpack
-from training.data.corrupt import interpolate, random_joint_frames, tracker_noise
+from training.data.corrupt import CorruptionConfig, interpolate, random_joint_frames, tracker_noise
 from training.data.files import try_to_write
 from training.data.kinect import load_laban_csv
 from training.data.sampler import WindowSampler
 from training.data.windows import Windows, cut, mean_error, predict
 from training.export import write_onnx
-from training.fitting.out_of_fold import FOLDS, fold_of, save_fold
+from training.fitting.out_of_fold import FOLDS, fold_of, predicted_clips, save_fold
 from training.infer import torch_infer
 from training.latency import latencies
 from training.losses import distance
@@ -59,6 +59,7 @@ WIDTH = 24
 HORIZONS_S = (0.04, 0.2, 0.4, 0.6, 1.0)
 _LEARNING_RATE = 4e-3
 _BATCH = 64  # of each network
+_NOISE = CorruptionConfig(measured_share=1.0)
 #: Added to distances before their logarithm is taken.
 _NEAR_M = 0.005
 #: More trust in the network: what is added to the logits of its two experts at the first step, and by the last one.
@@ -106,10 +107,10 @@ def drawn(model: AuxMotionModel, config: TrainConfig, clips: list[Clip], windows
     sampler = WindowSampler(clips, c.history_steps, c.future_steps, c.dt_s, config.sampler)
     config = config.model_copy(update={"batch": 252, "seed": 1000 + seed, "chunks": 1})
     batches = [make_batch(sampler, config, step) for step in range(-(-windows // 252))]
-    names = ("past", "observed", "clean")
-    past, observed, clean = (torch.as_tensor(np.concatenate([b[k] for b in batches])) for k in names)
+    names = ("past", "observed", "clean", "known")
+    past, observed, clean, known = (torch.as_tensor(np.concatenate([b[k] for b in batches])) for k in names)
     truth = clean[:, c.history_steps :]
-    return describe(model, past, observed, truth, torch.ones_like(truth[..., 0]))
+    return describe(model, past, observed, truth, known[:, c.history_steps :])
 
 
 def of_windows(model: AuxMotionModel, w: Windows, past: np.ndarray, mask: np.ndarray) -> Predictions:
@@ -133,7 +134,7 @@ def of_clips(model: AuxMotionModel, clips: list[Clip], stride_s: float = 0.2) ->
         gone = random_joint_frames(rng, w.past_mask.shape, np.full(len(w.past), 0.4))
         out["clean"][clip.name] = of_windows(model, w, w.past, w.past_mask)
         out["missing_40pct"][clip.name] = of_windows(model, w, *interpolate(w.past, w.past_mask & ~gone))
-        out["tracker_noise"][clip.name] = of_windows(model, w, tracker_noise(rng, w.past), w.past_mask)
+        out["tracker_noise"][clip.name] = of_windows(model, w, tracker_noise(rng, w.past, _NOISE), w.past_mask)
     return out
 
 
@@ -251,7 +252,9 @@ def against_baselines(model: AuxMotionModel, clips: list[Clip]) -> dict[str, dic
     for clip in clips:
         w = cut(clip, c.history_steps, c.future_steps, c.dt_s)
         if w is not None:
-            mm = [mean_error(predict(x, w.past, w.past_mask), w, steps) for x in (torch_infer(model), *rivals)]
+            newest = w.past[:, -10:], w.past_mask[:, -10:]
+            mm = [mean_error(predict(torch_infer(model), w.past, w.past_mask), w, steps)]
+            mm += [mean_error(predict(x, *newest), w, steps) for x in rivals]
             worse = 100 * (mm[0] / np.min(mm[1:], 0) - 1)
             out[clip.name] = {h: round(float(x), 1) for h, x in zip(("0.4", "1.0"), worse)}
     return out
@@ -299,7 +302,7 @@ def main(
         sizes = TrainConfig.model_validate(state["config"]).model
         network = AuxMotionModel(sizes)
         network.load_state_dict(state["average"])
-        clips = load_split(data, "train")
+        clips = predicted_clips(data)
         models, predicted, fold_steps = [], [], []
         for k in range(len(FOLDS)):
             model, config, run = load_model(checkpoints / f"fold_{k}" / "checkpoint.pt")

@@ -26,7 +26,7 @@ from aux_motion_core.inference.onnx import OnnxBackend
 from aux_motion_core.skeleton import JOINTS
 from training.data import load_split
 from training.data.bag_clips import bag_clips, find_bags, joints_seen
-from training.data.corrupt import tracker_noise
+from training.data.corrupt import CorruptionConfig, tracker_noise
 from training.fitting.conformal import copies, fit
 from training.fitting.judge import judge, left_out
 from training.fitting.scores import BODIES, CALIBRATED_ON, CONDITIONS, NOISES, Scores, collect
@@ -43,7 +43,7 @@ def histories_of(
     rng = np.random.default_rng(7)
     bodies = [i for i, n in enumerate(conditions) if n in ("complete", *BODIES)]
     pick = np.flatnonzero(np.isin(s.condition, bodies))[::3]
-    noisy = tracker_noise(rng, values[pick]).astype(np.float32)
+    noisy = tracker_noise(rng, values[pick], CorruptionConfig(measured_share=0.5)).astype(np.float32)
     values, mask = np.concatenate([values, noisy]), np.concatenate([mask, mask[pick]])
     window = np.concatenate([s.window, s.window[pick]])
     usual = np.concatenate([complete, np.zeros(len(pick), bool)])

@@ -130,7 +130,7 @@ def predictions(clips: list, infer_of, history: int, future: int, dt_s: float):
         for c, name in enumerate(HISTORIES):
             rng = np.random.default_rng([k, c])
             seen = CONDITIONS["complete" if name == "noise_10mm" else name](rng, w.past_mask.shape)
-            past, mask = corrupt(w, seen, dt_s)
+            past, mask, _ = corrupt(w, seen, dt_s)
             if name == "noise_10mm":
                 past = past + rng.normal(0.0, _NOISE_M, past.shape)
             good = np.flatnonzero(predictable(mask, dt_s))

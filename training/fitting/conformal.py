@@ -19,13 +19,17 @@ from aux_motion_core.bounds.calibration import (
     key,
     rank,
 )
-from aux_motion_core.bounds.radii import cells
+from aux_motion_core.bounds.radii import cells, floor_unit
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 from training.fitting.scores import Scores
 
 LEVELS = (0.9, 0.95, 0.99)
 #: The marginal level whose radii shape the simultaneous bound.
 BODY_BASE = 0.95
+#: A floor in metres would be that of people who run for people who stand, too.
+BODY_FLOOR = "of_radius"
+#: Share of the windows whose people are still, at most.
+STILL_SHARE = 0.3
 _FOLDS = 4
 
 
@@ -107,7 +111,7 @@ def _groups(names: list[str], measure, by_speed: bool) -> list[Group]:
 def fit_joints(s: Scores, edge: float | None, levels: tuple[float, ...], grow: float = 1.0) -> list[Group]:
     """Marginal factors of all cells; `grow` as in `_quantiles`."""
     names, score = joint_cells(), scored(s)
-    row, speed = cells(s.known(), edge)
+    row, speed = cells(s.known(), *_edges(edge))
     cell = row * len(SPEEDS) + speed[:, None]
 
     def measure(name: str) -> tuple[int, int, dict]:
@@ -127,7 +131,7 @@ def fit_joints(s: Scores, edge: float | None, levels: tuple[float, ...], grow: f
             factor[key(level)] = [_row(r) for r in zip(*table, strict=True)] if enough else None
         return min(have, default=0), min((k for k, n in zip(clips, windows) if n), default=0), factor
 
-    return _groups(names, measure, edge is not None)
+    return _groups(names, measure, _edges(edge)[0] is not None)
 
 
 def _row(values) -> list[float | None]:
@@ -135,7 +139,8 @@ def _row(values) -> list[float | None]:
 
 
 def usual_radius(radius: np.ndarray) -> np.ndarray:
-    """(steps, joint classes) median of radii (M, S, J); 0 for a joint that has none."""
+    """(steps, joint classes) median of radii (M, S, J) in the floor's unit; 0 for a joint that has none."""
+    radius = radius / floor_unit(radius, BODY_FLOOR)
     out = np.zeros((radius.shape[1], len(CLASS_NAMES)))
     for c in range(len(CLASS_NAMES)):
         part = radius[..., JOINT_CLASS == c]
@@ -144,9 +149,10 @@ def usual_radius(radius: np.ndarray) -> np.ndarray:
     return out
 
 
-def body_scores(s: Scores, radius: np.ndarray, floor_m: np.ndarray) -> np.ndarray:
+def body_scores(s: Scores, radius: np.ndarray, floor: np.ndarray) -> np.ndarray:
     """(M, S): the largest, over joints and over the steps up to each, of error over marginal radius and floor."""
-    ratio = np.where(np.isnan(s.error_m), 0.0, s.error_m / (radius + floor_m[:, JOINT_CLASS]))
+    widened = radius + floor[:, JOINT_CLASS] * floor_unit(radius, BODY_FLOOR)
+    ratio = np.where(np.isnan(s.error_m), 0.0, s.error_m / widened)
     return np.maximum.accumulate(ratio.max(2), axis=1)
 
 
@@ -157,7 +163,7 @@ def radii_of(s: Scores, joints: list[Group], edge: float | None, level: float) -
         [[[np.inf if x is None else x for x in r] for r in of[n].factor[key(level)]] for n in joint_cells()]
     )
     table = table[..., JOINT_CLASS].reshape(len(CELLS), len(SPEEDS), -1, len(JOINT_CLASS))
-    row, speed = cells(s.known(), edge)
+    row, speed = cells(s.known(), *_edges(edge))
     factor = np.swapaxes(table[row, speed[:, None], :, np.arange(len(JOINT_CLASS))], 1, 2).astype(np.float32)
     return factor if s.scale_m is None else factor * s.scale_m
 
@@ -178,7 +184,7 @@ def fit_bodies(s: Scores, edge: float | None, levels: tuple[float, ...], base: f
             held_out = s.take(here)
             ratio[here] = body_scores(held_out, radii_of(held_out, without, edge, base), floor_m)
     names = body_cells()
-    _, speed = cells(s.known(), edge)
+    _, speed = cells(s.known(), *_edges(edge))
     cell = s.share * len(SPEEDS) + speed
 
     def measure(name: str) -> tuple[int, int, dict]:
@@ -190,7 +196,21 @@ def fit_bodies(s: Scores, edge: float | None, levels: tuple[float, ...], base: f
         }
         return n, len(np.unique(s.clip[rows])), factor
 
-    return _groups(names, measure, edge is not None)
+    return _groups(names, measure, _edges(edge)[0] is not None)
+
+
+def _edges(edge) -> tuple[float | None, float | None]:
+    """Edges of speed and of stillness, of both or of the first alone."""
+    return edge if isinstance(edge, tuple) else (edge, None)
+
+
+def still_edge(s: Scores) -> float | None:
+    """The drift below which people are still: a quantile of windows, where it has the evidence of a group."""
+    if s.drift_mps is None:
+        return None
+    first = np.unique(s.window, return_index=True)[1]
+    enough = STILL_SHARE * len(first) >= 1.1 * MIN_WINDOWS
+    return round(float(np.nanquantile(s.drift_mps[first], STILL_SHARE)), 3) if enough else None
 
 
 def speed_edge(s: Scores) -> float | None:
@@ -209,6 +229,7 @@ def fit(
 ) -> Calibration:
     """The table of all scores."""
     edge = speed_edge(s)
+    edge = (edge, still_edge(s) if edge is not None else None)
     base = BODY_BASE if BODY_BASE in levels else levels[0]
     joints = fit_joints(s, edge, levels)
     floor_m = np.zeros((s.error_m.shape[1], len(CLASS_NAMES)))
@@ -222,7 +243,9 @@ def fit(
         steps=s.error_m.shape[1],
         windows=len(np.unique(s.window)),
         clips=len(np.unique(s.clip)),
-        speed_edge_mps=edge,
+        speed_edge_mps=edge[0],
+        still_edge_mps=edge[1],
+        body_floor=BODY_FLOOR,
         joint_classes=list(CLASS_NAMES),
         joints=joints,
         body_base=base,

@@ -40,7 +40,7 @@ def judge(
     steps_s = dt_s * np.arange(1, table.steps + 1)
     at = [(h, round(h / dt_s) - 1) for h in HORIZONS_S if round(h / dt_s) <= table.steps]
     what = s.known()
-    row, speed = cells(what, table.speed_edge_mps)
+    row, speed = cells(what, table.speed_edge_mps, table.still_edge_mps)
     cell = row * len(SPEEDS) + speed[:, None]
     zero_to_half = np.isin(s.condition, [i for i, n in enumerate(conditions) if n in MISSING])
     quiet = ~np.isin(s.condition, [i for i, n in enumerate(conditions) if n in NOISES])
@@ -67,6 +67,8 @@ def judge(
         groups = {}
         for name in dict.fromkeys(of.values()):
             member = np.isin(cell, [i for i, c in enumerate(names) if of[c] == name])
+            if not member.any():
+                continue
             groups[name] = part(np.where(member[:, None, :], hit, np.nan), quiet)
         out[key(level)] = {
             **part(hit, here),

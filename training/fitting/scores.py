@@ -14,12 +14,13 @@ from aux_motion_core.history.normalise import denormalise, normalise
 from aux_motion_core.history.resample import resample
 from aux_motion_core.skeleton import JOINTS, JointStatus, derive_joints
 from training.data.corrupt import COCO17, LIMBS, UPPER, newest_gone, random_joint_frames, structured_mask
+from training.data.tracker_noise import redefine
 from training.data.windows import Windows, cut
 
 Infer = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 #: Bodies other than the recordings': smaller, larger, and with joints where another tracker puts them, by as much as
 #: training has it (`training.data.sampler`).
-BODIES = ("size_0.87", "size_1.13", "definition")
+BODIES = ("size_0.87", "size_1.13", "definition", "redefined")
 #: A tracker's jitter on each joint and frame, in millimetres; truth is without it. For the test only.
 NOISES = ("noise_10mm", "noise_30mm")
 _DEFINITION_M = 0.025
@@ -114,7 +115,7 @@ class Scores:
         error_m: (M, S, J) distance of the prediction, NaN where the truth was not seen.
         scale_m: (M, S, J) the model's scale, or None.
         cap_m: (M, S, J) what physics allows.
-        age: (M, J), share (M,), speed_mps (M,): what was known, see `bounds.Known`.
+        age: (M, J), share (M,), speed_mps (M,), drift_mps (M,): what was known, see `bounds.Known`.
         clip: (M,) index of the clip.
         window: (M,) number of the piece of 1.4 s that the window starts in, over all clips: what is counted.
         condition: (M,) index into the conditions asked for.
@@ -129,11 +130,12 @@ class Scores:
     clip: np.ndarray
     window: np.ndarray
     condition: np.ndarray
+    drift_mps: np.ndarray | None = None
 
     def known(self) -> Known:
         """As the run time has it, without positions."""
         none = np.zeros(0)
-        return Known(none, none, none, self.age, self.share, self.speed_mps, none)
+        return Known(none, none, none, self.age, self.share, self.speed_mps, none, self.drift_mps)
 
     def take(self, rows: np.ndarray) -> Scores:
         """Some of the rows."""
@@ -228,6 +230,10 @@ def collect(
             elif name == "definition":
                 shift = rng.normal(0.0, _DEFINITION_M, (len(past), 1, past.shape[2], 3))
                 past, truth = past + shift, truth + shift
+            elif name == "redefined":
+                seen_all = np.concatenate([mask, w.future_mask], 1)
+                both = redefine(rng, np.concatenate([past, truth], 1), seen_all)
+                past, truth = both[:, :history], both[:, history:]
             elif name.startswith("noise_"):
                 past = past + rng.normal(0.0, 1e-3 * float(name.removeprefix("noise_").removesuffix("mm")), past.shape)
             good = predictable(mask, dt_s)
@@ -255,6 +261,7 @@ def collect(
                     np.full(n, k),
                     slot[good].astype(np.int64),
                     np.full(n, c),
+                    what.drift_mps,
                 )
             )
             if histories is not None:

@@ -8,6 +8,11 @@ A network trusts itself too much with motions that it never saw, and clips of mo
 that. So three numbers are fitted with models from whose training some motion classes were left out: on all clips of
 these classes and on the validation clips of the others, by a grid, for the least mean over classes of the log error.
 They are written into the configuration of the checkpoint that is to be exported.
+
+Without such models they are fitted with the checkpoint itself on recordings that it never saw, people and trackers
+alike (`TIERS`, validation; never the new subject), each tier counting alike:
+
+    python -m training.fitting.still_shrink --checkpoint build/training/body20_25hz/checkpoint.pt --data ../shared/data
 """
 
 from __future__ import annotations
@@ -32,6 +37,18 @@ from training.model import AuxMotionModel
 SHRINK = tuple(np.arange(0.0, 1.01, 0.1).round(2).tolist())
 SPEED_MPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2)
 LOCAL = (0.0, 0.5, 1.0, 2.0, 4.0)
+#: Split -> every how many clips of it.
+TIERS = {
+    "real_tracker": 12,
+    "rehab": 2,
+    "nuitrack": 3,
+    "robot_work": 1,
+    "handover": 1,
+    "construction": 1,
+    "validation": 1,
+}
+#: Tried on them: many clips, so a coarse grid.
+COARSE = tuple(itertools.product((0.2, 0.4, 0.6, 0.8), (0.05, 0.1, 0.2, 0.4), (0.0, 0.5)))
 HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -55,7 +72,8 @@ class Case:
         c = self.model.config
         c.still_shrink, c.still_speed_mps, c.still_local = settings
         error = (self.model.take_back(self.out)[:, self.steps] - self.truth).norm(dim=-1) * self.seen
-        return float((error.sum((0, 2)) / self.seen.sum((0, 2))).log().mean())
+        seen = self.seen.sum((0, 2))
+        return float((error.sum((0, 2)) / seen.clamp(min=1.0))[seen > 0].log().mean())
 
 
 def cases(checkpoint: Path, train: list, validation: list) -> list[Case]:
@@ -69,7 +87,21 @@ def cases(checkpoint: Path, train: list, validation: list) -> list[Case]:
     return [Case(model, clip, w) for clip, w in cuts if w is not None]
 
 
-def fit(all_cases: list[Case]) -> tuple[tuple[float, float, float], float]:
+def cases_of_tiers(checkpoint: Path, data: Path) -> list[Case]:
+    """The clips of `TIERS`, each tier as one class."""
+    model, _, _ = load_model(checkpoint)
+    c = model.config
+    out = []
+    for tier, every in TIERS.items():
+        for clip in load_split(data, tier)[::every]:
+            w = cut(clip, c.history_steps, c.future_steps, c.dt_s, 0.3)
+            if w is not None:
+                out.append(Case(model, clip, w))
+                out[-1].action = tier
+    return out
+
+
+def fit(all_cases: list[Case], tried: tuple | None = None) -> tuple[tuple[float, float, float], float]:
     """The best (share, speed in m/s, weight of limbs), and by how many percent it lowers the error."""
     classes = defaultdict(list)
     for case in all_cases:
@@ -79,7 +111,7 @@ def fit(all_cases: list[Case]) -> tuple[tuple[float, float, float], float]:
         return float(np.mean([np.mean([x.log_error(settings) for x in group]) for group in classes.values()]))
 
     off = (0.0, SPEED_MPS[0], 0.0)
-    grid = [off, *itertools.product(SHRINK[1:], SPEED_MPS, LOCAL)]
+    grid = [off, *(tried or itertools.product(SHRINK[1:], SPEED_MPS, LOCAL))]
     scores = {g: score(g) for g in tqdm(grid, desc="shrink", disable=None)}
     best = min(scores, key=scores.get)
     return best, 100 * (1 - np.exp(scores[best] - scores[off]))
@@ -87,13 +119,16 @@ def fit(all_cases: list[Case]) -> tuple[tuple[float, float, float], float]:
 
 def main(
     checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt that the result is written into")],
-    left_out: Annotated[list[Path], typer.Option(help="checkpoint.pt of a model trained with leave_out; repeatable")],
+    left_out: Annotated[
+        list[Path] | None, typer.Option(help="checkpoint.pt of a model trained with leave_out; repeatable")
+    ] = None,
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
 ) -> None:
     """Fit and write into the checkpoint."""
     with guard("training.fitting.still_shrink"):
         train, validation = load_split(data, "train"), load_split(data, "validation")
-        best, gain = fit([case for path in left_out for case in cases(path, train, validation)])
+        found = [case for path in left_out or () for case in cases(path, train, validation)]
+        best, gain = fit(found) if found else fit(cases_of_tiers(checkpoint, data), COARSE)
         state = load_checkpoint(checkpoint, None, torch.device("cpu"))
     state["config"]["model"].update(zip(("still_shrink", "still_speed_mps", "still_local"), best))
     save_atomically(state, checkpoint)

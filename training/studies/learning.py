@@ -3,10 +3,10 @@
     python -m training.studies.learning --data ../shared/data --json docs/benchmarks/learning.json
 
 Every stream in its order of time, each prediction judged before it is learnt from. `curves`: predictions at 12.5 Hz on
-the grid. `change`: another tracker's stream comes in mid-stream, under the same id. `carried`: what was learnt on one
-tracker is loaded for another as if it were the same. `restart`: what was learnt is loaded and the stream goes on.
-`coverage`: the node's path at 25 Hz from the first second. `rivals` (with --rivals): other learners on the streams that
-constants were chosen on.
+the grid. `changes`: another tracker's stream comes in mid-stream, under the same id; and what was learnt on one tracker
+is loaded for another as if it were the same. `restart`: what was learnt is loaded and the stream goes on. `coverage`:
+the node's path at 25 Hz from the first second. `rivals` (with --rivals): other learners on the streams that constants
+were chosen on.
 """
 
 from __future__ import annotations
@@ -61,6 +61,10 @@ RIVALS = {
     "normalised least mean squares": {"Regression": Nlms},
     "extended Kalman filter with moving averages": {"Regression": KalmanEma},
 }
+#: Streams that are stopped and go on.
+RESTARTS = ("kinect/0", "nuitrack/beware3", "robot work/b")
+#: Predictions of a stream that teach before a change or a restart.
+_TAUGHT = 3000
 _SLOTS = 40
 _NS = 1_000_000_000
 _T0_NS = 1_700_000_000 * _NS
@@ -224,43 +228,25 @@ class Study:
             }
         return out
 
-    def changes(self) -> list[dict[str, Any]]:
-        """Error over the shipped model's, by seconds since another tracker's stream came under the same id."""
-        bins = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-        out = []
+    def changes(self) -> dict[str, list[dict[str, Any]]]:
+        """What was learnt on one stream meets another: under the same id in mid-stream, and from a file."""
+        bins = (0.0, 2.0, 5.0, 10.0, 30.0)
+        change_rows, carried_rows = [], []
         for first, second in tqdm(CHANGES, "changes", leave=False):
-            learner = self.learner()
-            before = self.windows[first]
+            before, learner = _part(self.windows[first], slice(0, _TAUGHT)), self.learner()
             replay(before, learner, self.backend.dt_s)
             w = self.windows[second]
-            correction = replay(w, learner, self.backend.dt_s, float(before.at_s[-1]) + GAP_S, new=False)
-            old, new = w.error(), w.error(correction)
-            row: dict[str, Any] = {"learnt_on": first, "goes_on_with": second, "seconds": list(bins), "percent": {}}
-            for k, h in enumerate(self.horizons):
-                row["percent"][h] = [
-                    change(old[:, k], new[:, k], (w.at_s >= a) & (w.at_s < 60.0) & w.judged[:, k]) for a in bins[:-1]
-                ]
-            row["percent_from_these_seconds_to_60"] = row.pop("percent")
-            out.append(row)
-        return out
-
-    def carried(self) -> list[dict[str, Any]]:
-        """A file of one tracker for another, as if it were the same: the first minute, and who refuses it."""
-        out = []
-        for first, second in tqdm(CHANGES, "carried", leave=False):
-            learner = self.learner()
-            replay(self.windows[first], learner, self.backend.dt_s)
+            w = _part(w, slice(0, int(np.searchsorted(w.at_s, 60.0))))
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "learned.npz"
                 learner.save(path)
                 size = path.stat().st_size
                 other = self.learner()
                 other.load(path)
-            w = self.windows[second]
-            correction = replay(w, other, self.backend.dt_s)
-            old, new, at = w.error(), w.error(correction), w.at_s < 60.0
-            percent = {h: change(old[:, k], new[:, k], at & w.judged[:, k]) for k, h in enumerate(self.horizons)}
-            out.append(
+            old = w.error()
+            new = w.error(replay(w, other, self.backend.dt_s))
+            percent = {h: change(old[:, k], new[:, k], w.judged[:, k]) for k, h in enumerate(self.horizons)}
+            carried_rows.append(
                 {
                     "learnt_on": first,
                     "loaded_for": second,
@@ -269,15 +255,29 @@ class Study:
                     "first_minute_percent": percent,
                 }
             )
-        return out
+            start_s = float(before.at_s[-1]) + GAP_S
+            new = w.error(replay(w, learner, self.backend.dt_s, start_s, new=False))
+            percent = {
+                h: [change(old[:, k], new[:, k], (w.at_s >= s) & w.judged[:, k]) for s in bins]
+                for k, h in enumerate(self.horizons)
+            }
+            change_rows.append(
+                {
+                    "learnt_on": first,
+                    "goes_on_with": second,
+                    "from_s": list(bins),
+                    "percent_from_then_to_60_s": percent,
+                }
+            )
+        return {"change": change_rows, "carried": carried_rows}
 
     def restarts(self) -> dict[str, Any]:
         """The second half of a stream: with what the first half taught, from a file, and from nothing."""
         out = {}
-        for name in tqdm([n for n, w in self.windows.items() if len(w.at_s) > 3000], "restart", leave=False):
+        for name in tqdm(RESTARTS, "restart", leave=False):
             w = self.windows[name]
-            half = len(w.at_s) // 2
-            first, second = _part(w, slice(0, half)), _part(w, slice(half, None))
+            half = min(len(w.at_s) // 2, _TAUGHT)
+            first, second = _part(w, slice(0, half)), _part(w, slice(half, half + 800))
             learner = self.learner()
             replay(first, learner, self.backend.dt_s)
             with tempfile.TemporaryDirectory() as folder:
@@ -433,8 +433,7 @@ def main(
         parts: dict[str, Any] = {
             "curves": study.curves,
             "summary": lambda: summary(report["curves"]),
-            "change": study.changes,
-            "carried": study.carried,
+            "changes": study.changes,
             "restart": study.restarts,
             "coverage": lambda: study.coverage(minutes) if minutes else before.get("coverage"),
             "rivals": lambda: study.rivals() if rivals else before.get("rivals"),

@@ -90,12 +90,15 @@ class Page:
         self._shown: Shown | None = None
         self._drawn: tuple[Any, ...] = ()
         self._slow_s = -1e9
+        self._refresh_s: list[float] = []  # when curves are laid out anew, for who has just come
         self._placed = False
         self.stop = threading.Event()
         server.on_client_connect(self._greet)
         self._eye: tuple[np.ndarray, np.ndarray] | None = None
 
     def _greet(self, client: Any) -> None:
+        now = time.monotonic()
+        self._refresh_s += [now + 2.0, now + 6.0]
         if self._eye is not None:
             client.camera.position, client.camera.look_at = self._eye
 
@@ -203,6 +206,9 @@ class Page:
             self._slow_s = now
             panel.set_time(self._at_s if not self._source.live else self._at_s - moments.last_s)
             panel.set_html(panel.note, escape(self._source.trouble))
+            if self._refresh_s and now >= min(self._refresh_s):
+                self._refresh_s.remove(min(self._refresh_s))
+                panel.refresh()
         if moment is None or (not self._source.live and moment.at_s > self._at_s + 0.5):
             if slow:
                 panel.set_html(panel.words, "predicting ..." if not self._source.ended else "nothing is here")

@@ -19,6 +19,7 @@ BEFORE_S, AFTER_S = 6.0, 2.0
 #: Coverage is the mean over so many seconds: one message tells little.
 _MEAN_S = 1.0
 _GAP_S = 0.4
+_ERROR_PX, _COVERAGE_PX = 130, 120
 #: Below every picture.
 _OFF = -1e3
 _WORST_NONE = "..."
@@ -129,7 +130,7 @@ class Panel:
             scales={"x": x, "y": {"range": (0.0, 100.0)}},
             axes=axis,
             legend={"show": False},
-            height=130,
+            height=_ERROR_PX,
             padding=(10, 16, 0, 0),
         )
         self._coverage = gui.add_uplot(
@@ -143,10 +144,11 @@ class Panel:
             scales={"x": x, "y": {"range": (0.0, 105.0)}},
             axes=axis,
             legend={"show": False},
-            height=120,
+            height=_COVERAGE_PX,
             padding=(10, 16, 0, 0),
         )
         self._top_mm = 100.0
+        self._refresh_in = 0  # updates until the curves are laid out anew
 
     def _wire(self, server: Any) -> None:
         def on(handle: Any, name: str) -> None:
@@ -220,6 +222,11 @@ class Panel:
         if handle.content != wrapped:
             handle.content = wrapped
 
+    def refresh(self) -> None:
+        """Make the page lay out its curves anew: a chart that got data while it was made has no ticks."""
+        for chart, height in ((self._error, _ERROR_PX), (self._coverage, _COVERAGE_PX)):
+            chart.height = height if chart.height != height else height + 1
+
     def draw_curves(self, curves: Curves | None, now_s: float, person_id: str, shown: Shown) -> None:
         """The curves around a time.
 
@@ -257,6 +264,11 @@ class Panel:
         if top > self._top_mm or top < 0.4 * self._top_mm:
             self._top_mm = top
             self._error.scales = {**self._error.scales, "y": {"range": (0.0, top)}}
+            self._refresh_in = 4  # the page makes the chart anew
+        elif self._refresh_in:
+            self._refresh_in -= 1
+            if not self._refresh_in:
+                self.refresh()
         shown_other = other[good] if shown.baseline else np.full(good.sum(), _OFF)
         self._error.data = tuple(self._with_now([at_s, first[good], shown_other], self._top_mm, 2))
         promised = 100.0 * curves.nominal if np.isfinite(curves.nominal) else _OFF

@@ -105,7 +105,7 @@ def test_what_enters_goes_where_it_is_asked_for():
 
 def finite(p: Predictor) -> bool:
     s = p.learner.maps.solution
-    return bool(np.isfinite(s.weights).all() and np.isfinite(s.precision).all() and np.abs(s.weights).max() < 50.0)
+    return bool(np.isfinite(s.weights).all() and np.isfinite(s.inverse).all() and np.abs(s.weights).max() < 50.0)
 
 
 def test_outcomes_that_are_no_numbers_teach_nothing():

@@ -196,19 +196,20 @@ def test_the_trace_is_what_chrome_reads_and_holds_every_stage(run, tmp_path):
     probe.walk(time.time_ns(), frames=30)
     values = probe.until(lambda: probe.values("prediction"), "diagnostics")
     assert values["trace_file"] == str(file)
-    for stage in ("convert", "resample", "backend", "describe", "message", "publish", "end_to_end"):
+    for stage in ("convert", "resample", "backend", "learning", "describe", "message", "publish", "end_to_end"):
         probe.until(lambda s=stage: f"{s}_ms_p99" in probe.values("prediction"), f"times of {stage}")
     assert node.stop() == 0
     events = json.loads(file.read_text())
     spans = [e for e in events if e["ph"] == "X"]
     assert {e["name"] for e in spans} >= {
-        *("wait", "convert", "predict", "resample", "backend", "describe", "message", "publish", "diagnostics")
+        *("wait", "convert", "predict", "resample", "backend", "learning", "describe"),
+        *("message", "publish", "diagnostics"),
     }
     assert all(e["pid"] == node.pid and e["dur"] >= 0 and abs(e["ts"] / 1e6 - time.time()) < 300 for e in spans)
     whole = max((e for e in spans if e["name"] == "predict"), key=lambda e: e["args"]["people"])
-    inside = [e for e in spans if e["name"] in ("resample", "backend", "describe")]
+    inside = [e for e in spans if e["name"] in ("resample", "backend", "learning", "describe")]
     inside = [e for e in inside if whole["ts"] - 200 <= e["ts"] <= whole["ts"] + whole["dur"]]
-    assert {e["name"] for e in inside} == {"resample", "backend", "describe"}
+    assert {e["name"] for e in inside} == {"resample", "backend", "learning", "describe"}
     assert all(e["ts"] + e["dur"] <= whole["ts"] + whole["dur"] + 200 for e in inside)
     named = {e["args"]["name"]: e["tid"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
     assert {"MainThread", "background"} <= set(named)

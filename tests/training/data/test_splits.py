@@ -11,7 +11,7 @@ import pytest
 from training.data import SPLITS, Clip, load_clips, load_split, split_names
 from training.data.overlap import near_identical, shared_root_rows
 
-LEARNED = ("train", "validation")
+LEARNED = ("train", "validation", "work_train")
 HELD_OUT = ("new_subject", "new_motion", "handover", "real_tracker")
 TWIN = "train/walking/walking_1"
 
@@ -35,8 +35,8 @@ def test_lists_name_every_clip_once():
     names = [n for s in SPLITS for n in split_names(s)]
     assert len(names) == len(set(names))
     patterns = [n for n in names if "*" in n]
-    assert patterns == ["kinect_gestures/*"]
-    assert not [n for n in names if n not in patterns and fnmatchcase(n, patterns[0])]
+    assert "kinect_gestures/*" in patterns and "nuitrack/*" in patterns
+    assert not [(n, p) for p in patterns for n in names if n != p and fnmatchcase(n, p)]
 
 
 def test_no_clip_in_two_splits(splits):
@@ -63,6 +63,11 @@ def test_split_sizes(splits):
         "handover": 2,
         "real_tracker": 1350,
         "seen_group": 23,
+        "work_train": 119,
+        "robot_work": 20,
+        "construction": 4,
+        "rehab": 188,
+        "nuitrack": 287,
     }
 
 
@@ -73,8 +78,15 @@ def test_held_out_tiers_share_nothing_with_what_is_learned(splits, tier):
 
 def test_sources_of_the_trackers_are_not_learned_from(splits):
     learned = {c.source for s in LEARNED for c in splits[s]}
-    assert len(learned) == 1
-    assert not learned & {c.source for s in ("handover", "real_tracker") for c in splits[s]}
+    assert len(learned) == 5
+    assert not learned & {c.source for s in ("handover", "real_tracker", "rehab", "nuitrack") for c in splits[s]}
+
+
+def test_activities_of_the_held_out_work_are_not_learned(splits):
+    learned = {c.name for c in splits["work_train"]}
+    for tier in ("robot_work", "construction"):
+        assert not learned & {c.name for c in splits[tier]}
+    assert not {c.action for c in splits["work_train"]} & {c.action for c in splits["robot_work"]}
 
 
 def test_new_motion_is_new(splits):
