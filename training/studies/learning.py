@@ -205,7 +205,7 @@ def describe(w: LearningWindows, correction: np.ndarray, horizons: list[str], ev
     return out
 
 
-def held(w: Windows, correction: np.ndarray, widening: np.ndarray) -> dict[str, Any]:
+def held(w: LearningWindows, correction: np.ndarray, widening: np.ndarray) -> dict[str, Any]:
     """Share of joint outcomes within their radius, of all, and of the first ten seconds; and mean radii."""
     told = w.good & np.isfinite(w.radius)
     early = told & (w.at_s - w.at_s[0] < 10.0)[:, None, None]
