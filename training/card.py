@@ -97,11 +97,11 @@ def card(model_dir: Path) -> str:
         + (f"; it began with {t['began_with']}." if t.get("began_with") else ".")
     )
     use = []
-    for tier, t in v.get("use", {}).items():
-        for kind, g in {"all": t, "still or hands": t["stays_or_hands"], "body moves": t["before"]["body"]}.items():
+    for tier, of in v.get("use", {}).items():
+        for kind, g in {"all": of, "still or hands": of["stays_or_hands"], "body moves": of["before"]["body"]}.items():
             if g["clips"] >= 2:
                 cells = ["{} ({} to {})".format(*g[h]["gain_on_best"]) for h in ("0.4", "1.0")]
-                steps = t["phantom_steps"]
+                steps = of["phantom_steps"]
                 phantom = f"{steps['percent']} % ({steps['low']} to {steps['high']})" if kind == "all" else ""
                 use.append(f"| {tier} | {kind} | {g['clips']} | {' | '.join(cells)} | {phantom} |")
     robust = [

@@ -326,7 +326,8 @@ class BodyMotion(nn.Module):
         step = torch.cat([torch.zeros_like(step[:, :1]), step], 1)
         parts = torch.cat([torch.asinh(way / self.SCALE_M), torch.asinh(step / (0.2 * self.SCALE_M)), seen], -1)
         speeds = torch.asinh(torch.cat([line, root[:, 0]], -1) / 0.1)
-        return self.layers(torch.cat([parts.flatten(1), speeds], -1))[:, None, None]
+        # three axes: a matrix product in the graph, as all others are, which lower precision knows
+        return self.layers(torch.cat([parts.flatten(1), speeds], -1)[:, None])[:, None]
 
 
 class AuxMotionModel(nn.Module):

@@ -42,7 +42,7 @@ def _refused(folder, match):
 def test_the_shipped_artefact_loads(folder):
     loaded = artefact.load(folder)
     backend = OnnxBackend(loaded)
-    assert (backend.history_steps, backend.future_steps, backend.dt_s) == (10, 25, 0.04)
+    assert (backend.history_steps, backend.future_steps, backend.dt_s) == (25, 25, 0.04)
 
 
 def test_another_onnx_file_is_refused(folder):
@@ -107,8 +107,8 @@ def test_a_scale_of_another_shape_is_refused(folder):
 def test_threads_share_the_people_and_change_nothing(folder, people):
     loaded = artefact.load(folder)
     rng = np.random.default_rng(0)
-    values = rng.normal(0.0, 0.3, (people, 10, 20, 3)).astype(np.float32)
-    mask = rng.random((people, 10, 20)) < 0.8
+    values = rng.normal(0.0, 0.3, (people, 25, 20, 3)).astype(np.float32)
+    mask = rng.random((people, 25, 20)) < 0.8
     values[~mask] = 0.0
     alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads=3)
     names = [t.name for t in threading.enumerate()]
@@ -126,8 +126,8 @@ def test_threads_share_the_people_and_change_nothing(folder, people):
 def test_any_number_of_people_is_shared(threads):
     loaded = artefact.load(MODEL)
     rng = np.random.default_rng(0)
-    values = rng.normal(0.0, 0.3, (17, 10, 20, 3)).astype(np.float32)
-    mask = rng.random((17, 10, 20)) < 0.8
+    values = rng.normal(0.0, 0.3, (17, 25, 20, 3)).astype(np.float32)
+    mask = rng.random((17, 25, 20)) < 0.8
     values[~mask] = 0.0
     alone, shared = OnnxBackend(loaded), OnnxBackend(loaded, threads)
     for people in range(18):
@@ -168,7 +168,7 @@ def test_a_file_that_changed_while_the_backend_was_closed_is_refused(folder):
 def test_the_shipped_model_gives_a_scale_that_grows_with_the_horizon(folder):
     loaded = artefact.load(folder)
     assert loaded.output_names == ("future", "recovered", "scale")
-    values, mask = np.zeros((1, 10, 20, 3), np.float32), np.ones((1, 10, 20), bool)
+    values, mask = np.zeros((1, 25, 20, 3), np.float32), np.ones((1, 25, 20), bool)
     scale = OnnxBackend(loaded).infer(values, mask)[2]
     assert scale.shape == (1, 25, 20, 3) and (scale > 0).all()
     assert (scale[0, -1].mean(-1) > scale[0, 0].mean(-1)).all()

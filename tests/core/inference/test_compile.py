@@ -33,10 +33,17 @@ def sample_windows(model):
 @pytest.mark.parametrize(("target", "lower"), [("sm89", "fp32"), ("sm120", "fp16"), ("sm75", "fp16")])
 def test_an_engine_is_built_ahead_of_time_without_a_gpu(model, sample_windows, tmp_path, target, lower):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
+<<<<<<< ours
     card = build.build(model, tmp_path / "out", target, lower, 16, sample_windows)
     plan = (tmp_path / "out" / engine.PLAN).read_bytes()
     shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 10, 20, 3], "scale": [-1, 25, 20, 3]}
     assert card.inputs == {"positions": [-1, 10, 20, 3], "observed": [-1, 10, 20]}
+=======
+    card = compile.build(model, tmp_path / "out", target, lower, 16, sample_windows)
+    plan = (tmp_path / "out" / compile.PLAN).read_bytes()
+    shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 25, 20, 3], "scale": [-1, 25, 20, 3]}
+    assert card.inputs == {"positions": [-1, 25, 20, 3], "observed": [-1, 25, 20]}
+>>>>>>> theirs
     assert card.outputs == {name: shapes[name] for name in model.output_names}
     assert all(name.encode() in plan for name in (*card.inputs, *card.outputs))
     assert (card.flavour, card.target, card.precision, card.gpu) == ("tensorrt_rtx", target, lower, None)
@@ -120,7 +127,7 @@ def test_fp16_of_a_person_never_seen_is_finite(model):
     import onnxruntime as ort
 
     session = ort.InferenceSession(precision.make(model, "fp16", None))
-    nobody = {"positions": np.zeros((2, 10, 20, 3), np.float32), "observed": np.zeros((2, 10, 20), np.float32)}
+    nobody = {"positions": np.zeros((2, 25, 20, 3), np.float32), "observed": np.zeros((2, 25, 20), np.float32)}
     assert all(np.isfinite(x).all() for x in session.run(None, nobody))
 
 
@@ -150,7 +157,7 @@ def test_int8_without_real_windows_is_refused(model):
 
 def test_a_bag_gives_the_windows_that_the_node_would_cut(model, sample_windows):
     values, mask = sample_windows
-    assert values.shape[1:] == (10, 20, 3) and values.dtype == np.float32 and mask.shape == values.shape[:3]
+    assert values.shape[1:] == (25, 20, 3) and values.dtype == np.float32 and mask.shape == values.shape[:3]
     assert not values[~mask].any() and mask.any((1, 2)).all()
     assert np.abs(values).max() < 3.0  # about the person's root
 
