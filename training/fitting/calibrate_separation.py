@@ -23,7 +23,7 @@ from aux_motion_core.bounds.calibration import WINDOW_S
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.bounds.separation_bound import FILE, SeparationBound
-from aux_motion_core.evaluation.closed_loop import Arm, Setting
+from aux_motion_core.evaluation.closed_loop import Arm, LoopSetting
 from aux_motion_core.history.normalise import denormalise, normalise
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
@@ -62,7 +62,7 @@ _A, _B = SEGMENT_JOINTS.T
 def robots(rng: np.random.Generator, pose: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Capsules (L, 2, 3), (L,) of robots beside a person, drawn from the present pose (20, 3) alone."""
     out = []
-    arm = Arm(Setting())
+    arm = Arm(LoopSetting())
     floor = pose[:, 2].min()
     for _ in range(_ARMS):
         bearing, distance = rng.uniform(-np.pi, np.pi), rng.uniform(0.5, 1.8)

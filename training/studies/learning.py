@@ -5,8 +5,8 @@
 Every stream in its order of time, each prediction judged before it is learnt from. `curves`: predictions at 12.5 Hz on
 the grid. `changes`: another tracker's stream comes in mid-stream, under the same id; and what was learnt on one tracker
 is loaded for another as if it were the same. `restart`: what was learnt is loaded and the stream goes on. `coverage`:
-the node's path at 25 Hz from the first second. `rivals` (with --rivals): other learners on the streams that constants
-were chosen on.
+the node's path at 25 Hz from the first second, on a few streams; `curves` has that of the table alone on all. `rivals`
+(with --rivals): other learners on the streams that constants were chosen on.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
+from aux_motion_core.bounds.radii import Bounds
+from aux_motion_core.bounds.radii import known as known_of
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.learning import Curve
 from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.history.normalise import Heading, into_frame
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import maps
+from aux_motion_core.learning.evidence import GROUP_OF
 from aux_motion_core.learning.learner import Learner, learner_for
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.selfcheck import grid_steps
@@ -63,23 +67,26 @@ RIVALS = {
 }
 #: Streams that are stopped and go on.
 RESTARTS = ("kinect/0", "nuitrack/beware3", "robot work/b")
+#: Streams that go through the node's path, too.
+COVERED = ("kinect/0", "nuitrack/beware3", "kinect2/irds215", "robot work/b")
 #: Predictions of a stream that teach before a change or a restart.
 _TAUGHT = 3000
 _SLOTS = 40
-_NS = 1_000_000_000
-_T0_NS = 1_700_000_000 * _NS
+_T0_NS = 1_700_000_000 * NS
 
 
-class Windows:
+class LearningWindows:
     """A stream as the learner sees it.
 
     Args:
         stream: on the grid.
         history: length of the windows.
         judged: (H,) steps.
+        bounds: of the shipped model, or None.
+        dt_s: grid spacing.
     """
 
-    def __init__(self, stream: Stream, history: int, judged: np.ndarray) -> None:
+    def __init__(self, stream: Stream, history: int, judged: np.ndarray, bounds: Bounds | None, dt_s: float) -> None:
         s, n = stream, stream.newest
         past = n[:, None] + np.arange(1 - history, 1)
         there = (past >= 0) & (s.clip[past.clip(0)] == s.clip[n][:, None])
@@ -101,13 +108,27 @@ class Windows:
         count = self.good.sum(-1)
         self.judged = count > 0
         self._count = np.maximum(count, 1)
+        self.radius = np.full(self.good.shape, np.nan, np.float32)
+        if bounds is not None:
+            for k in range(0, len(n), 512):
+                part = slice(k, k + 512)
+                what = known_of(self.values[part], self.mask[part], dt_s)
+                found = bounds.radii(what, s.scale[part])[0][:, judged]
+                self.radius[part] = found + PredictorConfig().tracker_error_m
 
     def error(self, correction: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, H) metres, mean over the joints seen, with a correction (N, H, J, 3)."""
         return (np.linalg.norm(self.residual - correction, axis=-1) * self.good).sum(-1) / self._count
 
 
-def replay(w: Windows, learner: Learner, dt_s: float, start_s: float = 0.0, new: bool = True) -> np.ndarray:
+def replay(
+    w: LearningWindows,
+    learner: Learner,
+    dt_s: float,
+    start_s: float = 0.0,
+    new: bool = True,
+    widening: np.ndarray | None = None,
+) -> np.ndarray:
     """The published corrections (N, H, J, 3) of a stream, each made before its outcome is known.
 
     Args:
@@ -116,11 +137,12 @@ def replay(w: Windows, learner: Learner, dt_s: float, start_s: float = 0.0, new:
         dt_s: grid spacing.
         start_s: where the stream begins.
         new: somebody new; else the person before goes on.
+        widening: (N, H, J) metres of the radii, is written.
     """
     if new:
         learner.start(0)
-    stamp_ns = _T0_NS + np.round((start_s + w.at_s) * _NS).astype(np.int64)
-    due_ns = (stamp_ns[:, None] + np.round((learner.judged + 1) * dt_s * _NS).astype(np.int64)).ravel()
+    stamp_ns = _T0_NS + np.round((start_s + w.at_s) * NS).astype(np.int64)
+    due_ns = (stamp_ns[:, None] + np.round((learner.judged + 1) * dt_s * NS).astype(np.int64)).ravel()
     order = np.argsort(due_ns, kind="stable")
     row, done, h = np.zeros(1, np.intp), 0, len(learner.judged)
     out = np.zeros(w.residual.shape, np.float32)
@@ -144,7 +166,10 @@ def replay(w: Windows, learner: Learner, dt_s: float, start_s: float = 0.0, new:
         k = slice(i, i + 1)
         heading = Heading(w.heading.origin[k], w.heading.yaw[k])
         out[i] = learner.correct(row, stamp_ns[k], w.values[k], w.mask[k], w.future[k], heading)[0, learner.judged]
-        learner.predicted(row, np.array([i % _SLOTS]))
+        if widening is not None:
+            share = learner.evidence.widening(row)[0][:, GROUP_OF]
+            widening[i] = share * np.linalg.norm(out[i], axis=-1)
+        learner.predicted(row, np.array([i % _SLOTS]), w.radius[k])
     return out
 
 
@@ -155,7 +180,7 @@ def change(before: np.ndarray, after: np.ndarray, told: np.ndarray) -> float | N
     return round(100.0 * (float(after[told].mean()) / max(float(before[told].mean()), 1e-9) - 1.0), 2)
 
 
-def describe(w: Windows, correction: np.ndarray, horizons: list[str], every_s: float) -> dict[str, Any]:
+def describe(w: LearningWindows, correction: np.ndarray, horizons: list[str], every_s: float) -> dict[str, Any]:
     """Errors of a stream by minutes of the person."""
     before, after = w.error(), w.error(correction)
     minute = np.arange(len(before)) * every_s / 60.0
@@ -177,6 +202,26 @@ def describe(w: Windows, correction: np.ndarray, horizons: list[str], every_s: f
         out["minutes"].append(row)
     worst = [100.0 * (b / max(a, 1e-6) - 1.0) for row in out["minutes"] for a, b in row.values()]
     out["worst_minute_percent"] = round(max(worst), 2) if worst else None
+    return out
+
+
+def held(w: LearningWindows, correction: np.ndarray, widening: np.ndarray) -> dict[str, Any]:
+    """Share of joint outcomes within their radius, of all, and of the first ten seconds; and mean radii."""
+    told = w.good & np.isfinite(w.radius)
+    early = told & (w.at_s - w.at_s[0] < 10.0)[:, None, None]
+    out: dict[str, Any] = {"outcomes": int(told.sum())}
+    if not told.any():
+        return out
+    for name, away, radius in (
+        ("shipped", np.linalg.norm(w.residual, axis=-1), w.radius),
+        ("learnt", np.linalg.norm(w.residual - correction, axis=-1), w.radius + widening),
+    ):
+        inside = away <= radius
+        out[name] = {
+            "all": round(float(inside[told].mean()), 4),
+            "first_10_s": round(float(inside[early].mean()), 4) if early.any() else None,
+            "mean_radius_mm": round(1e3 * float(radius[told].mean()), 1),
+        }
     return out
 
 
@@ -209,7 +254,9 @@ class Study:
         self.judged = grid_steps(b.dt_s, b.future_steps)
         self.horizons = [f"{b.dt_s * (s + 1):g}" if s + 1 != b.future_steps else "1.0" for s in self.judged]
         cut = tqdm(streams(data, b, cache), "streams", leave=False)
-        self.windows = {name: Windows(s, b.history_steps, self.judged) for name, s in cut}
+        table = getattr(b, "calibration", None)
+        bounds = None if table is None else Bounds(table, 0.95)
+        self.windows = {n: LearningWindows(s, b.history_steps, self.judged, bounds, b.dt_s) for n, s in cut}
         self.every_s = 2 * b.dt_s
 
     def learner(self) -> Learner:
@@ -221,10 +268,12 @@ class Study:
         out = {}
         for name in tqdm(names or list(self.windows), "curves", leave=False):
             w = self.windows[name]
-            correction = replay(w, self.learner(), self.backend.dt_s)
+            widening = np.zeros(w.radius.shape, np.float32)
+            correction = replay(w, self.learner(), self.backend.dt_s, widening=widening)
             out[name] = {
                 "chosen_on": name in CHOICE,
                 **describe(w, correction, self.horizons, self.every_s),
+                "coverage": held(w, correction, widening),
             }
         return out
 
@@ -314,6 +363,8 @@ class Study:
         """Joint coverage at 0.95 through the node's path at 25 Hz, from the first second, learning off and on."""
         out = {}
         for name, clips in tqdm(clips_of(self.data).items(), "coverage", leave=False):
+            if name not in COVERED:
+                continue
             row: dict[str, Any] = {}
             for mode in ("off", "on"):
                 predictor = Predictor(self.backend, PredictorConfig(learning=mode), "map")
@@ -342,8 +393,8 @@ class Study:
         return out
 
 
-def _part(w: Windows, rows: slice) -> Windows:
-    part = object.__new__(Windows)
+def _part(w: LearningWindows, rows: slice) -> LearningWindows:
+    part = object.__new__(LearningWindows)
     part.__dict__.update({k: v[rows] for k, v in w.__dict__.items() if isinstance(v, np.ndarray)})
     part.heading = Heading(w.heading.origin[rows], w.heading.yaw[rows])
     return part
@@ -358,7 +409,7 @@ def frames(clips: list, seconds: float, rate_hz: float = 25.0) -> Iterator[tuple
         for i in rows[clip.mask[rows].any(1)]:
             if begin_s + t[i] > seconds:
                 return
-            stamp_ns = _T0_NS + round(_NS * (begin_s + t[i]))
+            stamp_ns = _T0_NS + round(NS * (begin_s + t[i]))
             seen, x = clip.mask[i : i + 1], clip.positions[i : i + 1].astype(np.float64)
             yield stamp_ns, SkeletonFrame(stamp_ns, "map", ("1",), x, seen.astype(np.uint8), seen.astype(np.float32))
         begin_s += float(t[-1]) + GAP_S
@@ -415,8 +466,9 @@ def main(
     json_path: Annotated[Path, typer.Option("--json")] = Path("docs/benchmarks/learning.json"),
     image: Annotated[Path, typer.Option(help="picture of the curves")] = Path("docs/images/learning.png"),
     cache: Annotated[Path, typer.Option(help="folder for what was cut")] = Path("build"),
-    minutes: Annotated[float, typer.Option(help="of each stream for the coverage; 0: none")] = 2.0,
+    minutes: Annotated[float, typer.Option(help="of each stream for the coverage; 0: none")] = 0.5,
     rivals: Annotated[bool, typer.Option(help="judge other learners too")] = False,
+    only: Annotated[str, typer.Option(help="one part; the others stay as they are in the JSON")] = "",
 ) -> None:
     """Judge what is learnt on line on every stream."""
     try:
@@ -439,8 +491,11 @@ def main(
             "rivals": lambda: study.rivals() if rivals else before.get("rivals"),
         }
         for name, part in parts.items():
+            if only and name != only:
+                continue
             report[name] = part()
             json_path.write_text(json.dumps({**before, **report}, indent=1) + "\n")
+        report = {**before, **report}
         picture(report, image)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.studies.learning: {e}") from None

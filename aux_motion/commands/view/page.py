@@ -16,7 +16,7 @@ import numpy as np
 from aux_motion.commands.view import words
 from aux_motion.commands.view.panel import AFTER_S, BEFORE_S, Panel
 from aux_motion.commands.view.scene import Scene, Shown
-from aux_motion_core.evaluation.moments import Moment
+from aux_motion_core.evaluation.moments import ReplayMoment
 from aux_motion_core.evaluation.replay import PREDICTED
 
 #: Moments shown a second, and updates of what is slower to draw.
@@ -226,7 +226,7 @@ class Page:
         if slow:
             self._tell(moment, shown)
 
-    def _tell(self, moment: Moment, shown: Shown) -> None:
+    def _tell(self, moment: ReplayMoment, shown: Shown) -> None:
         panel, people = self._panel, moment.batch.people
         panel.set_people(sorted(p.person_id for p in people))
         robot = self._source.robot.robot if self._source.robot is not None else None

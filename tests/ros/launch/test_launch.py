@@ -35,6 +35,8 @@ ARGUMENTS = {
     "static_transforms",
     "stamp_source",
     "mix",
+    "learning",
+    "learned_file",
     "fixed_frame",
     "use_sim_time",
     "autostart",
