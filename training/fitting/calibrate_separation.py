@@ -134,7 +134,7 @@ def predictions(clips: list, infer_of, history: int, future: int, dt_s: float):
             if name == "noise_10mm":
                 past = past + rng.normal(0.0, _NOISE_M, past.shape)
             good = np.flatnonzero(predictable(mask, dt_s))
-            good = good[(good + c) % 4 == 0]  # every window with two of the histories
+            good = good[(good + c) % len(HISTORIES) == 0]  # every window with one of the histories
             if not len(good):
                 continue
             values, heading = normalise(past[good], mask[good])
