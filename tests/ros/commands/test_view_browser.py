@@ -46,6 +46,7 @@ class Opened:
         self.driver.get(f"http://127.0.0.1:{self.server.get_port()}")
         wait(lambda: self.driver.execute_script("return window.__drawn") > 3, "nothing was drawn")
         wait(lambda: "tracking" in self.text() and self.orange() > 200, "no prediction in the scene")
+        wait(lambda: self.recording.ended and "s ahead: error" in self.text(), "no outcome is told")
 
     def close(self) -> None:
         self.page.stop.set()

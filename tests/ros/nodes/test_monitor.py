@@ -113,7 +113,7 @@ def test_rviz_shows_the_robot_the_nearest_points_and_the_speed(cell) -> None:
     """Two metres from the robot; when nobody is known the line goes away."""
     heard: list[MarkerArray] = []
     cell.node.create_subscription(MarkerArray, "separation_markers", heard.append, 10)
-    cell.start(**PREDICTOR)
+    cell.start(**{**PREDICTOR, "lost_after_s": 0.6, "absent_hold_s": 1.0})
     cell.monitor()
 
     def newest(namespace: str) -> list[Marker]:
@@ -122,7 +122,7 @@ def test_rviz_shows_the_robot_the_nearest_points_and_the_speed(cell) -> None:
     def green() -> bool:
         return bool(newest("speed")) and newest("speed")[0].color.g > newest("speed")[0].color.r
 
-    cell.until(lambda: cell.empty_room() or green(), "green text")
+    cell.until(lambda: cell.empty_room() or green(), "green text", 40.0)
     assert heard[-1].markers[0].action == Marker.DELETEALL and not newest("nearest")
     assert len(newest("robot")) == 12 and newest("speed")[0].text.startswith("100 %")  # 4 capsules of 3 parts
     base = newest("robot")[0]
