@@ -33,7 +33,8 @@ def test_a_curve_sums_up_what_the_evaluation_does(judged):
 def test_a_minute_tells_more_gain_than_the_one_before(judged):
     _, curve, _ = judged
     early, late = curve.split(15.0)
-    gain = [1.0 - v["0.4"]["learnt"][0] / v["0.4"]["damped_pose"][0] for v in (Curve.together([c]) for c in (early, late))]
+    errors = [Curve.together([part])["0.4"] for part in (early, late)]
+    gain = [1.0 - e["learnt"][0] / e["damped_pose"][0] for e in errors]
     assert gain[1] > gain[0] > 0.0
     summary = curve.summary()
     assert len(summary["minutes"]) == 1 and summary["worst_minute_percent"] < 0.0
