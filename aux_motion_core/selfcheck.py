@@ -12,7 +12,7 @@ import numpy as np
 from aux_motion_core.bounds.adaptation import Adaptation
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import HORIZONS_S, NS
-from aux_motion_core.inference.ensemble import Mix
+from aux_motion_core.inference.ensemble import Ensemble
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import MIN_OUTCOMES, Fit, FitVerdict
@@ -82,7 +82,7 @@ class SelfCheck:
     """
 
     def __init__(
-        self, dt_s: float, steps: int, window_s: float = 10.0, max_gap_s: float = 0.25, mix: Mix | None = None
+        self, dt_s: float, steps: int, window_s: float = 10.0, max_gap_s: float = 0.25, mix: Ensemble | None = None
     ) -> None:
         self.steps = grid_steps(dt_s, steps)
         #: (H,) seconds.
@@ -355,7 +355,7 @@ def self_check_for(backend: Backend, config: PredictorConfig, calibrated: bool) 
         config: what for: its own report, an ensemble, adapted radii.
         calibrated: whether there are radii to adapt.
     """
-    mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps)) if config.mix else None
+    mix = Ensemble(backend, grid_steps(backend.dt_s, backend.future_steps)) if config.mix else None
     adapts = calibrated and config.adaptation != "off"
     if not (config.mix or adapts or config.self_check_s > 0.0 or config.learning == "on"):
         return None

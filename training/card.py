@@ -93,8 +93,8 @@ def card(model_dir: Path) -> str:
     before = t.get("steps_before", 0)
     note = (
         f"{before + t['steps']} steps of {t['batch']} windows, seed {t['seed']}, on {t.get('device', 'cpu')}"
-        f" in {t.get('minutes', 0):.0f} minutes, with `training.train`; how, and what it began with: "
-        "`docs/deployed_model.md`."
+        f" in {t.get('minutes', 0):.0f} minutes, with `training.train` (`docs/deployed_model.md`)"
+        + (f"; it began with {t['began_with']}." if t.get("began_with") else ".")
     )
     use = []
     for tier, t in v.get("use", {}).items():

@@ -87,7 +87,9 @@ def git_commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def describe(model: AuxMotionModel, config: TrainConfig, run: dict, version: str, onnx_file: Path) -> dict[str, Any]:
+def describe(
+    model: AuxMotionModel, config: TrainConfig, run: dict, version: str, onnx_file: Path, began_with: str = ""
+) -> dict[str, Any]:
     """The content of model.json."""
     c, j = config.model, len(JOINTS)
     future = ["batch", c.future_steps, j, 3]
@@ -111,6 +113,7 @@ def describe(model: AuxMotionModel, config: TrainConfig, run: dict, version: str
         "calibration": None,
         "training": {
             **run["data"].for_artefact(),
+            **({"began_with": began_with} if began_with else {}),
             "config": config.model_dump(mode="json", include={"learning_rate", "ema", "sampler", "corruption"}),
             "steps": run["step"],
             "steps_before": run["steps_before"],
@@ -127,12 +130,14 @@ def describe(model: AuxMotionModel, config: TrainConfig, run: dict, version: str
     }
 
 
-def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
+def export(checkpoint: Path, out: Path, clips: list, version: str, began_with: str = "") -> float:
     """Write `model.onnx`, `model.json` and `weights.safetensors` to `out`.
 
     Args:
         checkpoint: of a training run; `model.json` names the sources and licences of the data that it holds.
         clips: real ones, to compare ONNX and torch on.
+        version: of the artefact.
+        began_with: another network whose weights the first run began with.
 
     Returns:
         The largest difference between ONNX and torch in metres.
@@ -144,7 +149,7 @@ def export(checkpoint: Path, out: Path, clips: list, version: str) -> float:
     out.mkdir(parents=True, exist_ok=True)
     onnx_file = out / "model.onnx"
     write_onnx(model, onnx_file)
-    card = describe(model, config, run, version, onnx_file)
+    card = describe(model, config, run, version, onnx_file, began_with)
     # for training further: what the ONNX file holds has no auxiliary heads
     save_file({n: p.detach().contiguous() for n, p in model.state_dict().items()}, out / "weights.safetensors")
     (out / "weights.safetensors").chmod(0o644)  # safetensors makes it for the owner alone
@@ -167,11 +172,12 @@ def main(
     out: Annotated[Path, typer.Option(help="folder of the artefact")],
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
     version: Annotated[str, typer.Option(help="version of the model")] = "1.0.0",
+    began_with: Annotated[str, typer.Option(help="the network that the first run took weights from, to be named")] = "",
 ) -> None:
     """Export a checkpoint to an artefact that the node loads."""
     with guard("training.export"):
         try_to_write(out.parent)
-        worst = export(checkpoint, out, load_split(data, "validation"), version)
+        worst = export(checkpoint, out, load_split(data, "validation"), version, began_with)
     print(f"{out}: ONNX and torch agree within {worst:.1e} m")
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import HORIZONS_S
 from training.data import Clip
 from training.data.windows import Windows, cut, mean_error, predict
 from training.model import ModelConfig
-
-HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def windows_of(clips: list[Clip], config: ModelConfig) -> dict[str, Windows]:

@@ -362,7 +362,6 @@ class AuxMotionModel(nn.Module):
         const = lambda name, value: self.register_buffer(name, torch.as_tensor(value).float(), False)  # noqa: E731
         const("later", np.tril(np.ones((steps, steps)), -1).T.copy())  # later[k] @ obs = observed after k
         const("time", (np.arange(steps) - steps + 1) * c.dt_s)
-        const("recent", (np.arange(steps) >= steps - c.velocity_steps).astype(np.float32))
         const("ahead", np.arange(1, c.future_steps + 1) * c.dt_s)
         const("basis", cosine_basis(c.future_steps, c.coefficients * c.future_slots))
         trunk = np.zeros(c.joints)
@@ -387,23 +386,22 @@ class AuxMotionModel(nn.Module):
             present (batch, joints, 3), root velocity (batch, 1, 3), local velocity (batch, joints, 3), the filled
             history (batch, history, joints, 3), and seconds since each joint was last seen (batch, joints).
         """
-        is_last = m * (torch.einsum("kt,btj->bkj", self.later, m) < 0.5)
+        is_last = m * (self.later @ m < 0.5)
         seen = m.amax(1)  # (batch, joints)
         last = (x * is_last[..., None]).sum(1)
         age = -(is_last * self.time[:, None]).sum(1)  # seconds since last seen
 
-        w = m * self.recent[:, None]
+        newest = slice(-self.config.velocity_steps, None)
+        w, seconds = m[:, newest], self.time[newest, None]
         n = w.sum(1).clamp(min=1.0)
-        t = self.time[:, None] - (w * self.time[:, None]).sum(1, keepdim=True) / n[:, None]
-        t = t * w
+        t = (seconds - (w * seconds).sum(1, keepdim=True) / n[:, None]) * w
         spread = (t * t).sum(1)
-        velocity = torch.einsum("btj,btjc->bjc", t, x) / spread.clamp(min=1e-4)[..., None]
+        velocity = (t[..., None] * x[:, newest]).sum(1) / spread.clamp(min=1e-4)[..., None]
         # the fewer samples, the less a joint's own velocity counts (two neighbouring ones have a spread of dt^2 / 2)
         trust = spread / (spread + 0.25 * self.config.dt_s**2) * (spread > 1e-4)
         some = (trust * self.trunk).amax(1, keepdim=True)
         use = trust * torch.where(some > 0, self.trunk, torch.ones_like(self.trunk))
-        root = torch.einsum("bj,bjc->bc", use, velocity) / use.sum(1, keepdim=True).clamp(min=1e-3)
-        root = root[:, None]
+        root = use[:, None] @ velocity / use.sum(1)[:, None, None].clamp(min=1e-3)
         local = (velocity - root) * trust[..., None]
 
         # where it is by now, if it was last seen a while ago

@@ -148,7 +148,7 @@ def kinds(w: Windows, dt_s: float) -> Kinds:
 
 
 @dataclass
-class Row:
+class TierRow:
     """One clip: errors in metres (windows, horizons) of each predictor, NaN where nothing was seen, and its kinds."""
 
     name: str
@@ -160,7 +160,7 @@ class Row:
     kinds: Kinds
 
 
-def judge(clip, predictors: dict, steps: int, stride_s: float, dt_s: float, seed: int | None) -> Row | None:
+def judge(clip, predictors: dict, steps: int, stride_s: float, dt_s: float, seed: int | None) -> TierRow | None:
     """All predictors on one clip; with a seed its past carries simulated noise.
 
     Args:
@@ -175,7 +175,7 @@ def judge(clip, predictors: dict, steps: int, stride_s: float, dt_s: float, seed
         past = past + tracker_noise.draw(np.random.default_rng(seed), len(past), steps)
     at = [round(h / dt_s) - 1 for h in HORIZONS_S]
     truth, seen = w.future[:, at], w.future_mask[:, at]
-    row = Row(clip.name, clip.action, {}, {}, {}, {}, what)
+    row = TierRow(clip.name, clip.action, {}, {}, {}, {}, what)
     root_seen = seen[:, :, _TRUNK].any(2)
     mean = lambda e, m: np.where(m.any(2), (e * m).sum(2) / np.maximum(m.sum(2), 1), np.nan)  # noqa: E731
     true_root = np.nan_to_num(mean_where(truth[:, :, _TRUNK], seen[:, :, _TRUNK], 2))
@@ -195,7 +195,7 @@ def judge(clip, predictors: dict, steps: int, stride_s: float, dt_s: float, seed
     return row
 
 
-def _over_clips(rows: list[Row], table: str, names: list[str], pick) -> np.ndarray:
+def _over_clips(rows: list[TierRow], table: str, names: list[str], pick) -> np.ndarray:
     """(clips, names, horizons) means in mm over each clip's windows that `pick(row)` selects; clips without: none."""
     out = []
     for r in rows:
@@ -206,7 +206,7 @@ def _over_clips(rows: list[Row], table: str, names: list[str], pick) -> np.ndarr
     return np.array(out)
 
 
-def gains(rows: list[Row], names: list[str], pick=lambda r: slice(None)) -> dict:
+def gains(rows: list[TierRow], names: list[str], pick=lambda r: slice(None)) -> dict:
     """Errors and gains of the first predictor against staying and the best baseline, by horizon; with intervals."""
     e = _over_clips(rows, "all_joints", names, pick)
     windows = int(sum(len(r.kinds.before[pick(r)]) for r in rows))
@@ -245,7 +245,7 @@ def gains(rows: list[Row], names: list[str], pick=lambda r: slice(None)) -> dict
     return out
 
 
-def phantom(rows: list[Row], name: str) -> dict:
+def phantom(rows: list[TierRow], name: str) -> dict:
     """Share of windows of people who stay that are predicted to step, mean over clips with an interval."""
     each = [
         float((np.linalg.norm(r.predicted_way[name], axis=-1)[r.kinds.stays] > PHANTOM_M).mean())
@@ -260,7 +260,7 @@ def phantom(rows: list[Row], name: str) -> dict:
     return {"clips": len(each), "percent": r(np.mean(each)), "low": r(low), "high": r(high)}
 
 
-def carry_on(rows: list[Row], name: str) -> list[dict]:
+def carry_on(rows: list[TierRow], name: str) -> list[dict]:
     """By the root's speed before: for how many seconds it goes on, as predicted and in truth (least squares)."""
     v = np.concatenate([r.kinds.velocity for r in rows])
     p, t = (np.concatenate([x for x in xs]) for xs in zip(*((r.predicted_way[name], r.kinds.moved) for r in rows)))
@@ -280,7 +280,7 @@ def carry_on(rows: list[Row], name: str) -> list[dict]:
     return out
 
 
-def summarise(rows: list[Row], names: list[str]) -> dict:
+def summarise(rows: list[TierRow], names: list[str]) -> dict:
     """All of one tier."""
     of = lambda field, k: lambda r: getattr(r.kinds, field) == k  # noqa: E731
     return {

@@ -33,7 +33,7 @@ _QUANTILES = (50, 95, 99)
 
 
 @dataclass
-class Recording:
+class DemoRecording:
     """What was received over DDS.
 
     Attributes:
@@ -59,7 +59,7 @@ def sample_bag() -> Path:
     return found[0]
 
 
-def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend: str) -> Recording:
+def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend: str) -> DemoRecording:
     """Play a bag to the node in real time and listen; see the module.
 
     Args:
@@ -99,10 +99,10 @@ def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend:
         except ValueError:
             continue  # the node counts it too
     batches = [(arrival_ns, batch_from_message(m)) for arrival_ns, m in recorder.predictions]
-    return Recording(frames, batches, played)
+    return DemoRecording(frames, batches, played)
 
 
-def first_predictions(recording: Recording) -> dict[tuple[str, int], tuple[int, MotionPrediction]]:
+def first_predictions(recording: DemoRecording) -> dict[tuple[str, int], tuple[int, MotionPrediction]]:
     """What was first said of each observation: (person id, stamp_ns) -> (arrival_ns, prediction)."""
     found: dict[tuple[str, int], tuple[int, MotionPrediction]] = {}
     for arrival_ns, batch in recording.batches:
@@ -117,7 +117,7 @@ def _quantiles(values: list[float]) -> dict[str, float | None]:
     return {f"p{q}": None if v is None else float(v) for q, v in zip(_QUANTILES, found, strict=True)}
 
 
-def evaluate(recording: Recording) -> dict:
+def evaluate(recording: DemoRecording) -> dict:
     """Errors of model and baselines against the frames that came later, rates and latencies.
 
     Returns:
@@ -185,7 +185,7 @@ def report(summary: dict) -> str:
     )
 
 
-def picture(recording: Recording, summary: dict, path: Path, title: str) -> bool:
+def picture(recording: DemoRecording, summary: dict, path: Path, title: str) -> bool:
     """Draw present and predicted skeletons; False where matplotlib is not installed."""
     try:
         from aux_motion.commands import plots
@@ -198,7 +198,7 @@ def picture(recording: Recording, summary: dict, path: Path, title: str) -> bool
     return True
 
 
-def overlay(recording: Recording, bag: Path, topic: str | None, video: Path | None, path: Path) -> str:
+def overlay(recording: DemoRecording, bag: Path, topic: str | None, video: Path | None, path: Path) -> str:
     """Draw present and predicted skeletons on pictures of the bag's video.
 
     Args:
@@ -214,7 +214,7 @@ def overlay(recording: Recording, bag: Path, topic: str | None, video: Path | No
     Raises:
         ValueError: the video that was named does not fit.
     """
-    from aux_motion_core.camera.overlay import Moment, Scene, picture
+    from aux_motion_core.camera.overlay import OverlayMoment, Scene, picture
 
     scene = Scene.beside(bag)
     if scene is None:
@@ -238,7 +238,7 @@ def overlay(recording: Recording, bag: Path, topic: str | None, video: Path | No
             for i, p, s in zip(frame.person_ids, frame.positions, frame.status, strict=True)
         }
         future = {i: said[i, frame.stamp_ns] for i in frame.person_ids if (i, frame.stamp_ns) in said}
-        moments.append(Moment(frame.stamp_ns - moved_ns, present, future))
+        moments.append(OverlayMoment(frame.stamp_ns - moved_ns, present, future))
     try:
         picture(path, found, scene, moments)
     except ValueError as error:

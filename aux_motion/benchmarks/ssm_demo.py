@@ -18,9 +18,9 @@ from aux_motion_core.bounds.separation_bound import load_separation_bound
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.closed_loop import (
     FRAME,
+    LoopOutcome,
+    LoopSetting,
     Motion,
-    Outcome,
-    Setting,
     fastest_joint,
     observe,
     occupancies,
@@ -48,7 +48,7 @@ class _Knowledge:
         setting: rates and delays.
     """
 
-    def __init__(self, model: Path, setting: Setting) -> None:
+    def __init__(self, model: Path, setting: LoopSetting) -> None:
         # a monitor looks less far than half a second; what the tracker is wrong by is the same for all monitors
         config = PredictorConfig(body_horizon_s=0.5, tracker_error_m=_Z_D_M)
         self.setting = setting
@@ -123,7 +123,7 @@ def run(out: Path, data: Path | None = None, model: Path | None = None, progress
     from aux_motion.benchmarks import ssm_plot  # needs matplotlib: where it is missing, say so before the work
 
     folder = model or default_model_dir()
-    setting = Setting()
+    setting = LoopSetting()
     knowledge = _Knowledge(folder, setting)
     motions = sample_motions(Path(__file__).resolve().parents[2] / "samples")
     if data is not None:
@@ -143,7 +143,7 @@ def run(out: Path, data: Path | None = None, model: Path | None = None, progress
     return summary
 
 
-def _example(runs: list[Run]) -> tuple[str, dict[str, Outcome]]:
+def _example(runs: list[Run]) -> tuple[str, dict[str, LoopOutcome]]:
     """The run in which the separation bound and the fixed speed differ most, as (name, outcome of each monitor)."""
     n = len(MONITORS)
     groups = [runs[i : i + n] for i in range(0, len(runs), n)]

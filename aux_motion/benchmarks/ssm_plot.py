@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from aux_motion.benchmarks.ssm_summary import gain_text
-from aux_motion_core.evaluation.closed_loop import Outcome
+from aux_motion_core.evaluation.closed_loop import LoopOutcome
 
 _INK, _MUTED, _GRID = "#1f2430", "#8a8f9c", "#e4e6eb"
 _COLOURS = {
@@ -52,7 +52,7 @@ def _bars(axes: Any, part: dict[str, Any]) -> None:
     _plain(axes)
 
 
-def picture(summary: dict[str, Any], example: tuple[str, dict[str, Outcome]], path: Path) -> None:
+def picture(summary: dict[str, Any], example: tuple[str, dict[str, LoopOutcome]], path: Path) -> None:
     """Time lost by each monitor, and one run over time.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion.benchmarks.ssm_recordings import TIERS
-from aux_motion_core.evaluation.closed_loop import Outcome
+from aux_motion_core.evaluation.closed_loop import LoopOutcome
 from aux_motion_core.safety.occupancy import BoundKind
 
 #: monitor -> what it does
@@ -33,7 +33,7 @@ class Run:
     tier: str
     clip: str
     monitor: str
-    outcome: Outcome
+    outcome: LoopOutcome
 
 
 def _figures(runs: list[Run]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from aux_motion.commands.offline import Job
 from aux_motion.commands.view.recording import Opened, Recording
 from aux_motion.commands.view.scene import BACKGROUND, BOUND, FLOOR, NOW, PREDICTED, SEEN_LATER, bones, pose_at
 from aux_motion_core.bags.files import BagError
-from aux_motion_core.evaluation.moments import Moment
+from aux_motion_core.evaluation.moments import ReplayMoment
 from aux_motion_core.safety.occupancy import BoundKind
 from aux_motion_core.types import TrackState
 
@@ -53,7 +53,7 @@ class _Camera:
         return flat * (1.0, -1.0) + np.array(self.size) / 2.0
 
 
-def _camera(moments: list[Moment], size: tuple[int, int]) -> _Camera:
+def _camera(moments: list[ReplayMoment], size: tuple[int, int]) -> _Camera:
     """From the side on which people spread most."""
     poses = np.stack([np.asarray(p.recovered) for m in moments for p in m.batch.people])
     flat = poses.reshape(-1, 3)
@@ -82,7 +82,7 @@ class _Painter:
         horizon_s: of the prediction and the bound.
     """
 
-    def __init__(self, source: Recording, moments: list[Moment], width: int, horizon_s: float) -> None:
+    def __init__(self, source: Recording, moments: list[ReplayMoment], width: int, horizon_s: float) -> None:
         from PIL import Image, ImageDraw, ImageFont
 
         self._image, self._draw, self._fonts = Image, ImageDraw, ImageFont
@@ -93,7 +93,7 @@ class _Painter:
         self._centre = np.mean([p.recovered[:, :2].mean(0) for m in moments for p in m.batch.people], axis=0)
         self._floor_m = float(np.percentile([p.recovered[:, 2].min() for m in moments for p in m.batch.people], 5))
 
-    def picture(self, moment: Moment) -> Any:
+    def picture(self, moment: ReplayMoment) -> Any:
         """One picture of pillow."""
         camera = self._camera
         picture = self._image.new("RGB", camera.size, BACKGROUND)
@@ -122,7 +122,7 @@ class _Painter:
                 ends = np.array([[*(near + end), self._floor_m] for end in line], float)
                 draw.line([tuple(p) for p in self._camera(ends)], fill=FLOOR, width=_FINER)
 
-    def _bound(self, moment: Moment, row: int) -> Any:
+    def _bound(self, moment: ReplayMoment, row: int) -> Any:
         occupancy = self._source.occupancy(moment, "marginal")
         interval = min(max(round(self._horizon_s / occupancy.interval_s) - 1, 0), occupancy.intervals - 1)
         good = (occupancy.kind[row, interval] != BoundKind.NONE) & np.isfinite(occupancy.radius[row, interval])
@@ -154,7 +154,7 @@ class _Painter:
             for x, y in self._camera(pose):
                 draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
-    def _legend(self, draw: Any, moment: Moment) -> None:
+    def _legend(self, draw: Any, moment: ReplayMoment) -> None:
         font = self._fonts.load_default(size=13 * _FINER)
         x, y = 12 * _FINER, 10 * _FINER
         ahead = f"{self._horizon_s:.1f} s ahead"

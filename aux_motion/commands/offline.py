@@ -20,7 +20,7 @@ from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.inputs import Recorded, Report
 from aux_motion_core.bounds.calibration import Calibration
 from aux_motion_core.evaluation.comparisons import Grid
-from aux_motion_core.evaluation.replay import Taken, quiet
+from aux_motion_core.evaluation.replay import Replayed, quiet
 from aux_motion_core.evaluation.replay import predict as predict_frames
 from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
@@ -166,7 +166,7 @@ class Here:
         """What learns on line; None: nothing does."""
         return self._predictor.learner
 
-    def __iter__(self) -> Iterator[Taken]:
+    def __iter__(self) -> Iterator[Replayed]:
         yield from predict_frames(self._reading.frames(), self._predictor)
         r = self._reading
         counters = Counter(self._predictor.counters)
@@ -190,7 +190,7 @@ def _work(job: Job, out: Any) -> None:
     try:
         here = Here(job)
         out.put((here.grid, here.backend, here.table))
-        block: list[Taken] = []
+        block: list[Replayed] = []
         for item in here:
             block.append(item)
             if len(block) == _BLOCK:
@@ -236,7 +236,7 @@ class Beside:
                 raise BagError(item)
             return item
 
-    def __iter__(self) -> Iterator[Taken]:
+    def __iter__(self) -> Iterator[Replayed]:
         while not isinstance(item := self._next(), End):
             yield from item
         self.end = item

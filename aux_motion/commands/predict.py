@@ -15,7 +15,7 @@ from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.judge import Verdict, error_table
-from aux_motion_core.evaluation.replay import PREDICTED, Taken, quiet
+from aux_motion_core.evaluation.replay import PREDICTED, Replayed, quiet
 from aux_motion_core.evaluation.run import judge
 from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
@@ -73,7 +73,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
         with ExitStack() as stack:
             writer = stack.enter_context(BagWriter(out)) if out is not None else None
 
-            def note(item: Taken) -> Taken:
+            def note(item: Replayed) -> Replayed:
                 report.frames += 1
                 report.people.update(item.frame.person_ids)
                 report.predictions += any(p.state in PREDICTED for p in item.batch.people)

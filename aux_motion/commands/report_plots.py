@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from aux_motion_core.evaluation.stream import Timeline
-from aux_motion_core.evaluation.worst import Moment
+from aux_motion_core.evaluation.worst import WorstMoment
 from aux_motion_core.history.normalise import REST_POSE
 from aux_motion_core.skeleton import BONES, INDEX, JOINTS
 from aux_motion_core.types import TrackState
@@ -149,7 +149,7 @@ def joint_map(summary: dict[str, Any], keys: list[str]) -> str:
         return _svg(figure)
 
 
-def _side(moment: Moment) -> np.ndarray:
+def _side(moment: WorstMoment) -> np.ndarray:
     """(3,) horizontal direction in which prediction and truth differ or the person moves most."""
     good = np.isfinite(moment.truth).all(1)
     moves = np.concatenate(
@@ -174,7 +174,7 @@ def _skeleton(axes: plt.Axes, pose: np.ndarray, side: np.ndarray, **style: objec
     return flat[np.isfinite(flat).all(1)]
 
 
-def worst_moments(moments: list[Moment]) -> str:
+def worst_moments(moments: list[WorstMoment]) -> str:
     """The worst moments as small pictures, seen from the side on which prediction and truth differ most."""
     columns = 4
     rows = -(-len(moments) // columns)

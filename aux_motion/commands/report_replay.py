@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.outcomes import seen_joints
-from aux_motion_core.evaluation.worst import Moment
+from aux_motion_core.evaluation.worst import WorstMoment
 from aux_motion_core.skeleton import BONES, INDEX
 from aux_motion_core.types import SkeletonFrame
 
-_NS = 1_000_000_000
 #: Shown before the prediction, and after its horizon, seconds.
 _BEFORE_S, _AFTER_S = 0.5, 0.05
 #: Frames nearer to each other are left out: a screen shows no more, and the page stays small.
@@ -41,12 +41,12 @@ class Clip:
         seen: (N, J, 3) metres, NaN where not seen.
     """
 
-    moment: Moment
+    moment: WorstMoment
     at_s: np.ndarray
     seen: np.ndarray
 
 
-def clips(frames: Frames, start_ns: int, moments: list[Moment]) -> list[Clip]:
+def clips(frames: Frames, start_ns: int, moments: list[WorstMoment]) -> list[Clip]:
     """Read again what was seen around moments.
 
     Args:
@@ -57,18 +57,18 @@ def clips(frames: Frames, start_ns: int, moments: list[Moment]) -> list[Clip]:
     return [_clip(frames, start_ns, moment) for moment in moments]
 
 
-def _clip(frames: Frames, start_ns: int, moment: Moment) -> Clip:
-    first_ns = moment.stamp_ns - round(_BEFORE_S * _NS)
-    last_ns = moment.stamp_ns + round((moment.horizon_s + _AFTER_S) * _NS)
-    from_ns = start_ns + round(max(moment.at_s - _EARLIER_S, 0.0) * _NS)
-    until_ns = start_ns + round((moment.at_s + _LATER_S) * _NS)
+def _clip(frames: Frames, start_ns: int, moment: WorstMoment) -> Clip:
+    first_ns = moment.stamp_ns - round(_BEFORE_S * NS)
+    last_ns = moment.stamp_ns + round((moment.horizon_s + _AFTER_S) * NS)
+    from_ns = start_ns + round(max(moment.at_s - _EARLIER_S, 0.0) * NS)
+    until_ns = start_ns + round((moment.at_s + _LATER_S) * NS)
     times: list[float] = []
     poses: list[np.ndarray] = []
     body = moment.present
     for log_time_ns, frame in frames(from_ns):
-        if log_time_ns > until_ns or (frame.stamp_ns > last_ns and log_time_ns > from_ns + _NS):
+        if log_time_ns > until_ns or (frame.stamp_ns > last_ns and log_time_ns > from_ns + NS):
             break
-        at_s = (frame.stamp_ns - moment.stamp_ns) / _NS
+        at_s = (frame.stamp_ns - moment.stamp_ns) / NS
         if not first_ns <= frame.stamp_ns <= last_ns or (times and at_s - times[-1] < _LEAST_S):
             continue
         pose = _whose(frame, moment.person_id, body)
@@ -99,7 +99,7 @@ def _packed(values: np.ndarray, origin: np.ndarray) -> str:
     return base64.b64encode(whole.astype("<i2").tobytes()).decode("ascii")
 
 
-def _heading(moment: Moment) -> float:
+def _heading(moment: WorstMoment) -> float:
     """Angle of the horizontal direction in which prediction and truth differ or the person moves most."""
     good = np.isfinite(moment.truth).all(1)
     moves = np.concatenate(

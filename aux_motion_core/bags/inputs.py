@@ -10,6 +10,7 @@ from typing import Any
 
 from aux_motion_core import trackers
 from aux_motion_core.bags.reader import BagError, BagReader, Topic
+from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import Frames, static_transforms
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.base import Adapter
@@ -24,7 +25,6 @@ TF_TYPE = "tf2_msgs/msg/TFMessage"
 _TELLING = ("aux_motion", "zed", "yolo", "hiros", "ros4hri")
 #: A frame of which nothing is known yet: where the positions stay as they came.
 _ANY_FRAME = "unknown"
-_NS = 1_000_000_000
 
 
 def choose(bag: BagReader, topic: str | None = None, tracker: str | None = None) -> tuple[Topic, str]:
@@ -323,7 +323,7 @@ def read(
         count[item.topic] += 1
         yield from drain(log_time_ns, log_time_ns)
     if pipeline.waiting:
-        end_ns = log_time_ns + int(tf_timeout_s * _NS)
+        end_ns = log_time_ns + int(tf_timeout_s * NS)
         yield from drain(end_ns, end_ns)
     if not count and bag.damage:
         raise BagError(f"no message of {' or '.join(map(str, topics))} can be read: {bag.damage}")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from aux_motion_core.constants import NS
 from aux_motion_core.wire.messages import ns_to_stamp, stamp_to_ns
 
 _HEADER = "std_msgs/msg/Header"
-_NS = 1_000_000_000
 _FIRST_S, _LAST_S = -(2**31), 2**31 - 1  # of builtin_interfaces/Time
 _STAMP_END = 12  # four bytes of encapsulation, the seconds, the nanoseconds
 
@@ -52,7 +52,7 @@ class Restamper:
             return None
         if self._in_front:
             sec, nanosec = struct.unpack_from(self._order(raw) + "iI", raw, 4)
-            return sec * _NS + nanosec
+            return sec * NS + nanosec
         message = self._decoded(raw)
         return next((stamp_to_ns(header.stamp) for header in _walk(message)), None)
 
@@ -71,7 +71,7 @@ class Restamper:
             if not stamp_ns:
                 return raw
             moved = bytearray(raw)
-            sec, nanosec = divmod(move(stamp_ns), _NS)
+            sec, nanosec = divmod(move(stamp_ns), NS)
             if not _FIRST_S <= sec <= _LAST_S:
                 return raw
             struct.pack_into(self._order(raw) + "iI", moved, 4, sec, nanosec)
@@ -82,7 +82,7 @@ class Restamper:
         time = self._store.types["builtin_interfaces/msg/Time"]
         for header in _walk(message):
             stamp_ns = stamp_to_ns(header.stamp)
-            if stamp_ns and _FIRST_S <= move(stamp_ns) // _NS <= _LAST_S:
+            if stamp_ns and _FIRST_S <= move(stamp_ns) // NS <= _LAST_S:
                 header.stamp = time(**ns_to_stamp(move(stamp_ns)))
         return bytes(self._store.serialize_cdr(message, self._msgtype))
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS
 
-_NS = 1_000_000_000
 #: Change of the logarithm for each second of outcomes that are all outside; chosen on validation recordings with a
 #: table half as wide as it should be (`training.studies.style_change --tiers validation --narrow 0.5`).
 GAIN_PER_S = 3.0
@@ -169,7 +169,7 @@ class Adaptation:
             return
         row, at, horizon, stamp_ns = row[some], at[some], horizon[some], stamp_ns[some]
         error_m, had, told, published = error_m[some], had[some], told[some], published[some]
-        passed_s = np.clip((stamp_ns - a["last_ns"][row, horizon]) / _NS, 0.0, _MOST_S)
+        passed_s = np.clip((stamp_ns - a["last_ns"][row, horizon]) / NS, 0.0, _MOST_S)
         a["last_ns"][row, horizon] = stamp_ns
 
         n = told.sum(1)

@@ -19,7 +19,7 @@ _SPINE, _PELVIS, _NECK = INDEX["spine"], INDEX["pelvis"], INDEX["neck"]
 
 
 @dataclass(frozen=True)
-class Moment:
+class OverlayMoment:
     """What is drawn on one picture.
 
     Attributes:
@@ -121,7 +121,7 @@ def draw(
         cv2.addWeighted(layer, opacity, image, 1.0 - opacity, 0.0, dst=image)
 
 
-def draw_moment(image: np.ndarray, scene: Scene, moment: Moment, drawn: int = 4) -> None:
+def draw_moment(image: np.ndarray, scene: Scene, moment: OverlayMoment, drawn: int = 4) -> None:
     """Draw everybody of a moment: the future first (yellow is soon, red the last step), the present on top.
 
     Args:
@@ -142,7 +142,9 @@ def draw_moment(image: np.ndarray, scene: Scene, moment: Moment, drawn: int = 4)
         draw(image, scene, np.asarray(pose), _PRESENT, 3)
 
 
-def picture(path: str | Path, video: str | Path, scene: Scene, moments: Sequence[Moment], columns: int = 2) -> int:
+def picture(
+    path: str | Path, video: str | Path, scene: Scene, moments: Sequence[OverlayMoment], columns: int = 2
+) -> int:
     """A sheet of video pictures with skeletons.
 
     Args:

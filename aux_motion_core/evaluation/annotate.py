@@ -9,6 +9,7 @@ import numpy as np
 from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.writer import BagWriter
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.errors import mean_of_seen
 from aux_motion_core.evaluation.outcomes import Outcomes
 from aux_motion_core.skeleton import BONES
@@ -16,7 +17,6 @@ from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, Ske
 from aux_motion_core.wire.messages import ns_to_stamp
 
 _BONES = np.array(BONES)
-_NS = 1_000_000_000
 _LINE_LIST, _TEXT, _ADD, _DELETE_ALL = 5, 9, 0, 3
 _NOW, _SOON, _LATER, _SEEN = (
     (0.12, 0.47, 0.71, 1.0),
@@ -47,7 +47,7 @@ class Annotator:
     """
 
     def __init__(self, writer: BagWriter, rate_hz: float = 10.0) -> None:
-        self._writer, self._period_ns = writer, round(_NS / rate_hz)
+        self._writer, self._period_ns = writer, round(NS / rate_hz)
         self._next_ns = self._next_seen_ns = self._next_diagnostics_ns = 0
         self._frame_id = ""
         self._types = typestore().types
@@ -60,12 +60,12 @@ class Annotator:
         self._frame_id = batch.frame_id
         try:
             self._writer.write("/skeletons", frame, now_ns)
-            if not 0 < self._next_ns - now_ns <= _NS:
+            if not 0 < self._next_ns - now_ns <= NS:
                 self._next_ns = now_ns + self._period_ns
                 self._writer.write("/predictions", batch, now_ns)
                 self._writer.write_message("/markers", ARRAY, self._prediction_markers(batch), now_ns)
-            if not 0 < self._next_diagnostics_ns - now_ns <= _NS:
-                self._next_diagnostics_ns = now_ns + _NS
+            if not 0 < self._next_diagnostics_ns - now_ns <= NS:
+                self._next_diagnostics_ns = now_ns + NS
                 self._writer.write_message("/diagnostics", DIAGNOSTICS, self._diagnostics(batch), now_ns)
         except BagError as error:
             self.failure = str(error)
@@ -87,7 +87,7 @@ class Annotator:
                         topic = f"/evaluation/error_mm_at_{horizon_s:.1f}s".replace(".", "_")
                         number = self._types[NUMBER](data=float(value))
                         self._writer.write_message(topic, NUMBER, number, int(stamp_ns))
-                if not 0 < self._next_seen_ns - stamp_ns <= _NS:
+                if not 0 < self._next_seen_ns - stamp_ns <= NS:
                     self._next_seen_ns = int(stamp_ns) + self._period_ns
                     markers = [self._clear(int(stamp_ns))]
                     for row in rows[outcomes.seen[rows, -1].sum(1) > 1]:

@@ -52,7 +52,7 @@ class _Kind:
             getattr(self, name).merge(getattr(other, name))
 
 
-class Bounds:
+class BoundCoverage:
     """Coverage and size of the radii of the first source, each kind of bound apart.
 
     Coverage is the share of observed joints that were within the radius around their predicted mean. Of a body: the
@@ -186,7 +186,7 @@ class Bounds:
         self._z += np.stack([np.where(good, np.minimum(z, 1e3) ** 2, 0.0).sum((0, 2, 3)), n])
         self._within += np.stack([(good & (z <= 1.0)).sum((0, 2, 3)), (good & (z <= 2.0)).sum((0, 2, 3)), n])
 
-    def merge(self, other: Bounds) -> None:
+    def merge(self, other: BoundCoverage) -> None:
         """Add another recording's."""
         for label, kind in other.kinds.items():
             if label in self.kinds:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.safety.anthropometry import SEGMENT_JOINTS, Body
+from aux_motion_core.safety.anthropometry import SEGMENT_JOINTS, BodyShape
 from aux_motion_core.safety.capsules import nearest
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder
 from aux_motion_core.safety.robot import Link, Robot, Stop
@@ -22,14 +23,13 @@ from aux_motion_core.skeleton import INDEX, N_JOINTS, JointStatus, derive_joints
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 from aux_motion_core.validity import InputEvidence, judge
 
-_NS = 1_000_000_000
 #: The first stamp, so that no time is near 0.
-START_NS = 1_000 * _NS
+START_NS = 1_000 * NS
 FRAME = "cell"
 
 
 @dataclass(frozen=True)
-class Setting:
+class LoopSetting:
     """What is the same for all monitors.
 
     Attributes:
@@ -60,7 +60,7 @@ class Arm:
     swing_rad = np.deg2rad(120.0)
     stopping_time_s = 0.35
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: LoopSetting) -> None:
         reach = self.upper_m * np.cos(0.5) + self.fore_m * np.cos(0.4)
         #: Nominal time of one way; the peak of a minimum-jerk motion is 1.875 times its mean.
         self.leg_s = 1.875 * self.swing_rad * reach
@@ -154,7 +154,7 @@ def motion(
     return Motion(name, tier, np.asarray(stamps_s, float), x, known, np.asarray(mask, bool), noise)
 
 
-def observe(clip: Motion, setting: Setting, seed: int) -> list[SkeletonFrame]:
+def observe(clip: Motion, setting: LoopSetting, seed: int) -> list[SkeletonFrame]:
     """Frames of a tracker that sees the clip, with noise."""
     rng = np.random.default_rng(seed)
     span = clip.stamps_s[-1] - clip.stamps_s[0]
@@ -214,7 +214,7 @@ def moved(occupancy: Occupancy, rotation: np.ndarray, translation: np.ndarray) -
 
 
 @dataclass
-class Outcome:
+class LoopOutcome:
     """One run.
 
     Attributes:
@@ -238,10 +238,10 @@ class Outcome:
     trace: np.ndarray
 
 
-class _Truth:
+class _LoopTruth:
     """True distance between the robot now and the recorded people from now on."""
 
-    def __init__(self, clip: Motion, body: Body, rotation: np.ndarray, translation: np.ndarray, hz: float) -> None:
+    def __init__(self, clip: Motion, body: BodyShape, rotation: np.ndarray, translation: np.ndarray, hz: float) -> None:
         span = clip.stamps_s[-1] - clip.stamps_s[0]
         self.hz = hz
         times = clip.stamps_s[0] + np.arange(int(span * hz) + 1) / hz
@@ -266,15 +266,15 @@ class _Truth:
 
 def run_loop(
     clip: Motion,
-    body: Body,
+    body: BodyShape,
     known: list[Occupancy] | None,
     config: SeparationConfig | None,
-    setting: Setting,
+    setting: LoopSetting,
     rotation: np.ndarray,
     translation: np.ndarray,
     measured_speed: np.ndarray | None = None,
     start_s: float = 0.5,
-) -> Outcome:
+) -> LoopOutcome:
     """One monitor with one clip at one place.
 
     Args:
@@ -290,7 +290,7 @@ def run_loop(
     """
     arm = Arm(setting)
     robot = arm.robot
-    truth = _Truth(clip, body, rotation, translation, setting.judge_hz)
+    truth = _LoopTruth(clip, body, rotation, translation, setting.judge_hz)
     end_s = clip.stamps_s[-1] - clip.stamps_s[0] - robot.reaction_time_s - arm.stopping_time_s
     dt = 1.0 / setting.judge_hz
     monitor = None if config is None else Monitor(robot, config)
@@ -333,7 +333,7 @@ def run_loop(
         change = dt / arm.stopping_time_s
         fraction = float(np.clip(target, fraction - change, fraction + change))
         progress += fraction * dt
-    return Outcome(
+    return LoopOutcome(
         seconds=len(rows) * dt,
         progress_s=done,
         moving_s=moving,

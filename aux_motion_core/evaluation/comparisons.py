@@ -9,7 +9,7 @@ import numpy as np
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference import baselines
-from aux_motion_core.inference.ensemble import Mix
+from aux_motion_core.inference.ensemble import Ensemble
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Inferred
 from aux_motion_core.selfcheck import SelfCheck, grid_steps
@@ -97,9 +97,9 @@ class Sources:
             self.names: tuple[str, ...] = (first, *names) if self._compare else (first,)
         else:
             self.names = (*names, MIX) if compare else (own,)
-        self._mix: Mix | None = None
+        self._mix: Ensemble | None = None
         if compare and not self._other:
-            self._mix = Mix(backend, grid_steps(backend.dt_s, backend.future_steps))
+            self._mix = Ensemble(backend, grid_steps(backend.dt_s, backend.future_steps))
             self._check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=self._mix)
             self._check.measure_jitter = False
         self._people: dict[str, _Person] = {}

@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame
 
 MS = 1_000_000
-NS = 1_000_000_000
 #: Stamps that jump back by more than this begin anew (a recording that is played again).
 RESTART_NS = NS
 

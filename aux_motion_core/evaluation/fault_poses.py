@@ -150,7 +150,7 @@ class Noise(Fault):
         return moved(item, positions)
 
 
-class Outliers(Fault):
+class OutlierFault(Fault):
     name = "outliers"
     help = "share of single joints that are thrown away by up to so many mm (outliers=0.02:500), each frame anew"
     second = ("mm", 500.0, 1.0, 20000.0)

@@ -56,7 +56,7 @@ class Twins(Fault):
         return replace(item, frame=replace(item.frame, person_ids=names, positions=positions))
 
 
-class People(Fault):
+class PeopleFault(Fault):
     name = "people"
     help = "share of the time in which a person is not detected"
     second = ("length_s", 0.3, 0.02, 60.0)
@@ -76,7 +76,7 @@ class Gap(Fault):
         return None if self.in_block(item.source.stamp_ns, self.extra) else item
 
 
-class Frames(Fault):
+class FramesFault(Fault):
     name = "frames"
     help = "share of messages that are lost, each by itself"
 
@@ -158,7 +158,7 @@ class Delay(Fault):
         return replace(item, log_time_ns=item.log_time_ns + round(self.value * MS))
 
 
-class Jitter(Fault):
+class JitterFault(Fault):
     name = "jitter_ms"
     help = "messages arrive later by a random time up to so much, each by itself: they may overtake each other"
     unit, high = "ms", 10000.0
@@ -168,7 +168,7 @@ class Jitter(Fault):
         return replace(item, log_time_ns=item.log_time_ns + round(late_ms * MS))
 
 
-class Stamps(ClockFault):
+class StampsFault(ClockFault):
     name = "stamps"
     help = (
         "messages are stamped when they are published, not when the picture was taken: later by delay_ms and jitter_ms"

@@ -26,21 +26,21 @@ from aux_motion_core.evaluation.fault_poses import (
     Limb,
     Nan,
     Noise,
-    Outliers,
+    OutlierFault,
     Scale,
     SwapSides,
 )
 from aux_motion_core.evaluation.fault_streams import (
     Delay,
     Drift,
-    Frames,
+    FramesFault,
     Gap,
-    Jitter,
+    JitterFault,
     Offset,
-    People,
+    PeopleFault,
     Rate,
     StampNoise,
-    Stamps,
+    StampsFault,
     SwapIds,
     Twins,
 )
@@ -52,8 +52,8 @@ from aux_motion_core.types import SkeletonFrame
 KINDS: dict[str, type[Fault]] = {
     kind.name: kind
     for kind in (
-        Freeze, JointSet, Limb, Joints, Drop, Bias, Scale, Noise, Outliers, Nan, SwapSides, SwapIds, Twins, People,
-        Gap, Frames, Rate, Offset, Drift, StampNoise, Delay, Jitter, Stamps,
+        Freeze, JointSet, Limb, Joints, Drop, Bias, Scale, Noise, OutlierFault, Nan, SwapSides, SwapIds, Twins,
+        PeopleFault, Gap, FramesFault, Rate, Offset, Drift, StampNoise, Delay, JitterFault, StampsFault,
     )
 }  # fmt: skip
 _JOINT_SETS = (*SOURCES, *ALIASES)
@@ -98,7 +98,7 @@ class Setting:
             near = difflib.get_close_matches(name, KINDS, 1)
             hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(KINDS)}"
             raise FaultError(f"unknown fault {name!r}: {hint}")
-        if kind is Stamps:
+        if kind is StampsFault:
             if equals:
                 raise FaultError(f"fault stamps takes no value, got {value!r}")
             return cls(name, 1.0, 0.0)
@@ -133,7 +133,7 @@ class Setting:
         kind = KINDS[self.name]
         if fraction == 0.0:
             return None
-        if isinstance(self.value, float) and kind is not Stamps:
+        if isinstance(self.value, float) and kind is not StampsFault:
             return replace(self, value=kind.scale(self.value, fraction))
         if kind in (Limb, Joints):
             return replace(self, extra=min(1.0, self.extra * fraction))
@@ -146,7 +146,7 @@ class Setting:
 
     def __str__(self) -> str:
         kind = KINDS[self.name]
-        if kind is Stamps:
+        if kind is StampsFault:
             return self.name
         value = self.value if isinstance(self.value, str) else None
         value = value or ("+".join(self.value) if isinstance(self.value, tuple) else f"{self.value:g}")

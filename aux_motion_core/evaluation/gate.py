@@ -53,6 +53,8 @@ COUNTERS = (
     "non_finite_scale", "not_z_up", "out_of_distribution", "outlier_believed", "outlier_masked", "people_displaced",
     "people_over_limit", "person_only_guessed", "person_without_joints", "relink_ambiguous", "stamp_in_the_future",
     "stamp_merged", "stamp_reordered", "stamp_reset", "stamp_too_old", "tf_queue_full", "tf_timeout", "tf_unusable",
+    "stamp_wild", "unsure_joints", "joints_on_one_place", "implausible_bodies", "frozen_bodies",
+    "people_unconfirmed", "relink_doubtful", "outside_region",
     "tf_waited", "azure_kinect_nobody", "azure_kinect_unknown_joint", "hiros_skeleton_without_markers",
     "hiros_unknown_joint", "ros4hri_body_without_tf", "yolo_empty_array", "yolo_joint_without_depth",
     "yolo_person_without_3d_keypoints", "yolo_person_without_id", "zed_body_off", "zed_body_without_id",

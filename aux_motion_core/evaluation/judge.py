@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.constants import HORIZONS_S
 from aux_motion_core.evaluation.errors import Errors, horizon_key
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 
-HORIZONS_S: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
 _JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
 
 

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.bones import Bones
-from aux_motion_core.evaluation.bounds import Bounds
+from aux_motion_core.evaluation.bounds import BoundCoverage
 from aux_motion_core.evaluation.errors import Errors, mean_of_seen
 from aux_motion_core.evaluation.jitter import Jitter
 from aux_motion_core.evaluation.judge import HORIZONS_S
 from aux_motion_core.evaluation.onset import Onsets
 from aux_motion_core.evaluation.outcomes import Outcomes
-from aux_motion_core.evaluation.stream import Stream, Timeline
+from aux_motion_core.evaluation.stream import StreamMetrics, Timeline
 from aux_motion_core.evaluation.unseen import Unseen
 from aux_motion_core.evaluation.worst import Worst
-
-_NS = 1_000_000_000
 
 
 class Evaluation:
@@ -45,10 +44,10 @@ class Evaluation:
         self.errors = Errors(sources, self.horizons_s)
         self.jitter = Jitter(sources, self.horizons_s, dt_s)
         self.bones = Bones(sources, self.horizons_s)
-        self.bounds = Bounds(self.horizons_s, dt_s, levels)
+        self.bounds = BoundCoverage(self.horizons_s, dt_s, levels)
         self.onsets = Onsets(self.horizons_s, levels)
         self.unseen = Unseen(self.horizons_s)
-        self.stream = Stream(max_gap_s)
+        self.stream = StreamMetrics(max_gap_s)
         self.timeline = Timeline()
         self.worst = Worst(sources, len(self.horizons_s) - 1)
 
@@ -94,7 +93,7 @@ class Evaluation:
             {
                 "person": m.person_id,
                 "at_s": round(m.at_s, 3),
-                "stamp_s": m.stamp_ns / _NS,
+                "stamp_s": m.stamp_ns / NS,
                 "horizon_s": m.horizon_s,
                 "error_mm": round(1e3 * m.error_m, 1),
                 "others_mm": {k: round(1e3 * v, 1) for k, v in m.others_m.items()},

@@ -19,7 +19,7 @@ _JUDGED = (TrackState.TRACKING, TrackState.DEGRADED)
 
 
 @dataclass(frozen=True)
-class Moment:
+class ReplayMoment:
     """A message of the tracker and what was made of it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeenLater:
     """What came of one person's prediction, at H horizons and of K sources, the published one first.
 
     Attributes:
@@ -90,8 +90,8 @@ class Moments:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._times: list[float] = []
-        self._moments: list[Moment] = []
-        self._outcomes: dict[tuple[str, int], Outcome] = {}
+        self._moments: list[ReplayMoment] = []
+        self._outcomes: dict[tuple[str, int], SeenLater] = {}
         self._judged_s = -np.inf
 
     def __len__(self) -> int:
@@ -114,7 +114,7 @@ class Moments:
         """Until when outcomes are there; -inf where there is none."""
         return self._judged_s
 
-    def put(self, moment: Moment) -> None:
+    def put(self, moment: ReplayMoment) -> None:
         """Take a moment; one that is not later than the newest takes the place of what follows it."""
         with self._lock:
             if self._times and moment.at_s <= self._times[-1]:
@@ -151,14 +151,14 @@ class Moments:
             self._outcomes.clear()
             self._judged_s = -np.inf
 
-    def at(self, at_s: float) -> Moment | None:
+    def at(self, at_s: float) -> ReplayMoment | None:
         """The newest moment at or before a time, else the oldest; None where there is none."""
         with self._lock:
             if not self._moments:
                 return None
             return self._moments[max(bisect_right(self._times, at_s + 1e-9) - 1, 0)]
 
-    def beside(self, at_s: float, by: int) -> Moment | None:
+    def beside(self, at_s: float, by: int) -> ReplayMoment | None:
         """The moment so many after (before, where negative) that at a time; at the ends the last (first) one."""
         with self._lock:
             if not self._moments:
@@ -166,12 +166,12 @@ class Moments:
             at = bisect_right(self._times, at_s + 1e-9) - 1 + by
             return self._moments[min(max(at, 0), len(self._moments) - 1)]
 
-    def between(self, from_s: float, to_s: float) -> list[Moment]:
+    def between(self, from_s: float, to_s: float) -> list[ReplayMoment]:
         """Moments within a time."""
         with self._lock:
             return self._moments[bisect_left(self._times, from_s) : bisect_right(self._times, to_s)]
 
-    def outcome(self, person_id: str, stamp_ns: int) -> Outcome | None:
+    def outcome(self, person_id: str, stamp_ns: int) -> SeenLater | None:
         """What came of the prediction that a person had from that observation; None: not known (yet)."""
         with self._lock:
             return self._outcomes.get((person_id, stamp_ns))
@@ -202,7 +202,7 @@ class Moments:
         )
 
 
-def _each(outcomes: Outcomes, names: dict[int, str]) -> dict[tuple[str, int], Outcome]:
+def _each(outcomes: Outcomes, names: dict[int, str]) -> dict[tuple[str, int], SeenLater]:
     """Outcomes by (person id, stamp)."""
     p = outcomes.predicted
     if not len(p):
@@ -216,7 +216,7 @@ def _each(outcomes: Outcomes, names: dict[int, str]) -> dict[tuple[str, int], Ou
     inside = np.where(count > 0, held.sum(-1) / np.maximum(count, 1), np.nan)
     truth = np.where(outcomes.seen[..., None], outcomes.truth, np.nan).astype(np.float32)
     return {
-        (names[int(p.person[row])], int(p.stamp_ns[row])): Outcome(
+        (names[int(p.person[row])], int(p.stamp_ns[row])): SeenLater(
             truth[row], poses[row], error[row], inside[row], float(p.level[row])
         )
         for row in np.flatnonzero(p.judged)

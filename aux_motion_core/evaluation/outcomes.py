@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import SkeletonFrame
 
-_NS = 1_000_000_000
 #: A prediction that comes so late is still judged.
-_LATE_NS = 2 * _NS
+_LATE_NS = 2 * NS
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ class Court:
     ) -> None:
         self._from_arrival = from_arrival
         self.horizons_s, self.dt_s = np.asarray(horizons_s, float), dt_s
-        self._ahead_ns = np.round(self.horizons_s * _NS).astype(np.int64)
-        self._max_gap_ns = round(max_gap_s * _NS)
+        self._ahead_ns = np.round(self.horizons_s * NS).astype(np.int64)
+        self._max_gap_ns = round(max_gap_s * NS)
         self._truth: dict[int, _Truth] = {}
         self._waiting: list[Predicted] = []
         self._newest_ns: int | None = None
@@ -251,8 +251,8 @@ class Court:
         n, h = len(predicted), len(self.horizons_s)
         ahead_ns = np.broadcast_to(self._ahead_ns, (n, h))
         if self._from_arrival:
-            ahead_ns = ahead_ns + np.round(predicted.age_s * _NS).astype(np.int64)[:, None]
-        step = ahead_ns / (self.dt_s * _NS) - 1.0
+            ahead_ns = ahead_ns + np.round(predicted.age_s * NS).astype(np.int64)[:, None]
+        step = ahead_ns / (self.dt_s * NS) - 1.0
         within = step <= predicted.future.shape[2] - 1 + 1e-6
         target_ns = predicted.stamp_ns[:, None] + ahead_ns
         truth, seen = self._truth_at(predicted.person, target_ns, within)
@@ -266,7 +266,7 @@ class Court:
 
     def _error_at_every_step(self, predicted: Predicted) -> np.ndarray:
         steps = min(predicted.future.shape[2], int(self.horizons_s[-1] / self.dt_s + 1e-6))
-        ahead_ns = np.round(self.dt_s * _NS * np.arange(1, steps + 1)).astype(np.int64)
+        ahead_ns = np.round(self.dt_s * NS * np.arange(1, steps + 1)).astype(np.int64)
         target_ns = predicted.stamp_ns[:, None] + ahead_ns
         truth, seen = self._truth_at(predicted.person, target_ns, np.ones(target_ns.shape, bool))
         away = predicted.future[:, 0, :steps] - truth

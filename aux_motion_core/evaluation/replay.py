@@ -28,7 +28,7 @@ def by_person(batch: PredictionBatch) -> dict[str, MotionPrediction]:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Replayed:
     """A frame and what was predicted with it.
 
     Attributes:
@@ -66,7 +66,7 @@ def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
     return config
 
 
-def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
+def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
     """Predict a stream as the node does: after every message, at its time of arrival.
 
     Args:
@@ -81,4 +81,4 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Taken]:
         start = perf_counter()
         predictor.add(frame)
         batch = predictor.predict(now_ns)
-        yield Taken(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start, predictor.moves)
+        yield Replayed(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start, predictor.moves)

@@ -13,10 +13,11 @@ from aux_motion_core.bounds.radii import Bounds as Radii
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.radii import known as known_of
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.comparisons import Grid, Sources, Step
 from aux_motion_core.evaluation.metrics import Evaluation
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
-from aux_motion_core.evaluation.replay import PREDICTED, Frames, Taken, predict
+from aux_motion_core.evaluation.replay import PREDICTED, Frames, Replayed, predict
 from aux_motion_core.predictor import Inferred, Predictor
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
@@ -24,7 +25,6 @@ from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFra
 #: Predictions that are worked on together.
 _BLOCK = 192
 _SPEED_STEPS = 5
-_NS = 1_000_000_000
 
 Listener = Callable[[int, SkeletonFrame, PredictionBatch], None]
 
@@ -68,7 +68,7 @@ def evaluate(frames: Frames, predictor: Predictor, **options: Any) -> Evaluation
 
 
 def judge(
-    taken: Iterable[Taken],
+    taken: Iterable[Replayed],
     grid: Grid,
     config: PredictorConfig,
     truth: Frames | None = None,
@@ -135,10 +135,10 @@ class _Trial:
         self._outcome_listener = outcome_listener
         self._block = _Block()
 
-    def take(self, item: Taken) -> None:
+    def take(self, item: Replayed) -> None:
         stream = self._evaluation.stream
         stream.update(item.log_time_ns, item.frame, item.batch, item.took_s, seen_joints(item.frame))
-        at_s = stream.span_ns / _NS
+        at_s = stream.span_ns / NS
         if item.moves:
             self._moves.append(item.moves)
             if self._truth is None:  # else the ids of what is judged by are another matter

@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.errors import MAX_PEOPLE
 from aux_motion_core.evaluation.histogram import Histograms
 from aux_motion_core.types import PredictionBatch, SkeletonFrame, TrackState
 
-_NS = 1_000_000_000
 #: Stamps and log times farther apart are of two clocks.
-_OTHER_CLOCK_NS = 10 * _NS
+_OTHER_CLOCK_NS = 10 * NS
 #: A clock that was set: stamps and log times advance differently by more than this.
-_CLOCK_SET_NS = _NS // 2
+_CLOCK_SET_NS = NS // 2
 #: Gaps that are listed: the longest.
 _MOST_GAPS = 20
 _PREDICTED = (TrackState.TRACKING, TrackState.DEGRADED)
 
 
-class Stream:
+class StreamMetrics:
     """Counts of the input, its rate and its delay, and how long predicting took.
 
     Args:
@@ -30,7 +30,7 @@ class Stream:
     """
 
     def __init__(self, max_gap_s: float = 0.25, back_s: float = 1.0) -> None:
-        self._max_gap_ns, self._back_ns = round(max_gap_s * _NS), round(back_s * _NS)
+        self._max_gap_ns, self._back_ns = round(max_gap_s * NS), round(back_s * NS)
         self.frames = self.empty_frames = self.predictions = self.person_frames = self.other_clock = 0
         self.rejected: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
@@ -74,17 +74,17 @@ class Stream:
             if passed_ns < -self._back_ns or passed_ns - log_ns > max(_CLOCK_SET_NS, log_ns):
                 self.jump_count += 1
                 if len(self.jumps) < _MOST_GAPS:
-                    self.jumps.append((round(self.span_ns / _NS, 3), round(passed_ns / _NS, 3)))
+                    self.jumps.append((round(self.span_ns / NS, 3), round(passed_ns / NS, 3)))
                 self._last_ns = stamp_ns
             elif passed_ns == 0:
                 self.same_stamp += 1
             elif passed_ns > 0:
                 self.span_ns += passed_ns
                 self._last_ns = stamp_ns
-                interval_s = passed_ns / _NS
+                interval_s = passed_ns / NS
                 if passed_ns > self._max_gap_ns:
                     self.gap_count += 1
-                    self.gaps.append((round((self.span_ns - passed_ns) / _NS, 3), round(passed_ns / _NS, 3)))
+                    self.gaps.append((round((self.span_ns - passed_ns) / NS, 3), round(passed_ns / NS, 3)))
                     if len(self.gaps) > 2 * _MOST_GAPS:
                         self._longest()
             self.log_span_ns += max(log_ns, 0)
@@ -92,7 +92,7 @@ class Stream:
         delay_ns = log_time_ns - frame.stamp_ns
         same_clock = abs(delay_ns) <= _OTHER_CLOCK_NS
         self.other_clock += not same_clock
-        self._waiting.append((interval_s, delay_ns / _NS if same_clock else np.nan, processing_s))
+        self._waiting.append((interval_s, delay_ns / NS if same_clock else np.nan, processing_s))
         if len(self._waiting) >= 512:
             self._flush()
         self.frames += 1
@@ -125,7 +125,7 @@ class Stream:
     def _longest(self) -> None:
         self.gaps = sorted(sorted(self.gaps, key=lambda g: -g[1])[:_MOST_GAPS])
 
-    def merge(self, other: Stream) -> None:
+    def merge(self, other: StreamMetrics) -> None:
         """Add another recording's."""
         self._flush()
         other._flush()
@@ -164,7 +164,7 @@ class Stream:
             "rejected_reasons": dict(self.rejected.most_common(10)),
             "people": sorted(self.people)[:100],
             "people_count": len(self.people),
-            "duration_s": round(self.span_ns / _NS, 3),
+            "duration_s": round(self.span_ns / NS, 3),
             "rate_hz": round(1.0 / median_s, 2) if np.isfinite(median_s) and median_s > 0 else None,
             "interval_ms": quantiles(self._interval),
             "gaps": {"count": self.gap_count, "longest": [{"at_s": a, "length_s": n} for a, n in self.gaps]},
@@ -173,7 +173,7 @@ class Stream:
                 "jumps": self.jump_count,
                 "jumped": [{"at_s": a, "by_s": b} for a, b in self.jumps],
                 "of_another_clock_than_log": self.other_clock,
-                "log_span_s": round(self.log_span_ns / _NS, 3),
+                "log_span_s": round(self.log_span_ns / NS, 3),
             },
             "log_minus_stamp_ms": None
             if not self._delay.count

@@ -15,7 +15,7 @@ _MIN_JOINTS = 6
 
 
 @dataclass(frozen=True)
-class Moment:
+class WorstMoment:
     """A prediction and what came of it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Worst:
 
     def __init__(self, sources: tuple[str, ...], horizon: int, most: int = 8) -> None:
         self._sources, self._horizon, self._most = sources, horizon, most
-        self.moments: list[Moment] = []
+        self.moments: list[WorstMoment] = []
 
     def update(self, outcomes: Outcomes, names: dict[int, str]) -> None:
         """Take outcomes; `names` gives each person's id."""
@@ -68,7 +68,7 @@ class Worst:
         for row in candidates[np.argsort(-error[candidates, 0])][: 4 * self._most]:
             pose = outcomes.rows(slice(row, row + 1)).at_horizons(p.future[row : row + 1, 0])[0, h]
             self._put(
-                Moment(
+                WorstMoment(
                     names[int(p.person[row])],
                     int(p.stamp_ns[row]),
                     float(p.at_s[row]),
@@ -83,7 +83,7 @@ class Worst:
                 )
             )
 
-    def _put(self, moment: Moment) -> None:
+    def _put(self, moment: WorstMoment) -> None:
         near = [
             m for m in self.moments
             if m.person_id == moment.person_id and abs(m.at_s - moment.at_s) < _APART_S

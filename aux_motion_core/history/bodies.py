@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.history.limits import SPEED_LIMITS_MPS
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 
-NS = 1_000_000_000
 #: What is older says nothing about where a joint can be now.
 MEMORY_NS = NS
 #: Gate of a re-linked body: mean distance of its joints to where the lost one was carried on to, and of its pose with

@@ -55,7 +55,7 @@ class GridOf(Protocol):
     def future_steps(self) -> int: ...
 
 
-class Mix:
+class Ensemble:
     """The members, and their weights for each person (a row, see `SelfCheck`) and horizon.
 
     Args:

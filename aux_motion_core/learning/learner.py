@@ -20,14 +20,15 @@ from pathlib import Path
 import numpy as np
 import threadpoolctl
 
+from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import files
 from aux_motion_core.learning.evidence import GROUP_OF, Evidence
 from aux_motion_core.learning.features import TELLING, Features
 from aux_motion_core.learning.maps import Maps
-from aux_motion_core.learning.stream import ASK_S, Stream
-from aux_motion_core.learning.under_way import Outcomes, Samples, Taken, UnderWay
+from aux_motion_core.learning.stream import ASK_S, LearningStream
+from aux_motion_core.learning.under_way import LearningOutcomes, Samples, TakenOutcomes, UnderWay
 from aux_motion_core.skeleton import N_JOINTS
 from aux_motion_core.types import Learning
 
@@ -39,7 +40,6 @@ STRANGE = 0.06
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
 REPORT_S = 60.0
-_NS = 1_000_000_000
 
 
 @functools.cache
@@ -90,12 +90,12 @@ class Learner:
         self._to_grid = np.stack(to_grid, 1).astype(np.float32)  # (S, H)
         between = [np.interp(np.arange(steps), self.judged, row) for row in np.eye(h)]
         self._between = np.stack(between, 1).astype(np.float32)
-        self._taken: Taken | None = None
+        self._taken: TakenOutcomes | None = None
         self._of_row = np.zeros(16, np.intp)
         self._seen_ns = np.zeros(16, np.int64)
         #: Hands `work` to another thread; None: outcomes are worked off at once.
         self.submit: Callable[[Callable[[], Iterator[None]]], None] | None = None
-        self._waiting: deque[tuple[Outcomes | None, Samples | None]] = deque(maxlen=_WAIT)
+        self._waiting: deque[tuple[LearningOutcomes | None, Samples | None]] = deque(maxlen=_WAIT)
         self._lock = threading.Lock()
         #: Nothing is learnt, only judged.
         self.frozen = False
@@ -107,7 +107,7 @@ class Learner:
 
     def _start_anew(self) -> None:
         self._sums = np.zeros((3, len(self.judged)))
-        self._stream = Stream()
+        self._stream = LearningStream()
         #: What the stream that was learnt from was like.
         self.stream = self._stream
 
@@ -185,12 +185,12 @@ class Learner:
             entering, out = np.zeros_like(corrections[:, 0]), np.zeros_like(future)
         self._of_row[:] = -1
         self._of_row[rows] = np.arange(n)
-        self._taken = Taken(stamp_ns, x, corrections, entering, future[:, self.judged], seen, heading)
+        self._taken = TakenOutcomes(stamp_ns, x, corrections, entering, future[:, self.judged], seen, heading)
         return out
 
     def _watch(self, rows: np.ndarray, stamp_ns: np.ndarray, seen: np.ndarray) -> None:
         """Whether a loaded file is of such a stream."""
-        passed_s = (stamp_ns - self._seen_ns[rows]) / _NS
+        passed_s = (stamp_ns - self._seen_ns[rows]) / NS
         self._seen_ns[rows] = stamp_ns
         apart = (passed_s > 0.0) & (passed_s < 0.5)
         if apart.any():
@@ -273,7 +273,7 @@ class Learner:
                     self.version += 1
             yield
 
-    def _weigh(self, o: Outcomes) -> None:
+    def _weigh(self, o: LearningOutcomes) -> None:
         """Tell the evidence, a pair of row and horizon once at a time."""
         alive = o.generation == self.under_way.generation(o.row)
         n = o.good.sum(1)
@@ -349,7 +349,7 @@ class Learner:
             self._start_anew()
             self.evidence.restore(arrays)
             rate_hz = float(arrays["rate_hz"])
-            self.stream = Stream(1.0 / rate_hz if rate_hz > 0.0 else 0.0, arrays["joints"].astype(np.float64))
+            self.stream = LearningStream(1.0 / rate_hz if rate_hz > 0.0 else 0.0, arrays["joints"].astype(np.float64))
             self.version += 1
 
 

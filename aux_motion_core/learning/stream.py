@@ -15,7 +15,7 @@ _OFTEN, _SELDOM = 0.5, 0.05
 
 
 @dataclass
-class Stream:
+class LearningStream:
     """What a stream is like.
 
     Attributes:
@@ -43,7 +43,7 @@ class Stream:
         if self.watched_s >= 0.5 * ASK_S:
             np.maximum(self.joints, self._seen, out=self.joints)
 
-    def unlike(self, other: Stream) -> str:
+    def unlike(self, other: LearningStream) -> str:
         """Why another stream is not this one; empty where it may be."""
         if self.period_s > 0.0 and not 1.0 / _RATE_FACTOR < other.period_s / self.period_s < _RATE_FACTOR:
             return f"{self.rate_hz:.0f} Hz then, {other.rate_hz:.0f} Hz now"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading, into_frame
 from aux_motion_core.learning.features import N_INPUTS
 from aux_motion_core.skeleton import N_JOINTS
@@ -16,11 +17,10 @@ EVERY_S = 0.07
 _MOST_S = 0.2
 #: An outcome farther from what was predicted is no motion, metres.
 FARTHEST_M = 1.5
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenOutcomes:
     """What was known when people were predicted, H horizons.
 
     Attributes:
@@ -43,7 +43,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class LearningOutcomes:
     """K outcomes, each of one prediction at one horizon.
 
     Attributes:
@@ -136,9 +136,11 @@ class UnderWay:
     def due(self, rows: np.ndarray, stamp_ns: np.ndarray) -> np.ndarray:
         """(N,) bool: whose prediction will be judged, since the one before is old enough."""
         passed_ns = stamp_ns - self._rows["taken_ns"][rows]
-        return (passed_ns >= EVERY_S * _NS) | (passed_ns < 0)
+        return (passed_ns >= EVERY_S * NS) | (passed_ns < 0)
 
-    def put(self, rows: np.ndarray, at: np.ndarray, pick: np.ndarray, t: Taken, radius: np.ndarray | None) -> None:
+    def put(
+        self, rows: np.ndarray, at: np.ndarray, pick: np.ndarray, t: TakenOutcomes, radius: np.ndarray | None
+    ) -> None:
         """Keep predictions to be judged.
 
         Args:
@@ -168,7 +170,7 @@ class UnderWay:
         stamp_ns: np.ndarray,
         truth: np.ndarray,
         good: np.ndarray,
-    ) -> tuple[Outcomes | None, Samples | None]:
+    ) -> tuple[LearningOutcomes | None, Samples | None]:
         """What was seen at horizons of predictions, as copies; arguments as of `Learner.outcomes`."""
         a = self._rows
         some = a["open"][row, at]
@@ -181,9 +183,9 @@ class UnderWay:
             good = good & a["seen"][row, at] & (np.abs(residual) < FARTHEST_M).all(-1)  # False for NaN
         residual = np.where(good[..., None], residual, 0.0)
         a["residual"][row, at, horizon], a["good"][row, at, horizon] = residual, good
-        passed_s = np.clip((stamp_ns - a["told_ns"][row, horizon]) / _NS, 0.0, _MOST_S)
+        passed_s = np.clip((stamp_ns - a["told_ns"][row, horizon]) / NS, 0.0, _MOST_S)
         a["told_ns"][row, horizon] = stamp_ns
-        outcomes = Outcomes(
+        outcomes = LearningOutcomes(
             row,
             a["generation"][row],
             horizon,

@@ -80,7 +80,7 @@ _END_ROWS = np.array([SEGMENT_INDEX[name] for name in ENDS])
 
 
 @dataclass(frozen=True)
-class Body:
+class BodyShape:
     """Thickness of the body about its bones.
 
     Attributes:
@@ -124,7 +124,7 @@ def body(
     head_length_m: float = 0.0,
     foot_length_m: float = 0.0,
     carried_object_m: float = 0.0,
-) -> Body:
+) -> BodyShape:
     """The body of a table.
 
     Args:
@@ -164,7 +164,7 @@ def body(
     radius = radius + clothing_m + np.where(hands, carried_object_m, 0.0)
     reach = np.array([head, hand, hand, (1 - _HEEL_SHARE) * foot, (1 - _HEEL_SHARE) * foot])
     margin = clothing_m + np.array([0.0, carried_object_m, carried_object_m, 0.0, 0.0])
-    return Body(table, radius, reach, margin)
+    return BodyShape(table, radius, reach, margin)
 
 
 def body_scale(pose: np.ndarray, seen: np.ndarray) -> np.ndarray:

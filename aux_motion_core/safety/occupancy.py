@@ -31,7 +31,6 @@ from aux_motion_core.wire.messages import (
     view_from_message,
 )
 
-_NS = 1_000_000_000
 _A, _B = SEGMENT_JOINTS.T
 _GROUPS = len(SEGMENTS)
 _AT_CONFIGURE: dict[str, Any] = {"at_configure": True}

@@ -30,7 +30,7 @@ class RegistrationError(ValueError):
 
 
 @dataclass(frozen=True)
-class Stream:
+class PersonStream:
     """One person as one tracker saw them.
 
     Attributes:
@@ -67,7 +67,7 @@ class Registration:
     seconds: float
 
 
-def _at(stream: Stream, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _at(stream: PersonStream, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions (m, joints, 3) at these times, linear between sights, and where there are such sights nearby."""
     joints = stream.positions.shape[1]
     out = np.zeros((len(times_s), joints, 3))
@@ -110,7 +110,7 @@ def fit_rigid(a: np.ndarray, b: np.ndarray, rounds: int = 5) -> tuple[np.ndarray
 class _Pairs:
     """Paired joints of two streams on one grid of the first one's clock, for any clock offset."""
 
-    def __init__(self, first: Stream, second: Stream, reach_s: float) -> None:
+    def __init__(self, first: PersonStream, second: PersonStream, reach_s: float) -> None:
         begin = max(first.times_s[0], second.times_s[0] - reach_s)
         end = min(first.times_s[-1], second.times_s[-1] + reach_s)
         self.times_s = np.arange(begin, end, 1.0 / _RATE_HZ)
@@ -129,7 +129,7 @@ class _Pairs:
         return float(np.median(fit_rigid(a, b, 3)[2])) if len(a) >= _MIN_PAIRS else np.inf
 
 
-def register(first: Stream, second: Stream, max_offset_s: float = 1.0) -> Registration:
+def register(first: PersonStream, second: PersonStream, max_offset_s: float = 1.0) -> Registration:
     """The transform from the second tracker's frame to the first one's, and the offset of their clocks.
 
     Args:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
 
-_NS = 1_000_000_000
 #: x, y, z metres, quaternion x, y, z, w of length 1.
 Pose = tuple[float, float, float, float, float, float, float]
 IDENTITY: Pose = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -145,7 +145,7 @@ class TfBuffer:
     """
 
     def __init__(self, cache_s: float = 10.0) -> None:
-        self._cache_ns = int(cache_s * _NS)
+        self._cache_ns = int(cache_s * NS)
         self._edges: dict[str, _Edge] = {}
         self.counters: Counter[str] = Counter()
         self.newest_ns = 0
@@ -185,7 +185,7 @@ class TfBuffer:
             if pose is None or not child or not parent or child == parent:
                 self.counters["tf_unusable"] += 1
                 continue
-            stamp_ns = int(sec) * _NS + int(nanosec)
+            stamp_ns = int(sec) * NS + int(nanosec)
             if self.set(child, parent, pose, stamp_ns, static):
                 told.append(child)
         return told

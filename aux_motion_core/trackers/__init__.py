@@ -6,30 +6,38 @@ message package is imported here. Facts and launch flags of each tracker: docs/t
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
+from aux_motion_core.trackers.aux_motion import AuxMotion
+from aux_motion_core.trackers.azure_kinect import AzureKinect
 from aux_motion_core.trackers.base import Adapter, AdapterError
+from aux_motion_core.trackers.hiros import HiRos
+from aux_motion_core.trackers.mediapipe import MediaPipe
+from aux_motion_core.trackers.openpose import OpenPose
+from aux_motion_core.trackers.pose_array import PoseArray
+from aux_motion_core.trackers.ros4hri import Ros4Hri
+from aux_motion_core.trackers.yolo import Yolo
+from aux_motion_core.trackers.zed import Zed
 
 __all__ = ["NAMES", "Adapter", "AdapterError", "adapter_class", "for_type", "make"]
 
-#: Tracker -> class in the module of that name.
-NAMES: dict[str, str] = {
-    "aux_motion": "AuxMotion",
-    "zed": "Zed",
-    "azure_kinect": "AzureKinect",
-    "yolo": "Yolo",
-    "ros4hri": "Ros4Hri",
-    "hiros": "HiRos",
-    "pose_array": "PoseArray",
-    "openpose": "OpenPose",
-    "mediapipe": "MediaPipe",
+#: Tracker -> its adapter.
+NAMES: dict[str, type[Adapter]] = {
+    "aux_motion": AuxMotion,
+    "zed": Zed,
+    "azure_kinect": AzureKinect,
+    "yolo": Yolo,
+    "ros4hri": Ros4Hri,
+    "hiros": HiRos,
+    "pose_array": PoseArray,
+    "openpose": OpenPose,
+    "mediapipe": MediaPipe,
 }
 ALIASES: dict[str, str] = {"orbbec": "azure_kinect", "femto": "azure_kinect", "k4a": "azure_kinect"}
 
 
 def adapter_class(name: str) -> type[Adapter]:
-    """The adapter of a tracker; its module is imported now.
+    """The adapter of a tracker.
 
     Raises:
         AdapterError: no such tracker; names those there are.
@@ -37,7 +45,7 @@ def adapter_class(name: str) -> type[Adapter]:
     key = ALIASES.get(name, name)
     if key not in NAMES:
         raise AdapterError(f"unknown tracker {name!r}: expected one of {', '.join(NAMES)}")
-    return getattr(import_module(f"aux_motion_core.trackers.{key}"), NAMES[key])
+    return NAMES[key]
 
 
 def make(name: str, **options: Any) -> Adapter:

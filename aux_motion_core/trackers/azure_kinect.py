@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
 from aux_motion_core.trackers.base import Adapter
 from aux_motion_core.trackers.marker_bytes import MarkerBytes
@@ -20,7 +21,6 @@ from aux_motion_core.wire.messages import MessageError
 
 _ADD = 0  # also MODIFY; the others delete
 _JOINTS = 32
-_NS = 1_000_000_000
 
 
 class AzureKinect(Adapter):
@@ -52,7 +52,7 @@ class AzureKinect(Adapter):
         frames = []
         for (sec, nanosec, frame_id), members in groups.items():
             values = np.fromiter(chain.from_iterable(map(place, members)), np.float64, 4 * len(members)).reshape(-1, 4)
-            frames.append(self._bodies(int(sec) * _NS + int(nanosec), str(frame_id), values))
+            frames.append(self._bodies(int(sec) * NS + int(nanosec), str(frame_id), values))
         return frames
 
     def frames_of_bytes(self, data: bytes) -> list[SkeletonFrame] | None:
@@ -64,7 +64,7 @@ class AzureKinect(Adapter):
         found = self._bytes.read(data)
         if found is None:
             return None
-        return [self._bodies(found.sec * _NS + found.nanosec, found.frame_id, found.values)]
+        return [self._bodies(found.sec * NS + found.nanosec, found.frame_id, found.values)]
 
     def _bodies(self, stamp_ns: int, frame_id: str, values: np.ndarray) -> SkeletonFrame:
         """A frame of (n, 4) marker id, x, y, z."""

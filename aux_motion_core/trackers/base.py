@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.space.tf import TfBuffer
@@ -18,7 +19,6 @@ from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_pe
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.messages import MessageError
 
-_NS = 1_000_000_000
 #: So many places that stand for "not found" are remembered of a tracker.
 _PLACES = 4
 #: Farther from all other joints of the body than any two neighbours are: metres.
@@ -226,7 +226,7 @@ class Numbers:
     GATE_M, GATE_MPS = 0.4, 2.5
 
     def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
-        self._prefix, self._within_ns = prefix, int(within_s * _NS)
+        self._prefix, self._within_ns = prefix, int(within_s * NS)
         self._count = 0
         self.reset()
 

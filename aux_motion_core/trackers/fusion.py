@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import SkeletonFrame
 
-_NS = 1_000_000_000
 #: So long a camera leads after its last frame, and so old is what another one saw and still counts, seconds.
 HOLD_S = 0.15
 #: A camera that sees so many joints more for so many frames leads from then on.
@@ -31,7 +31,7 @@ APART_M, APART_FRAMES = 0.6, 3
 _MIN_COMMON = 4
 #: A second body that fits nearly as well: nobody knows.
 _CLEARLY = 0.6
-_FORGET_NS = 5 * _NS
+_FORGET_NS = 5 * NS
 _Key = tuple[int, str]  # source and its id
 
 
@@ -49,7 +49,7 @@ class _Sight:
         if self.before is None or self.stamp_ns <= self.before[0]:
             return self.place
         step_ns = self.stamp_ns - self.before[0]
-        if step_ns > int(HOLD_S * _NS):
+        if step_ns > int(HOLD_S * NS):
             return self.place
         both = self.seen & self.before[2]
         moved = np.where(both[:, None], self.place - self.before[1], 0.0)
@@ -111,7 +111,7 @@ class Fusion:
             # what a tracker guessed does not keep others from telling what they see
             sight = seen[row] & ((status[row] == JointStatus.OBSERVED) | (status[row] == JointStatus.DERIVED))
             last = body.sights.get(source)
-            if last is not None and stamp_ns < last.stamp_ns - _NS:
+            if last is not None and stamp_ns < last.stamp_ns - NS:
                 last = None  # the clock was set back
             if last is None or stamp_ns > last.stamp_ns:
                 before = None if last is None else (last.stamp_ns, last.place, last.seen)
@@ -122,7 +122,7 @@ class Fusion:
             told_of = sight.copy()
             for other, told in body.sights.items():
                 fill = told.seen & ~told_of
-                if other == source or not fill.any() or abs(stamp_ns - told.stamp_ns) > int(HOLD_S * _NS):
+                if other == source or not fill.any() or abs(stamp_ns - told.stamp_ns) > int(HOLD_S * NS):
                     continue
                 positions[row][fill] = told.at(stamp_ns)[fill]
                 status[row][fill], confidence[row][fill] = JointStatus.DERIVED, 1.0
@@ -155,7 +155,7 @@ class Fusion:
         if body.lead == source:
             return True
         lead = body.sights.get(body.lead)
-        lost = lead is None or stamp_ns - lead.stamp_ns > int(HOLD_S * _NS)
+        lost = lead is None or stamp_ns - lead.stamp_ns > int(HOLD_S * NS)
         if lead is not None and not lost:
             body.better = body.better + 1 if joints >= int(lead.seen.sum()) + MORE_JOINTS else 0
         if not (lost or body.better >= MORE_FRAMES):
@@ -170,7 +170,7 @@ class Fusion:
         """Mean distance of the joints in common to where another source saw the body last, and how long ago, s."""
         others = [s for i, s in body.sights.items() if i != source]
         sight = max(others, key=lambda s: s.stamp_ns, default=None)
-        if sight is None or abs(stamp_ns - sight.stamp_ns) > _NS // 2:
+        if sight is None or abs(stamp_ns - sight.stamp_ns) > NS // 2:
             return np.inf, 0.0
         common = seen & sight.seen
         if common.sum() < _MIN_COMMON:

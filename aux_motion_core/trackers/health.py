@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 
+from aux_motion_core.constants import NS
 from aux_motion_core.types import InputEvidence, SkeletonFrame, ViewReason
 
-_NS = 1_000_000_000
 #: A stamp so far from where the one before leads is wild, nanoseconds; and so many of them in a row are a jump.
-WILD_NS, _JUMP = _NS, 3
+WILD_NS, _JUMP = NS, 3
 #: So many wild stamps within this are no accident: somebody else may be sending.
-_WILD_MANY, _WILD_WITHIN_NS = 3, 2 * _NS
+_WILD_MANY, _WILD_WITHIN_NS = 3, 2 * NS
 #: Key of the count of messages in a row that had a body of no size that bodies have, under whatever ids.
 _ANY_SIZE = "\0size"
 
@@ -120,7 +120,7 @@ class InputHealth:
 
     def rejected(self, here_ns: int, for_s: float) -> None:
         """Something came that cannot be used: for so long somebody whom it showed may be there."""
-        self._rejected_until_ns = max(self._rejected_until_ns, here_ns + int(for_s * _NS))
+        self._rejected_until_ns = max(self._rejected_until_ns, here_ns + int(for_s * NS))
 
     def evidence(
         self, now_ns: int, here_ns: int, within_s: float, hold_s: float, confirm_frames: int = 1
@@ -136,7 +136,7 @@ class InputHealth:
             confirm_frames: see `within_s`.
         """
         reasons = ViewReason.NONE
-        within_ns, hold_ns = int(within_s * _NS), int(hold_s * _NS)
+        within_ns, hold_ns = int(within_s * NS), int(hold_s * NS)
         if not self.heard_ns or here_ns - self.heard_ns > within_ns:
             reasons |= ViewReason.INPUT_SILENT
         elif abs(now_ns - self.stamp_ns) > within_ns:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aux_motion_core import trackers
+from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import FrameQueue, Frames, Ready
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.base import Adapter, AdapterError
@@ -25,8 +26,6 @@ from aux_motion_core.trackers.sieve import Sieve
 from aux_motion_core.trackers.tilt import Tilt
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.clock import LAST_STAMP_NS, StampClock, StampError
-
-_NS = 1_000_000_000
 
 
 @dataclass(kw_only=True)
@@ -161,7 +160,7 @@ class Pipeline:
         Raises:
             StampError: a stamp that is none; the frames before it are in.
         """
-        latency_ns = round(self.stamp_latency_s * _NS)
+        latency_ns = round(self.stamp_latency_s * NS)
         for frame in frames:
             frame = one.clock.take(frame, received_ns)
             if not 0 <= frame.stamp_ns <= LAST_STAMP_NS:
@@ -188,7 +187,7 @@ class Pipeline:
             timeout_s: how long a frame waits for a transform that is not there yet.
         """
         if self._queue is not None:
-            out = self._queue.drain(now_ns, int(timeout_s * _NS))
+            out = self._queue.drain(now_ns, int(timeout_s * NS))
         else:
             out, self._unplaced = self._unplaced, []
         for ready in out:

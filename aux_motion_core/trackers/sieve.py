@@ -11,17 +11,17 @@ from collections import Counter
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.trackers.body_size import implausible, remark
 from aux_motion_core.types import SkeletonFrame, ViewReason
 
-_NS = 1_000_000_000
 #: No joint is this far away; metres.
 FARTHEST_M = 1e4
 #: Two skeletons under one id nearer than this are one body that is told twice: mean distance of joints, metres.
 _ONE_BODY_M = 0.12
 #: For so long a trouble is named after it was seen last.
-_SAID_NS = 5 * _NS
+_SAID_NS = 5 * NS
 
 
 class Sieve:
@@ -115,7 +115,7 @@ class Sieve:
             since[known] = np.where(same, self._since[rows], frame.stamp_ns)
         self._rows = {i: row for row, i in enumerate(ids)}
         self._last, self._since = clean, since
-        result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * _NS))
+        result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * NS))
         return result
 
     @staticmethod

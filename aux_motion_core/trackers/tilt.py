@@ -10,16 +10,16 @@ from collections import deque
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import INDEX, JointStatus
 
-_NS = 1_000_000_000
 _NEEDED = [INDEX[n] for n in ("neck", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")]
 #: A knee's bend, and the back's against the legs, that is still straight, degrees.
 _STRAIGHT_DEG = 20.0
 #: Ankles farther apart along the ground: striding; as a share of the leg.
 _STRIDE = 0.4
 #: A body is taken every so often, and so many are kept (a minute of one person).
-_EVERY_NS, _KEPT = _NS // 5, 300
+_EVERY_NS, _KEPT = NS // 5, 300
 #: So many tell it: five seconds of one person.
 _ENOUGH = 25
 #: More is no posture, degrees: on level motion capture (CMU) the clips with straight standing give 3.1 to 5.2.
@@ -70,7 +70,7 @@ class Tilt:
 
     def observe(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
         """Take a frame in, a few times a second; positions (people, 20, 3) in the fixed frame."""
-        if self._next_ns is not None and self._next_ns - _NS < stamp_ns < self._next_ns:
+        if self._next_ns is not None and self._next_ns - NS < stamp_ns < self._next_ns:
             return
         self._next_ns = stamp_ns + _EVERY_NS
         self._axes.extend(straight_axes(positions, status))

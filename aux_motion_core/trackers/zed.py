@@ -15,7 +15,7 @@ import numpy as np
 
 from aux_motion_core.fields import getter
 from aux_motion_core.trackers.base import Adapter, Numbers
-from aux_motion_core.trackers.zed_bytes import Body, read
+from aux_motion_core.trackers.zed_bytes import ZedBody, read
 from aux_motion_core.types import SkeletonFrame
 from aux_motion_core.wire.messages import MessageError, stamp_to_ns
 
@@ -105,7 +105,7 @@ class Zed(Adapter):
         for number in set(formats):
             joints, count = _FORMATS[number]
             rows = [i for i, f in enumerate(formats) if f == number]
-            if isinstance(bodies[0], Body):
+            if isinstance(bodies[0], ZedBody):
                 positions = np.stack([bodies[i].points[:count] for i in rows]).astype(np.float64)
             else:
                 slots = [slot for i in rows for slot in bodies[i].skeleton_3d.keypoints[:count]]

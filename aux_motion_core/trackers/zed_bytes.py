@@ -15,7 +15,7 @@ _TRACKING, _SKELETON, _KEYPOINTS, _ENDS = 52, 196, 900, (1740, 2020)
 _SLOTS = 70
 
 
-class Body(NamedTuple):
+class ZedBody(NamedTuple):
     """What is read of an object; `points` is (70, 3), `skeleton_keypoint_confidence` (70,) or None."""
 
     label_id: int
@@ -28,7 +28,7 @@ class Body(NamedTuple):
     skeleton_keypoint_confidence: np.ndarray | None
 
 
-def read(data: bytes) -> tuple[int, int, str, list[Body]] | None:
+def read(data: bytes) -> tuple[int, int, str, list[ZedBody]] | None:
     """Seconds, nanoseconds, frame and bodies; None where it is not a message of a known version."""
     if len(data) < 20 or data[:2] != _LITTLE:
         return None
@@ -50,7 +50,7 @@ def _text(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at + 4 : at + 3 + length], at + 4 + length
 
 
-def _read(data: bytes, size: int) -> tuple[int, int, str, list[Body]] | None:
+def _read(data: bytes, size: int) -> tuple[int, int, str, list[ZedBody]] | None:
     sec, nanosec = struct.unpack_from("<iI", data, _HEADER)
     frame, at = _text(data, _HEADER + 8)
     at += (_HEADER - at) % 4
@@ -70,7 +70,7 @@ def _read(data: bytes, size: int) -> tuple[int, int, str, list[Body]] | None:
         skeleton, body_format = struct.unpack_from("<?b", data, at + _SKELETON)
         points = np.frombuffer(data, "<f4", 3 * _SLOTS, at + _KEYPOINTS).reshape(_SLOTS, 3)
         each = np.frombuffer(data, "<f4", _SLOTS, at + _ENDS[0]) if size == _ENDS[1] else None
-        bodies.append(Body(label_id, confidence, available, state, skeleton, body_format, points, each))
+        bodies.append(ZedBody(label_id, confidence, available, state, skeleton, body_format, points, each))
         at += size
     if not 0 <= len(data) - at < 4:
         return None

@@ -12,11 +12,11 @@ from collections import Counter, deque
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.types import SkeletonFrame
 
-_NS = 1_000_000_000
 #: Beyond this a time a little later does not fit into a message.
-LAST_STAMP_NS = (2**31 - 86400) * _NS
+LAST_STAMP_NS = (2**31 - 86400) * NS
 #: Farther from the time of receipt than this is another clock, not latency; seconds.
 OTHER_CLOCK_S = 10.0
 #: Clocks kept together by NTP agree better than this; seconds.
@@ -30,12 +30,12 @@ AHEAD_S, _TOLD = 0.15, 10
 #: So many in a row that are ahead: its clock was set.
 _BELIEVED = 3
 #: The least delay of each block is free of queues; so long are the blocks, and so many are kept (ten minutes).
-_BLOCK_NS, _BLOCKS = 5 * _NS, 120
+_BLOCK_NS, _BLOCKS = 5 * NS, 120
 _MIN_BLOCKS = 6
 #: Both at least, to be called drift: in all, and a second. Quartz is within 1e-4.
 DRIFT_S, DRIFT_RATE = 0.02, 2e-5
 #: For so many messages a trouble is named after it was seen last.
-_RECENT_NS = 5 * _NS
+_RECENT_NS = 5 * NS
 
 
 class StampError(ValueError):
@@ -46,7 +46,7 @@ class StampError(ValueError):
     """
 
     def __init__(self, stamp_ns: int) -> None:
-        super().__init__(f"stamp {stamp_ns / _NS:.0f} s: expected seconds since 1970, check its unit")
+        super().__init__(f"stamp {stamp_ns / NS:.0f} s: expected seconds since 1970, check its unit")
 
 
 class StampClock:
@@ -102,7 +102,7 @@ class StampClock:
 
     def _watch(self, stamp_ns: int, received_ns: int) -> int:
         """Note what is wrong with a stamp; the stamp to use is returned."""
-        if received_ns < self._newest_received_ns - _NS:  # our own clock went back (a bag plays again)
+        if received_ns < self._newest_received_ns - NS:  # our own clock went back (a bag plays again)
             self.reset()
         self._newest_received_ns = max(self._newest_received_ns, received_ns)
         if stamp_ns == 0:
@@ -130,7 +130,7 @@ class StampClock:
         self._ahead = self._ahead + 1 if ahead else 0
         if 0 < self._ahead < _BELIEVED:
             self._note("stamp_ahead", f"single stamps are {least_s - delay_s:.3f} s ahead of the others: not believed")
-            return received_ns - round(least_s * _NS)
+            return received_ns - round(least_s * NS)
         self._measure(delay_s, received_ns)
         return stamp_ns
 

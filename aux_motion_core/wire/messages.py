@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.types import (
     Fit,
@@ -30,7 +31,6 @@ from aux_motion_core.types import (
     ViewReport,
 )
 
-_NS = 1_000_000_000
 _LAST_STATUS = int(max(JointStatus))
 _MISSING = int(JointStatus.MISSING)  # 0: what is multiplied by "not seen"
 
@@ -41,12 +41,12 @@ class MessageError(ValueError):
 
 def stamp_to_ns(stamp: Any) -> int:
     """Nanoseconds of a `builtin_interfaces/Time` (attributes `sec`, `nanosec`)."""
-    return int(stamp.sec) * _NS + int(stamp.nanosec)
+    return int(stamp.sec) * NS + int(stamp.nanosec)
 
 
 def ns_to_stamp(ns: int) -> dict[str, int]:
     """Fields of a `builtin_interfaces/Time` for a time in nanoseconds."""
-    sec, nanosec = divmod(int(ns), _NS)
+    sec, nanosec = divmod(int(ns), NS)
     return {"sec": sec, "nanosec": nanosec}
 
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.types import Reason, TrackState, ViewReport
 from aux_motion_core.wire.messages import view_from_message
-
-_NS = 1_000_000_000
 
 
 class OutsidePredictionError(ValueError):
@@ -25,7 +24,7 @@ class OutsidePredictionError(ValueError):
 
 
 def _time_ns(stamp: Any) -> int:
-    return int(stamp.sec) * _NS + int(stamp.nanosec)
+    return int(stamp.sec) * NS + int(stamp.nanosec)
 
 
 def _shaped(values: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -150,16 +149,16 @@ class PersonView:
         horizon = self.steps * self.dt_ns
         if offset < 0:
             raise OutsidePredictionError(
-                f"person {self.id}: {-offset / _NS:.3f} s before the stamp; ask for the stamp or later"
+                f"person {self.id}: {-offset / NS:.3f} s before the stamp; ask for the stamp or later"
             )
         if offset > horizon:
             raise OutsidePredictionError(
-                f"person {self.id}: {offset / _NS:.3f} s after the stamp, the prediction ends at "
-                f"{horizon / _NS:.3f} s; take a newer message"
+                f"person {self.id}: {offset / NS:.3f} s after the stamp, the prediction ends at "
+                f"{horizon / NS:.3f} s; take a newer message"
             )
         if time_ns > self.valid_until_ns:
             raise OutsidePredictionError(
-                f"person {self.id}: {(time_ns - self.valid_until_ns) / _NS:.3f} s after valid_until; "
+                f"person {self.id}: {(time_ns - self.valid_until_ns) / NS:.3f} s after valid_until; "
                 "take a newer message"
             )
         step, rest = divmod(offset, self.dt_ns)

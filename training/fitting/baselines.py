@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
+from aux_motion_core.constants import HORIZONS_S
 from aux_motion_core.inference import baselines
 from training.commands import guard
 from training.data import load_split
@@ -28,7 +29,6 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     },
     "kalman_constant_acceleration": {"jerk_sigma": (1.0, 3.0, 10.0, 30.0, 100.0)},
 }
-HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def score(backend, windows: list) -> float:

@@ -32,6 +32,8 @@ from training.fitting.judge import judge, left_out
 from training.fitting.scores import BODIES, CALIBRATED_ON, CONDITIONS, NOISES, Scores, collect
 
 FALSE_ALARM_RATE = 0.01
+#: Between windows: each piece of evidence holds one or two.
+_STRIDE_S = 0.88
 
 
 def histories_of(
@@ -142,7 +144,9 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
     clips, infer_of, kind = networks(model_dir, data, loaded.dt_s, backend)
     histories: list = []
     bar = tqdm(clips, desc="calibration", disable=not progress)
-    scores, conditions = collect(bar, infer_of, *shape, CALIBRATED_ON, bodies=BODIES, histories=histories)
+    scores, conditions = collect(
+        bar, infer_of, *shape, CALIBRATED_ON, stride_s=_STRIDE_S, bodies=BODIES, histories=histories
+    )
     familiar = histories_of(histories, scores, conditions, loaded.dt_s)
     domain = Domain(
         tracker=MOTION_CAPTURE,

@@ -23,7 +23,7 @@ from aux_motion_core.bounds.calibration import WINDOW_S
 from aux_motion_core.bounds.radii import equivalent_scale
 from aux_motion_core.bounds.seal import sealed
 from aux_motion_core.bounds.separation_bound import FILE, SeparationBound
-from aux_motion_core.evaluation.closed_loop import Arm, Setting
+from aux_motion_core.evaluation.closed_loop import Arm, LoopSetting
 from aux_motion_core.history.normalise import denormalise, normalise
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.onnx import OnnxBackend
@@ -62,7 +62,7 @@ _A, _B = SEGMENT_JOINTS.T
 def robots(rng: np.random.Generator, pose: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Capsules (L, 2, 3), (L,) of robots beside a person, drawn from the present pose (20, 3) alone."""
     out = []
-    arm = Arm(Setting())
+    arm = Arm(LoopSetting())
     floor = pose[:, 2].min()
     for _ in range(_ARMS):
         bearing, distance = rng.uniform(-np.pi, np.pi), rng.uniform(0.5, 1.8)
@@ -134,7 +134,7 @@ def predictions(clips: list, infer_of, history: int, future: int, dt_s: float):
             if name == "noise_10mm":
                 past = past + rng.normal(0.0, _NOISE_M, past.shape)
             good = np.flatnonzero(predictable(mask, dt_s))
-            good = good[(good + c) % 4 == 0]  # every window with two of the histories
+            good = good[(good + c) % len(HISTORIES) == 0]  # every window with one of the histories
             if not len(good):
                 continue
             values, heading = normalise(past[good], mask[good])

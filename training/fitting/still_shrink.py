@@ -27,6 +27,7 @@ import torch
 import typer
 from tqdm import tqdm
 
+from aux_motion_core.constants import HORIZONS_S
 from aux_motion_core.history.normalise import into_frame, normalise
 from training.checkpoint import load_checkpoint, load_model, save_atomically
 from training.commands import guard
@@ -49,7 +50,6 @@ TIERS = {
 }
 #: Tried on them: many clips, so a coarse grid.
 COARSE = tuple(itertools.product((0.2, 0.4, 0.6, 0.8), (0.05, 0.1, 0.2, 0.4), (0.0, 0.5)))
-HORIZONS_S = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 class Case:

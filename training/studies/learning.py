@@ -25,6 +25,7 @@ from tqdm import tqdm
 from aux_motion_core.bounds.radii import Bounds
 from aux_motion_core.bounds.radii import known as known_of
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.learning import Curve
 from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.history.normalise import Heading, into_frame
@@ -71,11 +72,10 @@ COVERED = ("kinect/0", "nuitrack/beware3", "kinect2/irds215", "robot work/b")
 #: Predictions of a stream that teach before a change or a restart.
 _TAUGHT = 3000
 _SLOTS = 40
-_NS = 1_000_000_000
-_T0_NS = 1_700_000_000 * _NS
+_T0_NS = 1_700_000_000 * NS
 
 
-class Windows:
+class LearningWindows:
     """A stream as the learner sees it.
 
     Args:
@@ -122,7 +122,7 @@ class Windows:
 
 
 def replay(
-    w: Windows,
+    w: LearningWindows,
     learner: Learner,
     dt_s: float,
     start_s: float = 0.0,
@@ -141,8 +141,8 @@ def replay(
     """
     if new:
         learner.start(0)
-    stamp_ns = _T0_NS + np.round((start_s + w.at_s) * _NS).astype(np.int64)
-    due_ns = (stamp_ns[:, None] + np.round((learner.judged + 1) * dt_s * _NS).astype(np.int64)).ravel()
+    stamp_ns = _T0_NS + np.round((start_s + w.at_s) * NS).astype(np.int64)
+    due_ns = (stamp_ns[:, None] + np.round((learner.judged + 1) * dt_s * NS).astype(np.int64)).ravel()
     order = np.argsort(due_ns, kind="stable")
     row, done, h = np.zeros(1, np.intp), 0, len(learner.judged)
     out = np.zeros(w.residual.shape, np.float32)
@@ -180,7 +180,7 @@ def change(before: np.ndarray, after: np.ndarray, told: np.ndarray) -> float | N
     return round(100.0 * (float(after[told].mean()) / max(float(before[told].mean()), 1e-9) - 1.0), 2)
 
 
-def describe(w: Windows, correction: np.ndarray, horizons: list[str], every_s: float) -> dict[str, Any]:
+def describe(w: LearningWindows, correction: np.ndarray, horizons: list[str], every_s: float) -> dict[str, Any]:
     """Errors of a stream by minutes of the person."""
     before, after = w.error(), w.error(correction)
     minute = np.arange(len(before)) * every_s / 60.0
@@ -205,7 +205,7 @@ def describe(w: Windows, correction: np.ndarray, horizons: list[str], every_s: f
     return out
 
 
-def held(w: Windows, correction: np.ndarray, widening: np.ndarray) -> dict[str, Any]:
+def held(w: LearningWindows, correction: np.ndarray, widening: np.ndarray) -> dict[str, Any]:
     """Share of joint outcomes within their radius, of all, and of the first ten seconds; and mean radii."""
     told = w.good & np.isfinite(w.radius)
     early = told & (w.at_s - w.at_s[0] < 10.0)[:, None, None]
@@ -256,7 +256,7 @@ class Study:
         cut = tqdm(streams(data, b, cache), "streams", leave=False)
         table = getattr(b, "calibration", None)
         bounds = None if table is None else Bounds(table, 0.95)
-        self.windows = {n: Windows(s, b.history_steps, self.judged, bounds, b.dt_s) for n, s in cut}
+        self.windows = {n: LearningWindows(s, b.history_steps, self.judged, bounds, b.dt_s) for n, s in cut}
         self.every_s = 2 * b.dt_s
 
     def learner(self) -> Learner:
@@ -393,8 +393,8 @@ class Study:
         return out
 
 
-def _part(w: Windows, rows: slice) -> Windows:
-    part = object.__new__(Windows)
+def _part(w: LearningWindows, rows: slice) -> LearningWindows:
+    part = object.__new__(LearningWindows)
     part.__dict__.update({k: v[rows] for k, v in w.__dict__.items() if isinstance(v, np.ndarray)})
     part.heading = Heading(w.heading.origin[rows], w.heading.yaw[rows])
     return part
@@ -409,7 +409,7 @@ def frames(clips: list, seconds: float, rate_hz: float = 25.0) -> Iterator[tuple
         for i in rows[clip.mask[rows].any(1)]:
             if begin_s + t[i] > seconds:
                 return
-            stamp_ns = _T0_NS + round(_NS * (begin_s + t[i]))
+            stamp_ns = _T0_NS + round(NS * (begin_s + t[i]))
             seen, x = clip.mask[i : i + 1], clip.positions[i : i + 1].astype(np.float64)
             yield stamp_ns, SkeletonFrame(stamp_ns, "map", ("1",), x, seen.astype(np.uint8), seen.astype(np.float32))
         begin_s += float(t[-1]) + GAP_S

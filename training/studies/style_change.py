@@ -20,6 +20,7 @@ from tqdm import tqdm
 from aux_motion_core.bounds import coverage
 from aux_motion_core.bounds.calibration import Calibration, as_text
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
 from aux_motion_core.history.resample import resample
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
@@ -29,7 +30,6 @@ from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 
-_NS = 1_000_000_000
 #: Longer than a prediction, shorter than a person is remembered.
 _GAP_S = 1.2
 #: A style is kept for so long; coverage is looked at in these seconds after the change.
@@ -88,7 +88,7 @@ def run(
         for part in styles[name]:
             for k in range(min(len(part), int(left / dt_s))):
                 x, seen = part[k, :, :3], part[k, :, 3] > 0.0
-                stamp = round(t * _NS) + _NS
+                stamp = round(t * NS) + NS
                 t += dt_s
                 status = np.where(seen, JointStatus.OBSERVED, JointStatus.MISSING).astype(np.uint8)[None]
                 frame = SkeletonFrame(stamp, "map", ("a",), x[None], status, np.ones((1, len(x)), np.float32))

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from aux_motion_core.bounds.separation_bound import load_separation_bound
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.constants import NS
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
@@ -26,7 +27,6 @@ from aux_motion_core.testing.sudden import SUDDEN, TOWARDS_MINUS_X, WALKS_BEFORE
 from aux_motion_core.types import View, ViewReport
 from training.studies.sudden_people import ONSET_NS, Setting, seen
 
-_NS = 1_000_000_000
 _TRUTH_S = 0.02
 #: name -> bound of the occupancy, and how the monitor decides. It rises at once, so that only the bound holds it back.
 _AT_ONCE: dict[str, Any] = {"resume_after_s": 0.0, "rise_per_s": 100.0}
@@ -115,9 +115,9 @@ def one(
     predictor.reset()
     for frame in seen(motion, setting, seed, where.after_s):
         predictor.add(frame)
-        captured_s = (frame.stamp_ns - ONSET_NS) / _NS
+        captured_s = (frame.stamp_ns - ONSET_NS) / NS
         now_s = captured_s + where.latency_s
-        now_ns = frame.stamp_ns + round(where.latency_s * _NS)
+        now_ns = frame.stamp_ns + round(where.latency_s * NS)
         batch = replace(predictor.predict(now_ns), view=ViewReport(View.COMPLETE, oldest_input_ns=frame.stamp_ns))
         if captured_s < -where.before_s - 1e-6:
             continue

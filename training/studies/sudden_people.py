@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.testing.sudden import Motion
 from aux_motion_core.types import SkeletonFrame
 
-_NS = 1_000_000_000
 #: Time of the onset, on the clock of the stamps.
-ONSET_NS = 1_000 * _NS
+ONSET_NS = 1_000 * NS
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ def seen(motion: Motion, setting: Setting, seed: int, until_s: float) -> Iterato
     status = np.full((1, N_JOINTS), JointStatus.OBSERVED, np.uint8)
     sure = np.ones((1, N_JOINTS), np.float32)
     for t, pose in zip(times, poses):
-        yield SkeletonFrame(ONSET_NS + round(t * _NS), "cell", ("1",), pose[None], status, sure)
+        yield SkeletonFrame(ONSET_NS + round(t * NS), "cell", ("1",), pose[None], status, sure)

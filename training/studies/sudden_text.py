@@ -17,6 +17,8 @@ _MONITORS = {
     "simultaneous": "simultaneous bound",
 }
 
+#: Fewer clips have no interval.
+_LEAST_CLIPS = 5
 _HEAD_RECORDED = (
     "joints outside 0.95 at 0.2 s", "at 0.4 s", "whole body outside 0.95", "joints outside 0.99 at 0.2 s", "at 0.4 s",
     "whole body outside 0.99",
@@ -71,7 +73,7 @@ def table(report: dict[str, Any]) -> str:
         lines.append("|---" * (len(_HEAD_RECORDED) + 2) + "|")
         for tier, v in recordings.items():
             cells = [c for level in ("0.95", "0.99") for c in _outside(v["levels"].get(level))]
-            title = f"| {tier.replace('_', ' ')} | {v['windows']} of {v['clips']} clips | "
+            title = f"| {tier.replace('_', ' ')} | {v['windows']} ({v['clips']} clips) | "
             lines.append(title + " | ".join(cells) + " |")
     if report["approaches"]:
         lines += [
@@ -97,7 +99,8 @@ def _outside(level: dict[str, Any] | None) -> list[str]:
     if level is None:
         return ["-"] * 3
     early, late = level["joints"]["0.2"], level["joints"]["0.4"]
-    span = f" ({100.0 * (1.0 - late['high']):.0f} to {100.0 * (1.0 - late['low']):.0f})"
+    few = late["clips"] < _LEAST_CLIPS  # their interval would say that all is certain
+    span = "" if few else f" ({100.0 * (1.0 - late['high']):.0f} to {100.0 * (1.0 - late['low']):.0f})"
     body = level.get("whole_body")
     return [
         _percent(1.0 - early["overall"]),

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from aux_motion.commands.view.page import ViewError
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.judge import HORIZONS_S
-from aux_motion_core.evaluation.moments import Moment, Moments, published
+from aux_motion_core.evaluation.moments import Moments, ReplayMoment, published
 from aux_motion_core.evaluation.outcomes import Court
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder, OccupancyConfig, occupancy_from_message
 from aux_motion_core.safety.robot import Robot
@@ -21,7 +22,6 @@ from aux_motion_core.skeleton import N_JOINTS
 from aux_motion_core.types import PredictionBatch, SkeletonFrame, TrackState
 from aux_motion_core.wire.messages import MessageError, batch_from_message
 
-_NS = 1_000_000_000
 #: How far back the timeline goes.
 REMEMBERED_S = 30.0
 #: Without a message for so long, the page says so.
@@ -153,14 +153,14 @@ class Live:
             self._bad = f"predictions: {error}"
             return
         self._bad = ""
-        if self._first_ns is None or batch.stamp_ns < self._newest_ns - _NS:  # a clock was set, a simulation began anew
+        if self._first_ns is None or batch.stamp_ns < self._newest_ns - NS:  # a clock was set, a simulation began anew
             self.moments.clear()
             self._court = Court(self.moments.horizons_s, batch.dt_s)
             self._first_ns = batch.stamp_ns
         self._newest_ns = batch.stamp_ns
-        at_s = (batch.stamp_ns - self._first_ns) / _NS
+        at_s = (batch.stamp_ns - self._first_ns) / NS
         frame = seen_frame(batch)
-        self.moments.put(Moment(at_s, frame, batch, self._newest_decision(), *self._capsules(batch)))
+        self.moments.put(ReplayMoment(at_s, frame, batch, self._newest_decision(), *self._capsules(batch)))
         self._judge(batch, frame, at_s)
         self.moments.trim(at_s - REMEMBERED_S)
 
@@ -191,7 +191,7 @@ class Live:
             return
         self._occupancies[occupancy.stamp_ns] = occupancy
         while len(self._occupancies) > 2000 or (
-            self._occupancies and next(iter(self._occupancies)) < occupancy.stamp_ns - REMEMBERED_S * _NS
+            self._occupancies and next(iter(self._occupancies)) < occupancy.stamp_ns - REMEMBERED_S * NS
         ):
             self._occupancies.popitem(last=False)
 
@@ -230,7 +230,7 @@ class Live:
     def look(self, at_s: float, playing: bool = False) -> None:
         """All that is remembered is there."""
 
-    def occupancy(self, moment: Moment, kind: str) -> Occupancy | None:
+    def occupancy(self, moment: ReplayMoment, kind: str) -> Occupancy | None:
         """Capsules of everybody at a moment; None where none were published with it."""
         if kind == "published":
             return self._occupancies.get(moment.batch.stamp_ns)

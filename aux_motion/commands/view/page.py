@@ -16,7 +16,7 @@ import numpy as np
 from aux_motion.commands.view import words
 from aux_motion.commands.view.panel import AFTER_S, BEFORE_S, Panel
 from aux_motion.commands.view.scene import Scene, Shown
-from aux_motion_core.evaluation.moments import Moment
+from aux_motion_core.evaluation.moments import ReplayMoment
 from aux_motion_core.evaluation.replay import PREDICTED
 
 #: Moments shown a second, and updates of what is slower to draw.
@@ -98,7 +98,8 @@ class Page:
 
     def _greet(self, client: Any) -> None:
         now = time.monotonic()
-        self._refresh_s += [now + 2.0, now + 6.0]
+        self._panel.hold(2.5)
+        self._refresh_s += [now + 2.5, now + 7.0]
         if self._eye is not None:
             client.camera.position, client.camera.look_at = self._eye
 
@@ -225,7 +226,7 @@ class Page:
         if slow:
             self._tell(moment, shown)
 
-    def _tell(self, moment: Moment, shown: Shown) -> None:
+    def _tell(self, moment: ReplayMoment, shown: Shown) -> None:
         panel, people = self._panel, moment.batch.people
         panel.set_people(sorted(p.person_id for p in people))
         robot = self._source.robot.robot if self._source.robot is not None else None

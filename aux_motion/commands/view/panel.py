@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from html import escape
 from typing import Any
 
@@ -19,7 +20,9 @@ BEFORE_S, AFTER_S = 6.0, 2.0
 #: Coverage is the mean over so many seconds: one message tells little.
 _MEAN_S = 1.0
 _GAP_S = 0.4
-_ERROR_PX, _COVERAGE_PX = 130, 120
+_ERROR_PX, _COVERAGE_PX, _TOP_PERCENT = 130, 120, 105.0
+#: How long a page may take to make a chart, seconds.
+_MAKING_S = 0.8
 #: Below every picture.
 _OFF = -1e3
 _WORST_NONE = "..."
@@ -141,14 +144,14 @@ class Panel:
                 {"label": "promised", "stroke": "#8a94a8", "width": 1, "dash": (4, 4)},
                 {"label": "now", "stroke": "#8a94a8", "width": 1, "points": {"show": False}},
             ),
-            scales={"x": x, "y": {"range": (0.0, 105.0)}},
+            scales={"x": x, "y": {"range": (0.0, _TOP_PERCENT)}},
             axes=axis,
             legend={"show": False},
             height=_COVERAGE_PX,
             padding=(10, 16, 0, 0),
         )
         self._top_mm = 100.0
-        self._refresh_in = 0  # updates until the curves are laid out anew
+        self._made, self._quiet_until_s = 0, 0.0
 
     def _wire(self, server: Any) -> None:
         def on(handle: Any, name: str) -> None:
@@ -223,9 +226,15 @@ class Panel:
             handle.content = wrapped
 
     def refresh(self) -> None:
-        """Make the page lay out its curves anew: a chart that got data while it was made has no ticks."""
-        for chart, height in ((self._error, _ERROR_PX), (self._coverage, _COVERAGE_PX)):
-            chart.height = height if chart.height != height else height + 1
+        """Let the page make its curves anew, and leave it alone meanwhile: data that comes then costs the ticks."""
+        self._made += 1
+        for chart, top in ((self._error, self._top_mm), (self._coverage, _TOP_PERCENT)):
+            chart.scales = {**chart.scales, "y": {"range": (0.0, top + 1e-6 * self._made)}}
+        self.hold(_MAKING_S)
+
+    def hold(self, seconds: float) -> None:
+        """Send no data to the curves for so long."""
+        self._quiet_until_s = max(self._quiet_until_s, time.monotonic() + seconds)
 
     def draw_curves(self, curves: Curves | None, now_s: float, person_id: str, shown: Shown) -> None:
         """The curves around a time.
@@ -236,10 +245,13 @@ class Panel:
             person_id: whose they are.
             shown: horizon and baseline.
         """
+        quiet = time.monotonic() < self._quiet_until_s
         if curves is None or not len(curves.at_s):
             self.set_html(self._curve_title, '<span style="opacity:.7">No outcome is known around this moment.</span>')
+            if quiet:
+                return
             self._error.data = tuple(self._with_now([np.array([-BEFORE_S, AFTER_S])], self._top_mm, 2))
-            self._coverage.data = tuple(self._with_now([np.array([-BEFORE_S, AFTER_S])], 105.0, 2))
+            self._coverage.data = tuple(self._with_now([np.array([-BEFORE_S, AFTER_S])], _TOP_PERCENT, 2))
             return
         names = list(curves.error_mm)
         first, other = curves.error_mm[names[0]], curves.error_mm[names[shown.baseline]]
@@ -254,26 +266,27 @@ class Panel:
                 told += f", {escape(names[shown.baseline].replace('_', ' '))} {other[good][at_now]:.0f} mm"
         inside = _running_mean(curves.at_s, curves.inside, _MEAN_S)
         has = np.isfinite(inside)
-        share = f", joints inside the bound <b>{100 * inside[has][-1]:.0f} %</b>" if has.any() else ""
+        share = ""
+        if has.any():
+            nearest = np.argmin(np.abs(curves.at_s[has] - now_s))
+            share = f", joints inside the bound <b>{100 * inside[has][nearest]:.0f} %</b>"
         title = f"{escape(person_id)}, {shown.horizon_s:.1f} s ahead: error{told}{share}"
         self.set_html(
             self._curve_title, title + '<div style="opacity:.6">error in mm; joints inside in %; s from now</div>'
         )
+        if quiet:
+            return
         largest = float(max(first[good].max(initial=0.0), other[good].max(initial=0.0)))
         top = 100.0 * max(np.ceil(1.1 * largest / 100.0), 1.0)
         if top > self._top_mm or top < 0.4 * self._top_mm:
             self._top_mm = top
-            self._error.scales = {**self._error.scales, "y": {"range": (0.0, top)}}
-            self._refresh_in = 4  # the page makes the chart anew
-        elif self._refresh_in:
-            self._refresh_in -= 1
-            if not self._refresh_in:
-                self.refresh()
+            self.refresh()
+            return
         shown_other = other[good] if shown.baseline else np.full(good.sum(), _OFF)
         self._error.data = tuple(self._with_now([at_s, first[good], shown_other], self._top_mm, 2))
         promised = 100.0 * curves.nominal if np.isfinite(curves.nominal) else _OFF
         cover = [curves.at_s[has] - now_s, 100.0 * inside[has], np.full(has.sum(), promised)]
-        self._coverage.data = tuple(self._with_now(cover, 105.0, 2))
+        self._coverage.data = tuple(self._with_now(cover, _TOP_PERCENT, 2))
 
     @staticmethod
     def _with_now(columns: list[np.ndarray], top: float, series: int) -> list[np.ndarray]:

@@ -15,16 +15,16 @@ from aux_motion.commands.offline import Job, Reading, make
 from aux_motion.commands.view.robots import RobotBeside, occupancy_builder
 from aux_motion_core.bags import reader
 from aux_motion_core.bags.files import BagError
+from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.comparisons import Grid, Sources
 from aux_motion_core.evaluation.judge import HORIZONS_S
-from aux_motion_core.evaluation.moments import Moment, Moments
-from aux_motion_core.evaluation.replay import Taken, predict, quiet
+from aux_motion_core.evaluation.moments import Moments, ReplayMoment
+from aux_motion_core.evaluation.replay import Replayed, predict, quiet
 from aux_motion_core.evaluation.run import judge
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.occupancy import Occupancy, OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.robot import Robot
 
-_NS = 1_000_000_000
 #: Kinds of bound to pick from, by their label.
 BOUNDS = {"of each joint alone": "marginal", "of the whole body at once": "simultaneous", "none": ""}
 #: After a jump the predictor starts so much earlier: its history, and the trust in new people, are there then.
@@ -94,7 +94,7 @@ def open_evaluation(folder: Path) -> Opened:
     bookmarks = tuple(
         Bookmark(
             m["at_s"],
-            round(m["stamp_s"] * _NS),
+            round(m["stamp_s"] * NS),
             m["person"],
             f"{m['error_mm']:.0f} mm: {m['person']} at {m['at_s']:.1f} s",
         )
@@ -174,7 +174,7 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """Length by the log."""
-        return max((self._end_ns - self._start_ns) / _NS, 0.0)
+        return max((self._end_ns - self._start_ns) / NS, 0.0)
 
     @property
     def ended(self) -> bool:
@@ -194,7 +194,7 @@ class Recording:
                 self._from_s = self._jump_s = at_s
             self._wake.notify_all()
 
-    def occupancy(self, moment: Moment, kind: str) -> Occupancy:
+    def occupancy(self, moment: ReplayMoment, kind: str) -> Occupancy:
         """Capsules of everybody at a moment, of a kind of bound: "marginal" or "simultaneous"."""
         return self._builders[kind].build(moment.batch)
 
@@ -243,23 +243,23 @@ class Recording:
         elif not len(self.moments):
             self.trouble = "nobody is in this recording"
 
-    def _paced(self, predictor: Predictor, from_s: float) -> Iterator[Taken]:
+    def _paced(self, predictor: Predictor, from_s: float) -> Iterator[Replayed]:
         """What the predictor makes of the bag, no faster than it is looked at."""
         begin_s = from_s - WARM_UP_S if from_s > _NEAR_START_S else 0.0
         kept_s = from_s - 0.5 if begin_s > 0.0 else 0.0
-        start_ns = self._start_ns + round(begin_s * _NS)
+        start_ns = self._start_ns + round(begin_s * NS)
         for taken in predict(self._reading.frames(start_ns), predictor):
-            at_s = (taken.log_time_ns - self._start_ns) / _NS
+            at_s = (taken.log_time_ns - self._start_ns) / NS
             if at_s >= kept_s:
                 self.moments.put(self._moment(taken, at_s))
             yield taken
             self._hold(at_s, taken.took_s)
 
-    def _moment(self, taken: Taken, at_s: float) -> Moment:
+    def _moment(self, taken: Replayed, at_s: float) -> ReplayMoment:
         if self.robot is None:
-            return Moment(at_s, taken.frame, taken.batch)
+            return ReplayMoment(at_s, taken.frame, taken.batch)
         tf = self._reading.transforms.tf if self._reading.transforms is not None else None
-        return Moment(at_s, taken.frame, taken.batch, *self.robot.decide(taken.now_ns, taken.batch, tf))
+        return ReplayMoment(at_s, taken.frame, taken.batch, *self.robot.decide(taken.now_ns, taken.batch, tf))
 
     def _hold(self, at_s: float, took_s: float) -> None:
         """Wait while everything that may be looked at soon is there."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from aux_motion.commands.view.shapes import Colour, Skin, Sticks, outside
 from aux_motion.commands.view.words import speed_colour
-from aux_motion_core.evaluation.moments import Moment, Outcome, visible
+from aux_motion_core.evaluation.moments import ReplayMoment, SeenLater, visible
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.skeleton import BONES, INDEX, JointStatus
 from aux_motion_core.types import MotionPrediction, TrackState
@@ -108,7 +108,9 @@ class Scene:
         ends[1, :, :, 1], ends[1, :, 0, 0], ends[1, :, 1, 0] = steps[:, None], -half, half
         self._floor.show(ends.reshape(-1, 2, 3) + (*middle.tolist(), height_m - 0.01), 0.006)
 
-    def show(self, moment: Moment, outcomes: dict[str, Outcome], occupancy: Occupancy | None, shown: Shown) -> None:
+    def show(
+        self, moment: ReplayMoment, outcomes: dict[str, SeenLater], occupancy: Occupancy | None, shown: Shown
+    ) -> None:
         """Draw a moment.
 
         Args:
@@ -134,7 +136,7 @@ class Scene:
             self._show_robot(moment)
             self._show_labels(moment)
 
-    def _show_now(self, moment: Moment) -> None:
+    def _show_now(self, moment: ReplayMoment) -> None:
         ends, colours = [_NO_ENDS], [np.zeros((0, 3))]
         people = {p.person_id: p for p in moment.batch.people}
         for person in people.values():
@@ -191,7 +193,7 @@ class Scene:
         for number in range(len(rows), len(self._bounds)):
             self._bounds[number].show(*outside(_NO_ENDS, _NO_RADIUS))
 
-    def _show_robot(self, moment: Moment) -> None:
+    def _show_robot(self, moment: ReplayMoment) -> None:
         ends, radius = moment.robot if moment.robot is not None else (_NO_ENDS, _NO_RADIUS)
         if self._robot_at is None or not np.array_equal(self._robot_at, ends):  # most of the time it stands
             self._robot.show(ends, radius)
@@ -214,7 +216,7 @@ class Scene:
         elif self._near_label is not None:
             _update(self._near_label, "", np.full(3, -1e3))
 
-    def _show_labels(self, moment: Moment) -> None:
+    def _show_labels(self, moment: ReplayMoment) -> None:
         people = moment.batch.people
         for row, person in enumerate(people):
             pose = np.asarray(person.recovered)

@@ -9,7 +9,7 @@ import pytest
 
 from aux_motion_core.camera.geometry import LevelFrame
 from aux_motion_core.camera.intrinsics import Camera, CameraError
-from aux_motion_core.camera.overlay import Moment, Scene, bones, draw, draw_moment, picture
+from aux_motion_core.camera.overlay import OverlayMoment, Scene, bones, draw, draw_moment, picture
 from aux_motion_core.skeleton import INDEX, JOINTS
 
 SCENE = Scene(Camera.from_fov(320, 240, 60.0), LevelFrame.from_tilt(10.0, height_m=1.5), 1_000_000_000, "a.avi")
@@ -58,7 +58,7 @@ def test_nothing_behind_the_camera_or_missing_fails() -> None:
     pytest.importorskip("cv2", reason="OpenCV is not installed")
     image = np.zeros((240, 320, 3), np.uint8)
     nothing = np.full((20, 3), np.nan)
-    draw_moment(image, SCENE, Moment(0, {"a": nothing, "b": standing(-3.0)}, {"a": np.zeros((0, 20, 3))}))
+    draw_moment(image, SCENE, OverlayMoment(0, {"a": nothing, "b": standing(-3.0)}, {"a": np.zeros((0, 20, 3))}))
     assert not image.any()
 
 
@@ -75,7 +75,7 @@ def test_picture_of_a_video(tmp_path) -> None:
     beside.write_text(json.dumps(record()))
     scene = Scene.beside(tmp_path / "bag.mcap")
     future = {"p": np.stack([standing(4.0 + 0.1 * k) for k in range(25)])}
-    moments = [Moment(1_000_000_000 + int(t * 1e9), {"p": standing()}, future) for t in (0.5, 1.2, 1.9)]
+    moments = [OverlayMoment(1_000_000_000 + int(t * 1e9), {"p": standing()}, future) for t in (0.5, 1.2, 1.9)]
     out = tmp_path / "sheet.png"
     assert picture(out, video, scene, moments) == 3
     sheet = cv2.imread(str(out))
@@ -83,7 +83,7 @@ def test_picture_of_a_video(tmp_path) -> None:
     corners = [sheet[230, 310], sheet[230, 630], sheet[470, 310]]  # pictures 5, 12 and 19
     np.testing.assert_allclose(np.array(corners).mean(axis=-1), [50.0, 120.0, 190.0], atol=4.0)
     with pytest.raises(CameraError, match="no picture at the times"):
-        picture(out, video, scene, [Moment(99_000_000_000, {})])
+        picture(out, video, scene, [OverlayMoment(99_000_000_000, {})])
     other = Scene(Camera.from_fov(640, 480, 60.0), SCENE.level, 0, "b.avi")
     with pytest.raises(CameraError, match="320 x 240 pixels: expected 640 x 480"):
         picture(out, video, other, moments)

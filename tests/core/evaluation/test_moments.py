@@ -7,7 +7,7 @@ import pytest
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.comparisons import Grid, Sources
-from aux_motion_core.evaluation.moments import Moment, Moments, published, visible
+from aux_motion_core.evaluation.moments import Moments, ReplayMoment, published, visible
 from aux_motion_core.evaluation.outcomes import Court
 from aux_motion_core.evaluation.replay import predict
 from aux_motion_core.evaluation.run import judge
@@ -30,7 +30,7 @@ def walk():
 
     def paced():
         for taken in predict(((f.stamp_ns, f) for f in frames), Predictor(backend, CONFIG, "map")):
-            moments.put(Moment((taken.log_time_ns - frames[0].stamp_ns) * 1e-9, taken.frame, taken.batch))
+            moments.put(ReplayMoment((taken.log_time_ns - frames[0].stamp_ns) * 1e-9, taken.frame, taken.batch))
             yield taken
 
     judge(paced(), grid, CONFIG, outcome_listener=moments.judge)
@@ -121,7 +121,7 @@ def test_what_is_older_is_forgotten_with_its_outcomes():
 
     def paced():
         for taken in predict(((f.stamp_ns, f) for f in frames), Predictor(backend, CONFIG, "map")):
-            moments.put(Moment((taken.log_time_ns - frames[0].stamp_ns) * 1e-9, taken.frame, taken.batch))
+            moments.put(ReplayMoment((taken.log_time_ns - frames[0].stamp_ns) * 1e-9, taken.frame, taken.batch))
             yield taken
 
     judge(paced(), grid, CONFIG, compare=False, outcome_listener=moments.judge)
@@ -136,7 +136,7 @@ def test_a_moment_that_goes_back_replaces_what_followed(walk):
     frames, _ = walk
     moments = Moments(("published",), HORIZONS_S)
     for at_s in (0.0, 1.0, 2.0, 1.5):
-        moments.put(Moment(at_s, frames[0], _batch(frames[0].positions[0], 0.1)))
+        moments.put(ReplayMoment(at_s, frames[0], _batch(frames[0].positions[0], 0.1)))
     assert [m.at_s for m in moments.between(-1, 9)] == [0.0, 1.0, 1.5]
 
 

@@ -13,7 +13,7 @@ from support.core_helpers import MODEL, motion
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference import ensemble as mix_module
-from aux_motion_core.inference.ensemble import PRIOR, RATE, SHARE, Mix
+from aux_motion_core.inference.ensemble import PRIOR, RATE, SHARE, Ensemble
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.selfcheck import grid_steps
@@ -26,8 +26,8 @@ GRID = SimpleNamespace(name="model", dt_s=0.04, history_steps=10, future_steps=2
 STEPS = grid_steps(0.04, 25)
 
 
-def make(rows: int = 1) -> Mix:
-    mix = Mix(GRID, STEPS)
+def make(rows: int = 1) -> Ensemble:
+    mix = Ensemble(GRID, STEPS)
     for row in range(rows):
         mix.start(row)
     return mix
@@ -38,7 +38,7 @@ def test_all_baselines_are_members_and_the_model_has_most_at_the_start():
     assert mix.names[0] == "model" and set(mix.names[1:]) == set(PRIOR)
     assert mix.weights[0, 0, 0] == pytest.approx(1.0 - sum(PRIOR.values()))
     assert np.allclose(mix.weights.sum(-1), 1.0)
-    alone = Mix(SimpleNamespace(**{**vars(GRID), "name": "damped_pose"}), STEPS)
+    alone = Ensemble(SimpleNamespace(**{**vars(GRID), "name": "damped_pose"}), STEPS)
     assert len(alone.names) == len(PRIOR) and alone.names[0] == "damped_pose"
 
 

@@ -409,7 +409,7 @@ def loop(motion: closed_loop.Motion, config: SeparationConfig | None, change=lam
     from aux_motion_core.predictor import Predictor
     from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 
-    setting = closed_loop.Setting(noise_m=0.0)
+    setting = closed_loop.LoopSetting(noise_m=0.0)
     frames = closed_loop.observe(motion, setting, 0)
     predictor = Predictor(make_backend("constant_velocity", ""), PredictorConfig(), closed_loop.FRAME)
     known = closed_loop.occupancies(frames, predictor, OccupancyBuilder(OccupancyConfig()), setting.latency_s, change)

@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from aux_motion_core.space.registration import RegistrationError, Stream, register
+from aux_motion_core.space.registration import PersonStream, RegistrationError, register
 from aux_motion_core.testing.synthetic import walker
 
 TURN = Rotation.from_euler("zyx", [130.0, -8.0, 25.0], degrees=True).as_matrix()
 MOVE = np.array([2.5, -1.0, 0.8])
 
 
-def seen(times_s: np.ndarray, noise_m: float, seed: int, **how: float) -> Stream:
+def seen(times_s: np.ndarray, noise_m: float, seed: int, **how: float) -> PersonStream:
     """Somebody who walks in a circle, with noise and a tenth of the joints missing."""
     rng = np.random.default_rng(seed)
     positions = walker(times_s, **how)
     positions += rng.normal(0.0, noise_m, positions.shape)
-    return Stream(times_s, positions, rng.random(positions.shape[:2]) > 0.1)
+    return PersonStream(times_s, positions, rng.random(positions.shape[:2]) > 0.1)
 
 
-def elsewhere(stream: Stream, offset_s: float) -> Stream:
+def elsewhere(stream: PersonStream, offset_s: float) -> PersonStream:
     """The same in another camera's frame and on another clock."""
-    return Stream(stream.times_s + offset_s, (stream.positions - MOVE) @ TURN, stream.seen)
+    return PersonStream(stream.times_s + offset_s, (stream.positions - MOVE) @ TURN, stream.seen)
 
 
 @pytest.mark.parametrize("offset_s", [0.0, 0.237, -0.61])
@@ -56,7 +56,7 @@ STILL = np.zeros(360)
     [
         (lambda a, b: (a, replace(b, times_s=b.times_s + 100.0)), "fewer than 500 joints"),
         (lambda a, b: (a, replace(b, seen=np.zeros_like(b.seen))), "fewer than 500 joints"),
-        (lambda a, b: (a, Stream(b.times_s[:1], b.positions[:1], b.seen[:1])), "saw nobody"),
+        (lambda a, b: (a, PersonStream(b.times_s[:1], b.positions[:1], b.seen[:1])), "saw nobody"),
         (
             lambda a, b: (replace(a, positions=a.positions[STILL.astype(int)]), b),
             "apart after the best fit",

@@ -40,7 +40,7 @@ def recording():
         frames.append((heard.stamp_ns, heard))
         batch = PredictionBatch(heard.stamp_ns, "map", "m", "1", 0.04, 25, JOINTS, (person,))
         batches.append((heard.stamp_ns, batch))
-    return demo.Recording(frames, batches, 30)
+    return demo.DemoRecording(frames, batches, 30)
 
 
 def describe_camera(bag):

@@ -34,6 +34,14 @@ def test_dead_cameras_rejected_messages_and_a_stray_predictor_free_no_robot(root
 
 
 @pytest.mark.timeout(300)
+def test_unusable_people_frozen_trackers_and_what_was_before_free_no_robot(root, tmp_path) -> None:
+    rows = "all_nan,same_id,stamp_stands,thousandth,frozen,reactivated,relinked"
+    code, report = check(root, tmp_path / "a.json", rows, "--inputs", "1")
+    assert code == 0 and report["passed"], [r for r in report["rows"] if not r["passed"]]
+    assert len(report["rows"]) == 9
+
+
+@pytest.mark.timeout(300)
 def test_a_robot_that_stays_fast_fails(root, tmp_path) -> None:
     """The table must be able to fail: so far away the robot need not slow down, though somebody is seen."""
     code, report = check(root, tmp_path / "a.json", "0", "--inputs", "1", "--near", "8,0")

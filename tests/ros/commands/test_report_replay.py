@@ -14,7 +14,7 @@ from aux_motion.commands import evaluate
 from aux_motion.commands.offline import Job, Reading
 from aux_motion.commands.report_replay import clips, html
 from aux_motion_core.bags.writer import BagWriter
-from aux_motion_core.evaluation.worst import Moment
+from aux_motion_core.evaluation.worst import WorstMoment
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import SkeletonFrame
 from tools import browser
@@ -34,7 +34,7 @@ def moment(frames, k, person=0):
     pose = frames[k].positions[person]
     at_s = (frames[k].stamp_ns - frames[0].stamp_ns) * 1e-9
     later = frames[k + 30].positions[person]
-    return Moment(
+    return WorstMoment(
         frames[k].person_ids[person], frames[k].stamp_ns, at_s, 1.0, 0.5, {"zero_velocity": 0.5}, pose,
         np.ones(20, bool), pose, later, np.repeat(pose[None], 25, 0),
     )  # fmt: skip

@@ -75,24 +75,35 @@ class Opened:
         return np.argwhere(self.scene().min(-1) > 150)
 
     def button(self, text: str):
-        """The button with that text."""
+        """The button with that text, once it is there."""
         from selenium.webdriver.common.by import By
 
-        return next(b for b in self.driver.find_elements(By.TAG_NAME, "button") if b.text == text)
+        def find():
+            return next((b for b in self.driver.find_elements(By.TAG_NAME, "button") if b.text == text), None)
+
+        return wait(find, f"no button {text}")
+
+    def play(self, speed: str) -> None:
+        """Play, slowly where the end must not come before the next click."""
+        self.page._panel.events.put(("speed", speed))
+        self.button("Play").click()
 
     def time_field(self):
         """The number beside the timeline."""
         from selenium.webdriver.common.by import By
 
+        def number(field):
+            try:
+                return float(field.get_attribute("value"))
+            except ValueError:
+                return np.nan
+
         def find():
             fields = self.driver.find_elements(By.CSS_SELECTOR, "input")
-            return next((i for i in fields if i.get_attribute("value") == self.shown() and i.is_displayed()), None)
+            at_s = self.page._panel._time.value
+            return next((i for i in fields if abs(number(i) - at_s) < 0.01 and i.is_displayed()), None)
 
         return wait(find, "the timeline's number is not found")
-
-    def shown(self) -> str:
-        """The time as the page writes it."""
-        return f"{self.page._panel._time.value:.3f}".rstrip("0").rstrip(".")
 
     def seek(self, at_s: float) -> None:
         """Type a time, as a user does."""
@@ -134,17 +145,19 @@ def test_the_timeline_moves_the_scene(page):
     page.seek(5.0)
     moved = (np.abs(page.scene() - before).max(-1) > 40).mean()
     assert moved > 0.005
-    assert np.linalg.norm(page.light().mean(0) - where) > 3.0
+    away = np.linalg.norm(page.light().mean(0) - where)
+    assert away > 3.0
     page.seek(2.33)
-    again = (np.abs(page.scene() - before).max(-1) > 40).mean()
-    assert again < 0.3 * moved  # the same moment looks the same; the page may have changed its resolution
+    # the same moment looks the same, but for the page's resolution
+    assert np.linalg.norm(page.light().mean(0) - where) < 0.3 * away
+    assert (np.abs(page.scene() - before).max(-1) > 40).mean() < 0.8 * moved
 
 
 def test_play_pause_and_step(page):
     page.seek(1.5)
-    page.button("Play").click()
-    wait(lambda: page.page._at_s > 2.0, "it does not play")
-    wait(lambda: page.button("Pause"), "no pause").click()
+    page.play("0.1 x")
+    wait(lambda: page.page._at_s > 1.6, "it does not play")
+    page.button("Pause").click()
     wait(lambda: not page.page._playing, "it does not pause")
     at_s = page.page._at_s
     time.sleep(0.5)
@@ -158,19 +171,26 @@ def test_play_pause_and_step(page):
 
 def test_curves_have_the_errors_around_the_moment(page):
     page.seek(3.0)
-    charts = wait(
-        lambda: page.driver.execute_script(
-            "return Object.values(window.__viserTestpoints.uplots).map(u => u.chart.data.map(d => Array.from(d)))"
-        ),
-        "no curves",
-    )
     now_s = page.recording.moments.at(3.0).at_s
     curves = page.recording.moments.curves("person_1", 1, now_s - 6.0, now_s + 2.0)
     known = curves.error_mm["model"][np.isfinite(curves.error_mm["model"])]
-    error = max(charts, key=lambda c: max(c[1]))
-    assert max(error[1]) == pytest.approx(known.max(), rel=1e-3)
     assert len(known) > 60
-    assert np.abs(known[:, None] - np.array(error[1])).min(1).max() < 1e-2
+
+    def drawn():
+        charts = page.driver.execute_script(
+            "return Object.values(window.__viserTestpoints.uplots).map(u => u.chart.data.map(d => Array.from(d)))"
+        )
+        return any(np.abs(known[:, None] - np.array(chart[1])).min(1).max() < 1e-2 for chart in charts)
+
+    wait(drawn, "the curves do not show the errors")
+    page.play("0.1 x")
+    time.sleep(3.0)
+    page.button("Pause").click()
+    ticks = page.driver.execute_script(
+        "return Object.values(window.__viserTestpoints.uplots).map(u => u.chart.axes[0]._splits)"
+    )
+    assert ticks == [[-6, -4, -2, 0, 2]] * 2
+    page.seek(2.33)
 
 
 def test_no_error_in_the_console_and_no_other_host(page):
@@ -183,7 +203,7 @@ def test_no_error_in_the_console_and_no_other_host(page):
 def test_it_stays_fluent(page):
     """Not the figure that the documents name: another test may use the machine. But it plays."""
     page.seek(1.5)
-    page.button("Play").click()
+    page.play("1 x")
     time.sleep(1.0)
     assert browser.frames_a_second(page.driver, 3.0)["drawn_hz"] > 2.0
     page.page._panel.events.put(("seek", 2.33))

@@ -26,6 +26,7 @@ NS = 1_000_000_000
 ROOT = Path(__file__).resolve().parents[3]
 ROBOT = ROOT / "config" / "robot_example.yaml"
 PREDICTOR = {
+    "assume_empty_at_start": True,
     "fixed_frame": "world",
     "backend": "damped_pose",
     "autostart": True,
