@@ -97,6 +97,7 @@ setup(
         "zstandard>=0.22,<1",
         "typer>=0.12,<1",
         "tqdm>=4.60,<5",
+        "threadpoolctl>=3,<4",  # one BLAS thread: several for small products cost more than they gain
     ],
     extras_require={
         # ROS 2 Kilted from wheels (x86-64): for machines without a ROS installation only.

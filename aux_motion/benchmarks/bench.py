@@ -24,8 +24,10 @@ from aux_motion_core.evaluation.windows import bag_windows, sample_bag
 from aux_motion_core.inference import artefact, variants
 from aux_motion_core.inference import baselines as others
 from aux_motion_core.inference.factory import make_backend
+from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
+from aux_motion_core.types import SkeletonFrame
 
 STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total")
 RATE_HZ = 30.0
@@ -46,7 +48,8 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
 
     Stages: convert (message to frame, into the tracks), resample (windows, normalised), backend (inference), learning
     (the correction, in shadow; what teaches it is done between messages), describe (normalisation undone, bounds,
-    states), message (written), publish (serialised and handed to DDS), total.
+    states), message (written), publish (serialised and handed to DDS), total; and learning_on, the correction of every
+    prediction with `learning: on`.
 
     Args:
         name: "onnx" or a baseline.
@@ -88,7 +91,26 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         spent["total"].append(published - start)
     if not any(p.state in PREDICTED for p in batch.people):
         raise ValueError(f"backend {name} predicted nobody of {people} people: nothing to measure")
-    return [_record(stage, name, people, threads, values) for stage, values in spent.items()]
+    rows = [_record(stage, name, people, threads, values) for stage, values in spent.items()]
+    return [*rows, _record("learning_on", name, people, threads, _learning_on(backend, frames))]
+
+
+def _learning_on(backend: Backend, frames: list[SkeletonFrame]) -> list[float]:
+    """Seconds that a correction takes which enters, on the same frames."""
+    predictor = Predictor(backend, PredictorConfig(learning="on"), _FRAME)
+    jobs: list[Any] = []
+    if predictor.learner is not None:
+        predictor.learner.submit = jobs.append
+    spent = []
+    for index, frame in enumerate(frames):
+        predictor.add(frame)
+        predictor.predict(frame.stamp_ns)
+        predictor.settle()
+        while jobs:
+            deque(jobs.pop()(), maxlen=0)
+        if index >= _WARM_UP:
+            spent.append(predictor.stage_s["learning"])
+    return spent
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import Any
 from aux_motion.benchmarks.bench import STAGES
 from aux_motion.benchmarks.bench_echo import FLOOR
 
-_COLOURS = ("#264653", "#7f8fa6", "#2a9d8f", "#e9c46a", "#8d6cab", "#e76f51")
+_COLOURS = ("#264653", "#7f8fa6", "#2a9d8f", "#b5838d", "#e9c46a", "#8d6cab", "#e76f51")
 _ECHO = "#b9bec9"
 
 

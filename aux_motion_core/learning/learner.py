@@ -11,12 +11,14 @@ What measured best: docs/learning.md.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading
@@ -38,6 +40,15 @@ STRANGE = 0.06
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
 REPORT_S = 60.0
+
+
+@functools.cache
+def one_blas_thread() -> None:
+    """Let numpy and scipy multiply in one thread from now on, in the whole process.
+
+    OpenBLAS starts threads for products as small as these, which wake up for each: four times the processor time.
+    """
+    threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
 
 class Learner:
@@ -64,6 +75,7 @@ class Learner:
         slots: int,
         identity: files.Identity | None = None,
     ) -> None:
+        one_blas_thread()
         self.judged = np.asarray(judged)
         self.identity = identity or files.Identity("")
         h = len(self.judged)

@@ -441,7 +441,7 @@ def picture(report: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(12.5, 4.2), sharey=True)
     long = {n: v for n, v in report["curves"].items() if len(v["minutes"]) >= 2}
     colours = plt.get_cmap("tab20")
     for axis, h in zip(axes, HORIZONS, strict=True):
@@ -453,7 +453,7 @@ def picture(report: dict[str, Any], path: Path) -> None:
         axis.set_xlabel("minute of the person")
         axis.set_title(f"{h} s ahead")
     axes[0].set_ylabel("error against the shipped model, %")
-    axes[1].legend(fontsize=7, ncol=2)
+    axes[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

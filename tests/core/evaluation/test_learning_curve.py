@@ -14,7 +14,7 @@ from aux_motion_core.wire.messages import self_check_fields, self_check_from_mes
 @pytest.fixture(scope="module")
 def judged():
     predictor = make()
-    curve = Curve(("learnt", "model"), np.array([0.2, 0.4, 0.6, 0.8, 1.0]))
+    curve = Curve(("learnt", "damped_pose"), np.array([0.2, 0.4, 0.6, 0.8, 1.0]))
     frames = ((f.stamp_ns, f) for f in (frame(k / 25.0, {"a": waving(k / 25.0)}) for k in range(25 * 32)))
     evaluation = evaluate(frames, predictor, outcome_listener=curve.update, compare=False)
     return predictor, curve, evaluation
@@ -33,7 +33,8 @@ def test_a_curve_sums_up_what_the_evaluation_does(judged):
 def test_a_minute_tells_more_gain_than_the_one_before(judged):
     _, curve, _ = judged
     early, late = curve.split(15.0)
-    gain = [1.0 - v["0.4"]["learnt"][0] / v["0.4"]["model"][0] for v in (Curve.together([c]) for c in (early, late))]
+    errors = [Curve.together([part])["0.4"] for part in (early, late)]
+    gain = [1.0 - e["learnt"][0] / e["damped_pose"][0] for e in errors]
     assert gain[1] > gain[0] > 0.0
     summary = curve.summary()
     assert len(summary["minutes"]) == 1 and summary["worst_minute_percent"] < 0.0
