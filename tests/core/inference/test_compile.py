@@ -33,17 +33,10 @@ def sample_windows(model):
 @pytest.mark.parametrize(("target", "lower"), [("sm89", "fp32"), ("sm120", "fp16"), ("sm75", "fp16")])
 def test_an_engine_is_built_ahead_of_time_without_a_gpu(model, sample_windows, tmp_path, target, lower):
     pytest.importorskip("tensorrt_rtx_bindings", reason="tensorrt_rtx builds without a GPU; it is not installed")
-<<<<<<< ours
     card = build.build(model, tmp_path / "out", target, lower, 16, sample_windows)
     plan = (tmp_path / "out" / engine.PLAN).read_bytes()
-    shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 10, 20, 3], "scale": [-1, 25, 20, 3]}
-    assert card.inputs == {"positions": [-1, 10, 20, 3], "observed": [-1, 10, 20]}
-=======
-    card = compile.build(model, tmp_path / "out", target, lower, 16, sample_windows)
-    plan = (tmp_path / "out" / compile.PLAN).read_bytes()
     shapes = {"future": [-1, 25, 20, 3], "recovered": [-1, 25, 20, 3], "scale": [-1, 25, 20, 3]}
     assert card.inputs == {"positions": [-1, 25, 20, 3], "observed": [-1, 25, 20]}
->>>>>>> theirs
     assert card.outputs == {name: shapes[name] for name in model.output_names}
     assert all(name.encode() in plan for name in (*card.inputs, *card.outputs))
     assert (card.flavour, card.target, card.precision, card.gpu) == ("tensorrt_rtx", target, lower, None)
