@@ -98,8 +98,13 @@ def _unsure(
     # an error of the place is one of the velocity too: of two places over the shortest span that is predicted from
     more = excess * (1.0 + steps_s / max(config.min_history_s, 0.2))[:, None]
     assert shown.radius is not None
-    body = None if shown.body_radius is None else shown.body_radius + more.max(1, keepdims=True)
-    return replace(shown, radius=shown.radius + more, body_radius=body)
+    # but from wherever the joint is now, it gets no farther than its reach
+    moved = np.linalg.norm(shown.mean - shown.recovered, axis=-1)
+    reach = excess + moved + config.reach_speed_mps * steps_s[:, None]
+    radius = np.minimum(shown.radius + more, np.maximum(shown.radius + excess, reach))
+    added = (radius - shown.radius).max(1, keepdims=True)
+    body = None if shown.body_radius is None else shown.body_radius + added
+    return replace(shown, radius=radius, body_radius=body)
 
 
 def _held(

@@ -21,8 +21,8 @@ from aux_motion_core.inference.factory import make_backend
 
 def windows(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    mask = rng.random((n, 10, 20)) < 0.7
-    return (0.5 * rng.normal(size=(n, 10, 20, 3)) * mask[..., None]).astype(np.float32), mask
+    mask = rng.random((n, 25, 20)) < 0.7
+    return (0.5 * rng.normal(size=(n, 25, 20, 3)) * mask[..., None]).astype(np.float32), mask
 
 
 def tensors(machine: Machine) -> list[str]:
