@@ -116,8 +116,7 @@ def kinds(w: Windows, dt_s: float) -> Kinds:
         return mean_where(last_x, last_m, 1) - mean_where(first_x, first_m, 1)
 
     way = travel(x[:, :n5], m[:, :n5], x[:, -n5:], m[:, -n5:])  # (N, J, 3)
-    root = np.nanmean(np.where(np.isfinite(way[:, _TRUNK]), way[:, _TRUNK], np.nan), 1)
-    root = np.nan_to_num(root)
+    root = np.nan_to_num(mean_where(np.nan_to_num(way[:, _TRUNK]), np.isfinite(way[:, _TRUNK]).all(-1), 1))
     hands = np.nan_to_num(np.linalg.norm(way[:, _WRISTS] - root[:, None], axis=-1)).max(1) / max(span_s, dt_s)
     moving = np.linalg.norm(root, axis=-1) / max(span_s, dt_s) > MOVES_MPS
     before = np.where(moving, 2, np.where(hands > MOVES_MPS, 1, 0))
@@ -129,9 +128,7 @@ def kinds(w: Windows, dt_s: float) -> Kinds:
     some = now_m.any(1)[:, None] & fm
     now = mean_where(now_x, now_m, 1)
     shift = np.where(some[..., None], future - np.nan_to_num(now)[:, None], np.nan)
-    with np.errstate(all="ignore"):
-        trunk_way = np.nanmean(np.where(np.isfinite(shift[:, :, _TRUNK]), shift[:, :, _TRUNK], np.nan), 2)
-    trunk_way = np.nan_to_num(trunk_way)
+    trunk_way = np.nan_to_num(mean_where(np.nan_to_num(shift[:, :, _TRUNK]), some[:, :, _TRUNK], 2))
     # a mean over three steps
     smooth = np.stack([trunk_way[:, max(0, k - 1) : k + 2].mean(1) for k in range(t)], 1)
     far = np.linalg.norm(smooth[..., :2], axis=-1)

@@ -13,11 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 from aux_motion_core.bounds.calibration import Familiar, conformal_quantile
-from aux_motion_core.skeleton import PARENTS
+from aux_motion_core.skeleton import JOINTS, PARENTS
 
 _CHILD = np.array([j for j, p in enumerate(PARENTS) if p >= 0])
 _PARENT = np.array([PARENTS[j] for j in _CHILD])
 FEATURES = ("size", "bone", "bone_change", "shaking", "speed", "pose")
+#: Trackers and suits put spine, neck, head and hands in different places (`definitions` in training/tracker_noise.json: the
+#: share by which these bones differ between sources, the others by 0.1): these bones count as much less.
+_DEFINITION = {"spine": 0.47, "neck": 0.21, "head": 0.54, "left_hand": 0.34, "right_hand": 0.34}
+_COUNTS = np.array([0.1 / _DEFINITION.get(JOINTS[j], 0.1) for j in _CHILD])
 #: Fewer bones say nothing about size or pose.
 _MIN_BONES = 3
 _HIGH = 0.99
@@ -67,7 +71,7 @@ def features(
     weight = there * bone_m
     size = (ratio * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
     enough = there.sum(1) >= _MIN_BONES
-    odd = np.where(there & enough[:, None], np.abs(ratio - size[:, None]) * bone_m, 0.0).max(1)
+    odd = np.where(there & enough[:, None], np.abs(ratio - size[:, None]) * bone_m * _COUNTS, 0.0).max(1)
     spread = np.sqrt(_mean((length - mean_length[:, None]) ** 2, have, (1,)))
     change = np.where(enough, _mean(spread, n > 1, (1,)), 0.0)
 
