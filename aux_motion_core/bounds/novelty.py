@@ -19,7 +19,8 @@ _CHILD = np.array([j for j, p in enumerate(PARENTS) if p >= 0])
 _PARENT = np.array([PARENTS[j] for j in _CHILD])
 FEATURES = ("size", "bone", "bone_change", "shaking", "speed", "pose")
 #: Trackers and suits put spine, neck, head and hands in different places (`definitions` in
-#: training/data/tracker_noise.json: the share by which these bones differ between sources, the others by 0.1): these bones count as much less.
+#: training/data/tracker_noise.json: the share by which these bones differ between sources, the others by 0.1):
+#: these bones count as much less.
 _DEFINITION = {"spine": 0.47, "neck": 0.21, "head": 0.54, "left_hand": 0.34, "right_hand": 0.34}
 _COUNTS = np.array([0.1 / _DEFINITION.get(JOINTS[j], 0.1) for j in _CHILD])
 #: Fewer bones say nothing about size or pose.
