@@ -19,10 +19,13 @@ _CHILD = np.array([j for j, p in enumerate(PARENTS) if p >= 0])
 _PARENT = np.array([PARENTS[j] for j in _CHILD])
 FEATURES = ("size", "bone", "bone_change", "shaking", "speed", "pose")
 #: Trackers and suits put spine, neck, head and hands in different places (`definitions` in
-#: training/data/tracker_noise.json: the share by which these bones differ between sources, the others by 0.1):
-#: these bones count as much less.
+#: training/data/tracker_noise.json:
+#: the share by which these bones differ between sources, the others by 0.1): these bones count as much less.
 _DEFINITION = {"spine": 0.47, "neck": 0.21, "head": 0.54, "left_hand": 0.34, "right_hand": 0.34}
-_COUNTS = np.array([0.1 / _DEFINITION.get(JOINTS[j], 0.1) for j in _CHILD])
+_DIFFERS = np.array([_DEFINITION.get(JOINTS[j], 0.1) for j in _CHILD])
+_COUNTS = 0.1 / _DIFFERS
+#: What differs by more than so many times that is no definition: it counts in full.
+_NO_DEFINITION = 3.0
 #: Fewer bones say nothing about size or pose.
 _MIN_BONES = 3
 _HIGH = 0.99
@@ -72,7 +75,9 @@ def features(
     weight = there * bone_m
     size = (ratio * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
     enough = there.sum(1) >= _MIN_BONES
-    odd = np.where(there & enough[:, None], np.abs(ratio - size[:, None]) * bone_m * _COUNTS, 0.0).max(1)
+    off = np.abs(ratio - size[:, None])
+    off = np.where(off > _NO_DEFINITION * _DIFFERS, off, off * _COUNTS)
+    odd = np.where(there & enough[:, None], off * bone_m, 0.0).max(1)
     spread = np.sqrt(_mean((length - mean_length[:, None]) ** 2, have, (1,)))
     change = np.where(enough, _mean(spread, n > 1, (1,)), 0.0)
 

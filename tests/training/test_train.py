@@ -20,6 +20,7 @@ from support.train_helpers import CLIPS, clip  # noqa: E402
 from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
 from training import checkpoint, export, losses, monitor, train  # noqa: E402
+from training.config import Arm
 from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
 from training.data.sampler import SamplerConfig, WindowSampler  # noqa: E402
 from training.model import ModelConfig  # noqa: E402
@@ -299,7 +300,7 @@ def gradients(c: train.TrainConfig, sampler) -> dict[str, torch.Tensor]:
 
 def test_the_arms_train_what_they_say():
     made = {}
-    for arm in train.Arm.__args__:
+    for arm in Arm.__args__:
         c = config(arm=arm)
         c.model.dropout = 0.0
         made[arm] = gradients(c, WindowSampler(CLIPS, 10, 25, 0.04, c.sampler))

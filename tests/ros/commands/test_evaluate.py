@@ -302,7 +302,7 @@ def later(items, by_ns):
         (lambda f: [replace(x, stamp_ns=START_NS) for x in f], "90 messages all have one stamp", False),
         (lambda f: f[:8], "record longer", False),
         (lambda f: f[:60] + later(f[60:], -(10**11)), "jump 1 times, first by -99.9", True),
-        (lambda f: f[:60] + later(f[60:], 10**13), "jump 1 times, first by 10000 s", True),
+        (lambda f: f[:60] + later(f[60:], 10**13), "jump 1 times, first by 10000", True),
         (lambda f: [replace(x, status=0 * x.status) for x in f], "no joint of anybody was observed", False),
         (lambda f: [replace(x, positions=1e6 * x.positions) for x in f], "positions must be in metres", False),
         (lambda f: [replace(x, stamp_ns=x.stamp_ns // 1000) for x in f], "check the unit of the stamps", False),

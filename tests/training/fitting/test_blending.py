@@ -17,7 +17,7 @@ from aux_motion_core.inference import (  # noqa: E402
     precision,  # noqa: E402
 )
 from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
-from training import export, finetune, train  # noqa: E402
+from training import export, train  # noqa: E402
 from training.fitting import blending, out_of_fold  # noqa: E402
 from training.fitting.blending import Predictions  # noqa: E402
 from training.model import AuxMotionModel, Blend, ModelConfig  # noqa: E402
@@ -147,12 +147,13 @@ def test_an_export_with_a_blend_has_a_scale_that_agrees_with_torch(tmp_path):
     was, now = (torch.load(p, weights_only=True)["average"] for p in (checkpoint, again))
     assert all(torch.equal(was[n], now[n]) for n in was if n.startswith("blend."))
     assert not torch.equal(was["encode.weight"], now["encode.weight"])
-    assert finetune.as_checkpoint(tmp_path / "model")["config"]["model"]["blend"] == 8
+    assert checkpoint.as_checkpoint(tmp_path / "model")["config"]["model"]["blend"] == 8
 
 
 def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_fold, "FOLDS", GROUPS)
     monkeypatch.setattr(blending, "FOLDS", GROUPS)
+    monkeypatch.setattr(out_of_fold, "PREDICTED", ("train",))
     for module in (blending, out_of_fold):
         monkeypatch.setattr(module, "load_split", lambda data, name: CLIPS if name == "train" else [clip(9)])
     monkeypatch.setattr(blending, "tracker_clips", lambda data: [clip(8)])

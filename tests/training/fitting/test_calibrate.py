@@ -146,7 +146,7 @@ def new_subject(data_dir):
     backend = OnnxBackend(loaded)
     clips = [c for c in load_split(data_dir, "new_subject") if c.name in ("02_01", "02_03", "02_05")]
     found, names = scores.collect(
-        clips, lambda c: backend.infer, 10, 25, 0.04, ("complete", "missing_50pct"), stride_s=0.28
+        clips, lambda c: backend.infer, 25, 25, 0.04, ("complete", "missing_50pct"), stride_s=0.28
     )
     return loaded, clips, found, names
 
@@ -166,7 +166,7 @@ def test_the_cap_is_around_the_mean_not_the_last_observation(new_subject):
     loaded, clips, _, _ = new_subject
     from training.data.windows import cut
 
-    w = cut(clips[0], 10, 25, 0.04, 0.4)
+    w = cut(clips[0], 25, 25, 0.04, 0.4)
     what = known(w.past, w.past_mask, 0.04)
     far = w.future + np.array([0.0, 0.0, 5.0])  # a mean that is 5 m off
     cap = reach_cap(far, what, 0.04 * np.arange(1, 26))
