@@ -20,7 +20,7 @@ from support.train_helpers import CLIPS, clip  # noqa: E402
 from aux_motion_core.inference import artefact  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
 from training import checkpoint, export, losses, monitor, train  # noqa: E402
-from training.config import Arm
+from training.config import Arm  # noqa: E402
 from training.data.corrupt import CorruptionConfig, corrupt_masked, corrupt_noised  # noqa: E402
 from training.data.sampler import SamplerConfig, WindowSampler  # noqa: E402
 from training.model import ModelConfig  # noqa: E402

@@ -147,7 +147,7 @@ def test_an_export_with_a_blend_has_a_scale_that_agrees_with_torch(tmp_path):
     was, now = (torch.load(p, weights_only=True)["average"] for p in (checkpoint, again))
     assert all(torch.equal(was[n], now[n]) for n in was if n.startswith("blend."))
     assert not torch.equal(was["encode.weight"], now["encode.weight"])
-    assert checkpoint.as_checkpoint(tmp_path / "model")["config"]["model"]["blend"] == 8
+    assert as_checkpoint(tmp_path / "model")["config"]["model"]["blend"] == 8
 
 
 def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkeypatch):
