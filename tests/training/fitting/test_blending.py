@@ -18,6 +18,7 @@ from aux_motion_core.inference import (  # noqa: E402
 )
 from aux_motion_core.inference.onnx import OnnxBackend  # noqa: E402
 from training import export, train  # noqa: E402
+from training.checkpoint import as_checkpoint  # noqa: E402
 from training.fitting import blending, out_of_fold  # noqa: E402
 from training.fitting.blending import Predictions  # noqa: E402
 from training.model import AuxMotionModel, Blend, ModelConfig  # noqa: E402
