@@ -90,6 +90,10 @@ def predict(
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
         json_out.write_text(json.dumps(predict.as_json(report), indent=1) + "\n", encoding="utf-8")
+    for line in report.problems:
+        typer.echo(f"aux-motion: {line}", err=True)
+    if report.problems:
+        raise typer.Exit(2)
 
 
 @app.command()
