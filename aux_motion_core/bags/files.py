@@ -179,6 +179,19 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
     return files, missing
 
 
+def _stated(path: Path) -> Counter[tuple[str, str]]:
+    """Messages of each topic as the metadata of a bag folder states; empty where there is none."""
+    found: Counter[tuple[str, str]] = Counter()
+    try:
+        content = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+        for one in content["rosbag2_bagfile_information"]["topics_with_message_count"]:
+            about = one["topic_metadata"]
+            found[str(about["name"]), str(about["type"])] += int(one["message_count"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return Counter()
+    return found
+
+
 class RawBag:
     """The files of a bag as one stream of serialised messages; use as a context manager.
 
@@ -231,6 +244,10 @@ class RawBag:
                 count = topic.count + (known.count if known is not topic else 0)
                 definition = known.definition if known.definition.text else topic.definition
                 self.topics[key] = Topic(topic.name, topic.msgtype, count, definition)
+        whole = not self._notes and not any(storage.damage for _, storage in self._storages)
+        there = {key: topic.count for key, topic in self.topics.items()}
+        if whole and (short := shortfall(_stated(self.path), there)):
+            self._notes.append(f"its metadata.yaml is not of these files: {short}")
         if not self._storages:
             raise BagError(
                 f"cannot open bag {self.path}: {'; '.join(self._notes)}; nothing in it can be read, record it again"

@@ -180,12 +180,13 @@ def check_ros1(path: Path) -> None:
 
 
 def _check_bz2(file: BinaryIO, packed: int, what: str) -> None:
-    decoder, written, data = bz2.BZ2Decompressor(), 0, file.read(packed)
+    written = 0
     try:
-        while not decoder.eof and (block := decoder.decompress(data, max_length=_BLOCK)):
-            written, data = written + len(block), b""
-            if written > most(packed):
-                raise _too_large(what, packed, most(packed))
+        with bz2.BZ2File(io.BytesIO(file.read(packed))) as unpacked:  # of several streams, as rosbags reads them
+            while block := unpacked.read(_BLOCK):
+                written += len(block)
+                if written > most(packed):
+                    raise _too_large(what, packed, most(packed))
     except (OSError, EOFError):
         return  # the reader says what is wrong
 
