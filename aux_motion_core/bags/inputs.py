@@ -22,7 +22,7 @@ from aux_motion_core.wire.messages import MessageError
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
 #: Types that only a tracker of people sends; the others must be asked for by name.
-_TELLING = ("aux_motion", "zed", "yolo", "hiros", "ros4hri")
+_TELLING = ("aux_motion", "zed", "yolo", "hiros", "ros4hri", "ros_openpose", "openptrack", "jsk")
 #: A frame of which nothing is known yet: where the positions stay as they came.
 _ANY_FRAME = "unknown"
 
@@ -41,8 +41,8 @@ def choose(bag: BagReader, topic: str | None = None, tracker: str | None = None)
     """
     if tracker is not None:
         kind = trackers.adapter_class(tracker)
-        return bag.select(kind.msgtype, topic), kind.name
-    telling = {trackers.adapter_class(name).msgtype: name for name in _TELLING}
+        return bag.select(kind.types(), topic), kind.name
+    telling = {msgtype: name for name in _TELLING for msgtype in trackers.adapter_class(name).types()}
     try:
         found = bag.select(list(telling), topic)
     except BagError as error:

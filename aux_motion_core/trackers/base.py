@@ -43,6 +43,8 @@ class Adapter(ABC):
     name: ClassVar[str] = ""
     #: Type of the tracker's messages.
     msgtype: ClassVar[str] = ""
+    #: The same message under earlier names of its package; taken by its fields.
+    earlier: ClassVar[tuple[str, ...]] = ()
     #: Its usual topic.
     topic: ClassVar[str] = ""
     #: How to get the message package.
@@ -68,6 +70,11 @@ class Adapter(ABC):
             self.joints = self._joints(tuple(joints))
         except MappingError as error:
             raise AdapterError(f"tracker {self.name}: {error}") from None
+
+    @classmethod
+    def types(cls) -> tuple[str, ...]:
+        """Types of messages that are understood; the first is today's."""
+        return cls.msgtype, *cls.earlier
 
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
         if given and not self.takes_joints:
