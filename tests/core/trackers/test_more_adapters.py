@@ -141,7 +141,8 @@ def test_jsk_bones_without_two_names_are_refused_and_unknown_joints_counted():
 
 PLUG_IN = {
     "LSHO": "left_shoulder", "RSHO": "right_shoulder", "LELB": "left_elbow", "RELB": "right_elbow",
-    "LWRA": "left_wrist", "LWRB": "left_wrist", "RWRA": "right_wrist", "LASI": "left_hip", "RASI": "right_hip", "LKNE": "left_knee",
+    "LWRA": "left_wrist", "LWRB": "left_wrist", "RWRA": "right_wrist", "LASI": "left_hip",
+    "RASI": "right_hip", "LKNE": "left_knee",
     "RKNE": "right_knee", "LANK": "left_ankle", "RANK": "right_ankle",
 }  # fmt: skip
 MAP = tuple(f"{marker}={joint}" for marker, joint in PLUG_IN.items())
