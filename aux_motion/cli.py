@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from aux_motion.benchmarks import options
+from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
 
 app = typer.Typer(
@@ -364,6 +365,7 @@ def ssm(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
+app.command(name="calibrate-cameras")(more.calibrate_cameras)
 app.command()(options.bench)
 app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)

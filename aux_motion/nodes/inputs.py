@@ -325,6 +325,8 @@ class Sources:
             if names := source.health.unplaced:
                 shown = ", ".join(names[:5])
                 return f"{source.topic}: reported without a place that can be used: {shown}; nobody is taken for gone"
+        if line := self._pipeline.alike.trouble():
+            return line
         return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
 
     def counters(self) -> Counter[str]:

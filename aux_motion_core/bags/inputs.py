@@ -64,14 +64,14 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
-        sizes: of inputs most of whose bodies have no size that bodies have, one line each with the likely unit.
+        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
     """
 
     damage: str = ""
     counters: Counter[str] = field(default_factory=Counter)
     stamps: Counter[str] = field(default_factory=Counter)
     trouble: list[str] = field(default_factory=list)
-    sizes: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
 
 
 class Recorded:
@@ -197,11 +197,13 @@ class Recorded:
         report.counters.update(pipeline.counters())
         report.stamps.update(pipeline.stamps())
         several = len(chosen) > 1
+        if pipeline.alike.ever:
+            report.inputs.append(f"bag {self.path}: {pipeline.alike.ever}")
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
             if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
             if line := one.sieve.sizes():
-                report.sizes.append(f"bag {self.path}, {topic.name}: {line}")
+                report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
 
 
 def read_frames(

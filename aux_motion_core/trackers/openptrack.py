@@ -2,8 +2,9 @@
 
 Facts (OpenPTrack/open_ptrack_v2): 15 joints in the order of `skeleton_base.h`, in the network's world frame. All of
 them come from one Kalman filter each, which goes on where the detector saw nothing; their own visibility and
-confidence are never set. The track's visibility tells whether the person was detected: VISIBLE 0, OCCLUDED 1, NOT_VISIBLE 2. The
-message is stamped when it is published. It is sent only when some camera detected somebody, so it never says "nobody".
+confidence are never set. The track's visibility tells whether the person was detected: VISIBLE 0, OCCLUDED 1,
+NOT_VISIBLE 2. The message is stamped when it is published. It is sent only when some camera detected somebody, so it
+never says "nobody".
 """
 
 from __future__ import annotations
