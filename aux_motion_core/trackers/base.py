@@ -231,6 +231,8 @@ class Numbers:
 
     #: Mean joint distance that is still the same person: metres, and metres a second since last seen.
     GATE_M, GATE_MPS = 0.4, 2.5
+    #: Nearer than this are no two people; metres.
+    PART_M = 0.25
 
     def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
         self._prefix, self._within_ns = prefix, int(within_s * NS)
@@ -240,6 +242,48 @@ class Numbers:
     def reset(self) -> None:
         """Forget where people were; numbers are not given twice."""
         self._known: dict[str, tuple[int, np.ndarray]] = {}
+
+    def join(self, stamp_ns: int, positions: np.ndarray) -> np.ndarray:
+        """People without those parts of one body that a detector took for two people, joined again.
+
+        Two rows are one body when they have no joint in common and each lies where that part of one person was, and of
+        nobody else.
+
+        Args:
+            stamp_ns: of the message.
+            positions: (people, J, 3) metres, NaN where missing.
+
+        Returns:
+            (fewer people, J, 3).
+        """
+        known = self._whole([p for at_ns, p in self._known.values() if abs(stamp_ns - at_ns) <= self._within_ns])
+        if len(positions) < 2 or not known:
+            return positions
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = np.linalg.norm(positions[:, None] - np.stack(known), axis=-1)
+        there, seen = np.isfinite(distance), np.isfinite(positions).all(-1)
+        mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(there.sum(-1), 1)
+        fits = (there.sum(-1) >= 0.5 * seen.sum(-1)[:, None]) & (mean < self.GATE_M)
+        owner = np.where(fits.sum(1) == 1, fits.argmax(1), -1)
+        out, gone = positions, []
+        for person in range(len(known)):
+            rows = np.flatnonzero(owner == person)
+            if len(rows) != 2 or (seen[rows[0]] & seen[rows[1]]).any() or seen[rows].sum(1).min() < 2:
+                continue
+            out = positions.copy() if out is positions else out
+            out[rows[0]] = np.where(seen[rows[0]][:, None], positions[rows[0]], positions[rows[1]])
+            gone.append(rows[1])
+        return np.delete(out, gone, axis=0) if gone else positions
+
+    def _whole(self, known: list[np.ndarray]) -> list[np.ndarray]:
+        """Known people without those who are a part of another one, in the same place."""
+        kept: list[np.ndarray] = []
+        for place in sorted(known, key=lambda p: -int(np.isfinite(p).all(-1).sum())):
+            with np.errstate(over="ignore", invalid="ignore"):
+                apart = [np.linalg.norm(place - whole, axis=-1) for whole in kept]
+            if not any(np.isfinite(a).any() and np.nanmean(a) < self.PART_M for a in apart):
+                kept.append(place)
+        return kept
 
     def assign(self, stamp_ns: int, positions: np.ndarray, taken: Iterable[str] = ()) -> list[str]:
         """Ids of people.

@@ -67,9 +67,11 @@ class RosOpenPose(Adapter):
         unplaced += [f"?{seen[i]}" for i in np.flatnonzero(~there)]
         if not there.any():
             return [self._nobody(stamp_ns, frame_id, unplaced)]
-        ids = self._numbers.assign(stamp_ns, positions[there])
-        sure = np.clip(told[there][..., 0], 0.0, 1.0)
-        return [self._frame(stamp_ns, frame_id, ids, positions[there], sure, joints, unplaced=unplaced)]
+        placed = positions[there]
+        joined = self._numbers.join(stamp_ns, placed)
+        ids = self._numbers.assign(stamp_ns, joined)
+        sure = np.clip(told[there][..., 0], 0.0, 1.0) if joined is placed else None
+        return [self._frame(stamp_ns, frame_id, ids, joined, sure, joints, unplaced=unplaced)]
 
     def _list(self, counts: set[int]) -> str | tuple[str, ...]:
         """The joint list of that number of body parts."""
