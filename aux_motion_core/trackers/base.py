@@ -231,7 +231,7 @@ class Numbers:
 
     #: Mean joint distance that is still the same person: metres, and metres a second since last seen.
     GATE_M, GATE_MPS = 0.4, 2.5
-    #: Nearer than this are no two people; metres.
+    #: Nearer than this are no two people: mean distance of joints, metres.
     PART_M = 0.25
 
     def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
@@ -256,7 +256,9 @@ class Numbers:
         Returns:
             (fewer people, J, 3).
         """
-        known = self._whole([p for at_ns, p in self._known.values() if abs(stamp_ns - at_ns) <= self._within_ns])
+        if len(self._known) > 1:
+            self._known = {i: k for i, k in self._known.items() if abs(stamp_ns - k[0]) <= self._within_ns}
+        known = self._whole()
         if len(positions) < 2 or not known:
             return positions
         with np.errstate(over="ignore", invalid="ignore"):
@@ -275,15 +277,19 @@ class Numbers:
             gone.append(rows[1])
         return np.delete(out, gone, axis=0) if gone else positions
 
-    def _whole(self, known: list[np.ndarray]) -> list[np.ndarray]:
-        """Known people without those who are a part of another one, in the same place."""
-        kept: list[np.ndarray] = []
-        for place in sorted(known, key=lambda p: -int(np.isfinite(p).all(-1).sum())):
+    def _whole(self) -> list[np.ndarray]:
+        """Places of known people; who is a part of somebody seen later, in the same place, is forgotten."""
+        kept: list[tuple[int, np.ndarray]] = []
+        for name, (seen_ns, place) in sorted(
+            self._known.items(), key=lambda k: (-int(np.isfinite(k[1][1]).all(-1).sum()), -k[1][0])
+        ):
             with np.errstate(over="ignore", invalid="ignore"):
-                apart = [np.linalg.norm(place - whole, axis=-1) for whole in kept]
-            if not any(np.isfinite(a).any() and np.nanmean(a) < self.PART_M for a in apart):
-                kept.append(place)
-        return kept
+                apart = [(at_ns, np.linalg.norm(place - whole, axis=-1)) for at_ns, whole in kept]
+            if any(at_ns > seen_ns and np.isfinite(a).any() and np.nanmean(a) < self.PART_M for at_ns, a in apart):
+                del self._known[name]
+            else:
+                kept.append((seen_ns, place))
+        return [place for _, place in kept]
 
     def assign(self, stamp_ns: int, positions: np.ndarray, taken: Iterable[str] = ()) -> list[str]:
         """Ids of people.
