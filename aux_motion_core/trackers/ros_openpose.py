@@ -4,6 +4,7 @@ Facts (ravijo/ros_openpose): body parts are in OpenPose's order, BODY_25 by defa
 has score 0 and pixel 0, 0, and yet a point: what the depth image says at that pixel. Where the depth is 0 the point is
 not written at all and holds whatever was in that memory, mostly the point of the part before. The message is stamped
 when it is published, not when the picture was taken. Started without depth (frame `no_depth`) no point means anything.
+ROS 2 takes no field `bodyParts`: ports call it `body_parts`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class RosOpenPose(Adapter):
                 "frame no_depth: ros_openpose was started without a depth camera and its points mean nothing; start it "
                 "with config_realsense.launch, config_zed2.launch or config_azurekinect.launch"
             )
-        parts = [person.bodyParts for person in message.persons]
+        parts = [_body_parts(person) for person in message.persons]
         seen = [row for row, p in enumerate(parts) if len(p)]
         unplaced = [f"?{row}" for row in range(len(parts)) if row not in seen]
         if not seen:
@@ -83,3 +84,8 @@ class RosOpenPose(Adapter):
             f"persons with {', '.join(map(str, sorted(counts)))} body parts: expected "
             f"{joint_count(self.joints) if self.joints else known}; name the joints of this model in tracker_joints"
         )
+
+
+def _body_parts(person: Any) -> Any:
+    """Body parts of a person, as ROS 1 or as ROS 2 names the field."""
+    return person.bodyParts if hasattr(person, "bodyParts") else person.body_parts

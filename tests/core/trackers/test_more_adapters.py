@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer
@@ -72,6 +74,12 @@ def test_ros_openpose_without_depth_is_refused_and_nobody_is_nobody():
     assert only(adapter.frames(make.ros_openpose([]))).person_ids == ()
     found = only(adapter.frames(make.ros_openpose([offset("openpose25")], missed=tuple(range(25)))))
     assert not found.person_ids and found.unplaced == ("?0",)  # somebody without a place is not nobody
+
+
+def test_ros_openpose_by_the_name_that_its_ports_to_ros_2_give_the_field():
+    message = make.ros_openpose([offset("openpose25")])
+    ported = SimpleNamespace(header=message.header, persons=[SimpleNamespace(body_parts=message.persons[0].bodyParts)])
+    same_as(only(trackers.make("ros_openpose").frames(ported)), 0, "openpose25", offset("openpose25"))
 
 
 # OpenPTrack
