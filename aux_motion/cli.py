@@ -366,6 +366,7 @@ def ssm(context: typer.Context) -> None:
 
 
 app.command(name="calibrate-cameras")(more.calibrate_cameras)
+app.command()(more.export)
 app.command()(options.bench)
 app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)

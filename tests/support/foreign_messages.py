@@ -42,7 +42,7 @@ _PACKAGE = """<?xml version="1.0"?>
 def _ros2_field(line: str) -> str:
     """A field with a name that ROS 2 takes: `bodyParts` of a package of ROS 1 is `body_parts` in its ports."""
     kind, name = line.split()
-    return f"{kind} {re.sub('(?<=[a-z])([A-Z])', r'_\\1', name).lower()}"
+    return f"{kind} " + re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower()
 
 
 def _write(name: str, text: str, top: Path) -> None:
