@@ -37,7 +37,7 @@ class PredictReport:
         frames: messages that were used.
         rejected: reason -> messages that were not.
         predictions: messages with at least one predicted (not merely held) person.
-        people: ids of the people seen.
+        people: ids of the people who were believed; where nobody was, of those seen.
         duration_s: from the first stamp to the last.
         predictor_s: time spent in the predictor.
         counters: what was dropped, repaired and waited for.
@@ -72,6 +72,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
     source = Here(job, reading)
     report = PredictReport()
     stamps: list[int] = []
+    believed: set[str] = set()
     try:
         with ExitStack() as stack:
             writer = stack.enter_context(BagWriter(out)) if out is not None else None
@@ -79,6 +80,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
             def note(item: Replayed) -> Replayed:
                 report.frames += 1
                 report.people.update(item.frame.person_ids)
+                believed.update(p.person_id for p in item.batch.people)
                 report.predictions += any(p.state in PREDICTED for p in item.batch.people)
                 report.predictor_s += item.took_s
                 stamps[:] = [min([*stamps[:1], item.frame.stamp_ns]), max([*stamps[1:], item.frame.stamp_ns])]
@@ -94,6 +96,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
                 raise BagError(_why_nothing(job, source.end.rejected))
     finally:
         source.close()
+    report.people = believed or report.people  # what was seen once and never again was nobody
     end = source.end
     evaluation.stream.rejected.update(end.rejected)
     evaluation.stream.counters.update(end.counters)
