@@ -76,6 +76,11 @@ class Adapter(ABC):
         """Types of messages that are understood; the first is today's."""
         return cls.msgtype, *cls.earlier
 
+    @classmethod
+    def takes(cls, msgtype: str) -> bool:
+        """Whether messages of a type are tried where this tracker was named: a fork's have the name in its package."""
+        return msgtype in cls.types() or msgtype.rpartition("/")[2] == cls.msgtype.rpartition("/")[2]
+
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
         if given and not self.takes_joints:
             raise MappingError("the messages name their joints: no joint list is taken")
