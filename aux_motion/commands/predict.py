@@ -37,7 +37,7 @@ class PredictReport:
         frames: messages that were used.
         rejected: reason -> messages that were not.
         predictions: messages with at least one predicted (not merely held) person.
-        people: ids of the people who were believed; where nobody was, of those seen.
+        people: ids of the people seen.
         duration_s: from the first stamp to the last.
         predictor_s: time spent in the predictor.
         counters: what was dropped, repaired and waited for.
@@ -68,11 +68,11 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
     Raises:
         ValueError: one line on what is wrong with bag, model or parameters.
     """
+    believed: set[str] = set()
     reading = Reading(job)
     source = Here(job, reading)
     report = PredictReport()
     stamps: list[int] = []
-    believed: set[str] = set()
     try:
         with ExitStack() as stack:
             writer = stack.enter_context(BagWriter(out)) if out is not None else None
