@@ -128,7 +128,16 @@ setup(
             "types-PyYAML>=6,<7",
             "types-tqdm>=4.60,<5",
         ],
-        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff", "mapie>=1.0,<2", *BROWSER],
+        "test": [
+            "pytest>=7,<10",
+            "pytest-timeout>=2.1,<3",
+            "pytest-xdist>=3.5,<4",
+            "pytest-rerunfailures>=14,<17",
+            "hypothesis>=6.80,<7",
+            "ruff",
+            "mapie>=1.0,<2",
+            *BROWSER,
+        ],
     },
     zip_safe=False,
     entry_points={

@@ -22,6 +22,32 @@ private_domain()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: what builds something with colcon is tested by one worker, so that it is built once; these begin first
+BUILDS = {
+    "tests/test_package.py": "the workspace",
+    "tests/ros/launch": "the workspace",
+    "tests/ros/nodes/test_trackers.py": "foreign messages",
+    "tests/ros/commands/test_play_transforms.py": "foreign messages",
+    "tests/ros/commands/test_one_pipeline.py": "foreign messages",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests of a file share its fixtures, so one worker takes them all; a live test gets a second try.
+
+    Live tests wait for processes on a machine that may be busy: a try more is shown as `R` and in the summary.
+    """
+    ordered = []
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        built = next((what for start, what in BUILDS.items() if path.startswith(start)), "")
+        item.add_marker(pytest.mark.xdist_group(built or path))
+        if path.startswith("tests/ros/"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+        ordered.append((0 if built else 1 if path.startswith("tests/ros/") else 2, item))
+    items[:] = [item for _, item in sorted(ordered, key=lambda pair: pair[0])]
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""
