@@ -209,7 +209,7 @@ def view(
     tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
     joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
     model: Model = None,
-    backend: BackendName = "onnx",
+    backend: GivenBackend = None,
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
@@ -228,17 +228,12 @@ def view(
     _use_domain(domain)
     from aux_motion.commands.view import command as implementation
 
-    values: dict[str, object] = {"backend": backend}
-    if model is not None:
-        values["model_dir"] = str(model)
-    if fixed_frame is not None:
-        values["fixed_frame"] = fixed_frame
     job = {
         "topic": topic,
         "tracker": tracker,
         "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
         "params": params,
-        "values": values,
+        "values": _given(backend=backend, model_dir=model, fixed_frame=fixed_frame),
     }
     implementation.view(path, job, live, robot, robot_at, host, port, browser, start, typer.echo)
 
