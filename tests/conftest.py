@@ -32,6 +32,7 @@ BUILDS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The tests of a file share its fixtures, so one worker takes them all; a live test gets a second try.
 
