@@ -288,14 +288,14 @@ def test_without_the_transform_the_error_names_frame_and_remedy(probe, start, tf
 
 
 # With the trackers' own packages: a matter of minutes, so only where they were built before
-# (python tests/ros/foreign_messages.py)
+# (PYTHONPATH=tests python -m support.foreign_messages)
 
 
 @pytest.mark.parametrize("tracker", ["zed", "yolo", "hiros", "ros4hri"])
 def test_the_trackers_own_messages(probe, start, tracker):
     packages = foreign_messages.if_built()
     if packages is None:
-        pytest.skip("the trackers' packages are not built: python tests/ros/foreign_messages.py")
+        pytest.skip("the trackers' packages are not built: PYTHONPATH=tests python -m support.foreign_messages")
     topic = trackers.adapter_class(tracker).topic
     start(extra=packages, tracker=tracker, **STATIC)
     start([sys.executable, str(SUPPORT / "tracker_process.py"), tracker, "--topic", topic])
