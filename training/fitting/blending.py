@@ -3,9 +3,9 @@
     python -m training.fitting.blending --data ../shared/data --start-from models/body20_25hz --json build/stacking.json
 
 Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the
-recordings that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these predictions:
-its mean by the logarithm of the distance to the truth, so that people who stand count as much as those who run, its
-scale by the Laplace score (a proper one).
+recordings that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these
+predictions: its mean by the logarithm of the distance to the truth, so that people who stand count as much as those
+who run, its scale by the Laplace score (a proper one).
 
 The network that gets the blend has seen all folds and was trained for longer: it deserves more trust than theirs. How
 much more, two numbers (`TRUST`), is chosen for the least log error on the folds, each with the blend of the others, on
