@@ -93,8 +93,9 @@ def text(report: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"Model {model['name']} {model['version']}. Each person or session is a stream in its order of time; each",
-            "prediction is judged before it is learnt from. Constants were chosen on the streams marked \\*, the others",
-            "only judged. Change of the error against the shipped model, percent, by the minutes of the person seen before:",
+            "prediction is judged before it is learnt from. Constants were chosen on the streams marked \\*, the",
+            "others only judged. Change of the error against the shipped model, percent, by the minutes of the",
+            "person seen before:",
             "",
             table(report),
             "",
