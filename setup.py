@@ -110,6 +110,7 @@ setup(
         # Runs engines. PyCUDA is compiled against the CUDA toolkit; cuda-bindings is for CUDA graphs.
         "cuda": ["pycuda>=2024.1,<2027", "cuda-bindings>=12,<14"],
         "plots": ["matplotlib>=3.5,<4"],
+        "parquet": ["pyarrow>=14"],
         "view": ["viser>=1.1,<2"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10"],
         "training": [
@@ -136,6 +137,7 @@ setup(
             "hypothesis>=6.80,<7",
             "ruff",
             "mapie>=1.0,<2",
+            "pyarrow>=14",
             *BROWSER,
         ],
     },

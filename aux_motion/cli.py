@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from aux_motion.benchmarks import options
+from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
 
 app = typer.Typer(
@@ -90,6 +91,10 @@ def predict(
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
         json_out.write_text(json.dumps(predict.as_json(report), indent=1) + "\n", encoding="utf-8")
+    for line in report.problems:
+        typer.echo(f"aux-motion: {line}", err=True)
+    if report.problems:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -355,6 +360,8 @@ def ssm(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
+app.command(name="calibrate-cameras")(more.calibrate_cameras)
+app.command()(more.export)
 app.command()(options.bench)
 app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)

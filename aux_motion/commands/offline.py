@@ -125,12 +125,14 @@ class End:
     Attributes:
         rejected: reason -> messages that could not be used.
         damage: what is wrong with the bag, in one line; empty: nothing.
+        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
     damage: str = ""
+    inputs: list[str] = field(default_factory=list)
     clock: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
 
@@ -171,7 +173,7 @@ class Here:
         r = self._reading
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
-        self.end = End(r.rejected, r.report.damage, dict(r.report.stamps), counters)
+        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters)
 
     def close(self) -> None:
         """Give the backend back."""

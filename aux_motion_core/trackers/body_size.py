@@ -45,7 +45,14 @@ SMALLEST_M, _SMALLEST_JOINTS = 0.1, 5
 _MIN_BONES = 3
 #: Height of a body of scale 1, metres.
 _HEIGHT_M = 1.71
-_UNITS = {1000.0: "millimetres", 100.0: "centimetres", 39.37: "inches", 3.281: "feet", 0.001: "kilometres"}
+_UNITS = {
+    1000.0: "millimetres",
+    100.0: "centimetres",
+    39.37: "inches",
+    10.0: "decimetres",
+    3.281: "feet",
+    0.001: "kilometres",
+}
 
 
 def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,5 +106,11 @@ def remark(height_m: float) -> str:
         return "joints of one body are metres apart or all in one place: check the tracker and the unit (metres)"
     scale = height_m / _HEIGHT_M
     unit = next((u for f, u in _UNITS.items() if 0.6 < scale / f < 1.6), "")
-    guess = f"are positions in {unit}?" if unit else "check the unit of the positions and the calibration;"
-    return f"bodies are {height_m:.3g} m tall: {guess} expected metres"
+    guess = f"are positions in {unit}?" if unit else "check the unit of the positions and the depth's scale;"
+    return f"bodies are {_length(height_m)} tall: {guess} expected metres"
+
+
+def _length(metres: float) -> str:
+    """A length as people say it."""
+    unit, factor = next(((u, f) for u, f in (("km", 1e-3), ("m", 1.0), ("cm", 1e2)) if metres * f >= 1.0), ("mm", 1e3))
+    return f"{metres * factor:.2g} {unit}" if metres * factor < 100 else f"{metres * factor:.0f} {unit}"

@@ -7,7 +7,7 @@ repeats is repeated to the bit only there.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from aux_motion_core.types import SkeletonFrame, ViewReason
 FARTHEST_M = 1e4
 #: Two skeletons under one id nearer than this are one body that is told twice: mean distance of joints, metres.
 _ONE_BODY_M = 0.12
+#: So many heights of bodies of no size that bodies have are remembered.
+_HEIGHTS = 200
 #: For so long a trouble is named after it was seen last.
 _SAID_NS = 5 * NS
 
@@ -38,6 +40,8 @@ class Sieve:
     def __init__(self, min_confidence: float = 0.0, frozen_after_s: float = 0.0) -> None:
         self.min_confidence, self.frozen_after_s = min_confidence, frozen_after_s
         self.counters: Counter[str] = Counter()
+        self._bodies = 0
+        self._heights_m: deque[float] = deque(maxlen=_HEIGHTS)
         self.reset()
 
     def reset(self) -> None:
@@ -75,7 +79,9 @@ class Sieve:
             status = np.where(guessed, np.uint8(JointStatus.TRACKER_PREDICTED), status)
         usable = there & (status != JointStatus.TRACKER_PREDICTED)
         wrong, height_m = implausible(positions, there)
+        self._bodies += len(frame.person_ids)
         if wrong.any():
+            self._heights_m.extend(height_m[wrong & np.isfinite(height_m)].tolist())
             self._note("implausible_bodies", int(wrong.sum()), remark(float(height_m[wrong][0])))
             reasons |= ViewReason.PERSON_IMPLAUSIBLE
         nowhere = wrong | ~usable.any(1)
@@ -140,6 +146,14 @@ class Sieve:
         self._said[name] = self._newest_ns
         if line:
             self._line = line
+
+    def sizes(self) -> str:
+        """That most bodies so far had no size that bodies have, in one line with the likely unit; empty: they had."""
+        wrong = self.counters["implausible_bodies"]
+        if 2 * wrong <= self._bodies:
+            return ""
+        height_m = float(np.median(self._heights_m)) if self._heights_m else float("nan")
+        return f"{wrong} of {self._bodies} skeletons cannot be used: {remark(height_m)}"
 
     def trouble(self) -> str:
         """What is wrong with the bodies now, in one line with the remedy; empty: nothing is."""
