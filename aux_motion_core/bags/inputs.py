@@ -196,7 +196,7 @@ class Recorded:
         report.stamps.update(pipeline.stamps())
         several = len(chosen) > 1
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
-            if line := one.trouble():
+            if line := one.trouble() or (frames.remark(one.frame_id) if frames is not None else ""):
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
 
 
