@@ -281,6 +281,21 @@ def compile(  # noqa: A001
 
 
 @app.command()
+def describe(
+    bag: Bag,
+    topic: Topic = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say which topic of a bag has people, which tracker sent them, and in which frame they are."""
+    from aux_motion.commands.describe import describe as look
+
+    found = look(bag, topic, tracker, _names(joints))
+    typer.echo(json.dumps(found.as_json()) if as_json else found.text())
+
+
+@app.command()
 def play(
     bag: Bag,
     to: Annotated[

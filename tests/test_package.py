@@ -113,7 +113,7 @@ def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
 
 
 def test_rviz_layout_shows_the_markers(root: Path) -> None:
-    layout = yaml.safe_load((root / "config" / "predict.rviz").read_text())["Visualization Manager"]
+    layout = yaml.safe_load((root / "config" / "cell.rviz").read_text())["Visualization Manager"]
     markers = [d for d in layout["Displays"] if d["Class"] == "rviz_default_plugins/MarkerArray"]
     assert [d["Topic"]["Value"] for d in markers] == ["markers", "occupancy_markers", "separation_markers"]
     assert all(d["Topic"]["Reliability Policy"] == "Reliable" for d in markers)
@@ -158,7 +158,7 @@ def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Pat
     assert (share / "package.xml").is_file()
     assert (share / "launch" / "predict.launch.py").is_file()
     assert (share / "config" / "predictor.yaml").is_file()
-    assert (share / "config" / "predict.rviz").is_file()
+    assert (share / "config" / "cell.rviz").is_file()
     assert (share / "config" / "foxglove.json").is_file()
     models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
     for model in models:
