@@ -106,16 +106,14 @@ def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
 
     values = yaml.safe_load((root / "config" / "predictor.yaml").read_text())["/**"]["ros__parameters"]
     assert set(values) <= set(parameters.NodeParameters.model_fields)
-    checked = parameters.validate(values)
-    assert checked.fixed_frame == "map" and checked.autostart is True
+    assert "fixed_frame" not in values, "one that is forgotten must be asked for, not be map"
+    parameters.validate({**values, "fixed_frame": "map"})
     # The file shows the defaults: what it says and the node says must not drift apart.
-    own = {"fixed_frame", "autostart"}
-    defaults = {n: parameters.NodeParameters.model_fields[n].default for n in values if n not in own}
-    assert {n: values[n] for n in defaults} == defaults
+    assert values == {n: parameters.NodeParameters.model_fields[n].default for n in values}
 
 
 def test_rviz_layout_shows_the_markers(root: Path) -> None:
-    layout = yaml.safe_load((root / "config" / "predict.rviz").read_text())["Visualization Manager"]
+    layout = yaml.safe_load((root / "config" / "cell.rviz").read_text())["Visualization Manager"]
     markers = [d for d in layout["Displays"] if d["Class"] == "rviz_default_plugins/MarkerArray"]
     assert [d["Topic"]["Value"] for d in markers] == ["markers", "occupancy_markers", "separation_markers"]
     assert all(d["Topic"]["Reliability Policy"] == "Reliable" for d in markers)
@@ -160,7 +158,7 @@ def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Pat
     assert (share / "package.xml").is_file()
     assert (share / "launch" / "predict.launch.py").is_file()
     assert (share / "config" / "predictor.yaml").is_file()
-    assert (share / "config" / "predict.rviz").is_file()
+    assert (share / "config" / "cell.rviz").is_file()
     assert (share / "config" / "foxglove.json").is_file()
     models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
     for model in models:

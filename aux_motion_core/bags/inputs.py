@@ -200,7 +200,7 @@ class Recorded:
         if pipeline.alike.ever:
             report.inputs.append(f"bag {self.path}: {pipeline.alike.ever}")
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
-            if line := one.trouble():
+            if line := one.trouble() or (frames.remark(one.frame_id) if frames is not None else ""):
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
             if line := one.sieve.sizes():
                 report.inputs.append(f"bag {self.path}, {topic.name}: {line}")

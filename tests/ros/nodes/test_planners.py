@@ -469,7 +469,7 @@ def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     description.write_text(MOVING_ROBOT)
     buffer = TfBuffer()
     poses = TfPoses(load_robot(description), buffer)
-    with pytest.raises(LookupError, match="'cart' and 'world' not on /tf"):
+    with pytest.raises(LookupError, match="'cart' and 'world' not heard"):
         poses.newest("world", 10 * NS)
     buffer.set("base", "world", (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), 0, static=True)
     for k in range(5):
