@@ -31,6 +31,7 @@ class Windows:
         values: (N, history, J, 3) float32 metres, normalised.
         heading: what normalisation took out.
         hidden_s: (N, J), times: (N, J), see `bounds.radii.known`.
+        newest_ns: (N,) int64 stamps of the newest observations, at which the windows end.
     """
 
     windows: np.ndarray
@@ -39,6 +40,7 @@ class Windows:
     heading: Heading
     hidden_s: np.ndarray
     times: np.ndarray
+    newest_ns: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,11 @@ def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Wind
     dt_s, steps = backend.dt_s, backend.history_steps
     windows, mask = track_windows(tracks, dt_s, steps, max_gap_s)
     values, heading = normalise(windows, mask)
-    hidden_s = np.array([t.newest_ns - t.seen_ns for t in tracks]) * 1e-9
+    newest_ns = np.array([t.newest_ns for t in tracks], np.int64)
+    hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
     since_ns = int((steps - 0.5) * dt_s * NS)
-    return Windows(windows, mask, values, heading, hidden_s, np.array([t.times(since_ns) for t in tracks]))
+    times = np.array([t.times(since_ns) for t in tracks])
+    return Windows(windows, mask, values, heading, hidden_s, times, newest_ns)
 
 
 def results(

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -86,7 +85,8 @@ class Predictor:
         self.counters: Counter[str] = Counter()
         self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         self.people = People(config, self.counters)
-        self._later: Callable[[], None] | None = None
+        self._later: Callable[[], None] | None = None  # of the last prediction
+        self._outcomes: Callable[[], None] | None = None  # of the last observation
         self._steps_s: np.ndarray = backend.dt_s * np.arange(1, backend.future_steps + 1)
         self.keep_inferred = False
         self.inferred: Inferred | None = None
@@ -113,7 +113,7 @@ class Predictor:
 
     def _check_itself(self) -> None:
         """Start to judge past predictions anew, as the configuration asks."""
-        self._later = None  # it is of the check before
+        self._later = self._outcomes = None  # they are of the check before
         self.self_check = check = self_check_for(self.backend, self.config, self.bounds is not None)
         if check and self.config.learning != "off":
             self.learner = self.learner or learner_for(self.backend, check.steps, check.under_way)
@@ -128,7 +128,7 @@ class Predictor:
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
-        self._later = None
+        self._later = self._outcomes = None
         self.people.reset()
         if self.self_check:
             self.self_check.reset()
@@ -170,6 +170,7 @@ class Predictor:
 
     def realised(self, person_id: str | None = None) -> Realised | None:
         """How often published radii held lately, of a person or of all; None where radii are not checked."""
+        self._weigh_outcomes()
         check = self.self_check
         if check is None or check.adaptation is None:
             return None
@@ -184,6 +185,7 @@ class Predictor:
         Args:
             now_ns: the present.
         """
+        self._weigh_outcomes()
         check = self.self_check
         if check is None:
             return None
@@ -220,15 +222,27 @@ class Predictor:
             if self.learner and self.self_check.listener:  # what was predicted for them may be another body's
                 odd = [p.row for p in seen.people if p.row >= 0 and stamp_ns in (p.relinked_ns, p.duplicated_ns)]
                 self.learner.forget_under_way(np.array(odd, np.intp))
-            self.self_check.observe(seen.people, stamp_ns, seen.positions, seen.status)
+            c = self.config
+            self._outcomes = self.self_check.observe(
+                seen.people, stamp_ns, seen.positions, seen.status, adapt=c.adaptation == "on"
+            )
+            if c.mix or c.learning == "on":  # outcomes enter the next prediction
+                self._weigh_outcomes()
 
     # Output
 
     def settle(self) -> None:
-        """Do what the last `predict` left for later; the next `add` or `predict` does it otherwise."""
+        """Do what the last `add` and `predict` left for later; the next `add` does it otherwise."""
+        self._weigh_outcomes()
         later, self._later = self._later, None
         if later is not None:
             later()
+
+    def _weigh_outcomes(self) -> None:
+        """What the last observation tells of past predictions, beside what the next one needs."""
+        outcomes, self._outcomes = self._outcomes, None
+        if outcomes is not None:
+            outcomes()
 
     def predict(self, now_ns: int) -> PredictionBatch:
         """Predict everybody who is known.
@@ -239,11 +253,14 @@ class Predictor:
         Returns:
             All known people, those of whom only a bound is known too; empty when nobody is known.
         """
-        self.settle()
+        if self._later is not None:
+            self.settle()
         start = time.perf_counter()
         self.people.forget(now_ns)
         known_now = self.people.known
         if self.self_check:
+            if self._outcomes is not None and self.self_check.loses(known_now.values(), now_ns):
+                self._weigh_outcomes()
             self.self_check.keep(known_now.values())
             self.self_check.sweep(now_ns)
         # the newest input is never in the future of its own prediction
@@ -296,19 +313,18 @@ class Predictor:
         for person, result in zip(people, done.each, strict=True):
             person.result, person.done_version = result, person.track.version
         if self.self_check:
-            self._judge_later(self.self_check, people, cut, members, radii, done)
+            self._judge_later(self.self_check, people, cut, future, members, radii, done)
 
     def _learnt(
         self, people: list[Person], cut: Windows, own: np.ndarray
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What the learner adds to the backend's answer, None where that is nothing; and the people's rows."""
         check = self.self_check
-        if check is None or check.listener is None or self.learner is None:
-            return None, None
-        rows, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
-        on = self.config.learning == "on"
-        correction = self.learner.correct(rows, newest_ns, cut.values, cut.mask, own, cut.heading, every=on)
-        return (correction if on and correction is not None and correction.any() else None), rows
+        if check is None or check.listener is None or self.learner is None or self.config.learning != "on":
+            return None, None  # in shadow, what it would add is worked out later
+        rows = check.rows_of(people)
+        correction = self.learner.correct(rows, cut.newest_ns, cut.values, cut.mask, own, cut.heading)
+        return (correction if correction is not None and correction.any() else None), rows
 
     def _answer(
         self,
@@ -364,27 +380,34 @@ class Predictor:
         check: SelfCheck,
         people: list[Person],
         cut: Windows,
+        own: np.ndarray,
         members: np.ndarray | None,
         radii: Radii | None,
         done: Results,
     ) -> None:
         """Leave these predictions to the self-check, for when there is time."""
-        rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
-        if not rows:
-            return
-        if members is not None:
-            members = denormalise(members[:, :, check.steps], cut.heading)[rows]
-        self._later = partial(
-            check.predicted,
-            [people[i] for i in rows],
-            np.array([people[i].track.newest_ns for i in rows]),
-            np.stack([done.each[i].mean for i in rows]),
-            np.stack([done.each[i].recovered for i in rows]),
-            np.stack([people[i].track.newest_status != JointStatus.MISSING for i in rows]),
-            members,
-            None if radii is None else radii.to_judge(done.calibrated, rows),
-            None if radii is None else radii.bare[rows],
-        )
+        rows_of_all = check.rows_of(people)
+
+        def later() -> None:
+            if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
+                self.learner.correct(
+                    rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False
+                )
+            rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
+            if not rows:
+                return
+            check.predicted(
+                [people[i] for i in rows],
+                cut.newest_ns[rows],
+                np.stack([done.each[i].mean for i in rows]),
+                np.stack([done.each[i].recovered for i in rows]),
+                np.stack([people[i].track.newest_status != JointStatus.MISSING for i in rows]),
+                None if members is None else denormalise(members[:, :, check.steps], cut.heading)[rows],
+                None if radii is None else radii.to_judge(done.calibrated, rows),
+                None if radii is None else radii.bare[rows],
+            )
+
+        self._later = later
 
     def _keep_inferred(self, people: list[Person], cut: Windows, future: np.ndarray) -> None:
         names = {id(p): i for i, p in self.people.known.items()}
@@ -396,7 +419,7 @@ class Predictor:
             future,
             np.stack([p.track.newest_positions for p in people]),
             np.stack([p.track.newest_status for p in people]),
-            np.array([p.track.newest_ns for p in people]),
+            cut.newest_ns,
             cut.hidden_s,
             cut.times,
         )

@@ -5,6 +5,7 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -145,6 +146,18 @@ class SelfCheck:
             if owner is not None and row not in alive:
                 self._owner[row] = None
 
+    def loses(self, people: Any, now_ns: int) -> bool:
+        """Whether `keep` and `sweep` would change anything."""
+        alive = {p.row for p in people}
+        if any(owner is not None and row not in alive for row, owner in enumerate(self._owner)):
+            return True
+        return bool((self._gone(now_ns) & self._rows["open"].any((1, 2))).any())
+
+    def _gone(self, now_ns: int) -> np.ndarray:
+        """(rows,) bool: whoever has that row was not seen for so long that nothing more is expected."""
+        gone: np.ndarray = now_ns - self._rows["seen_ns"] > _PATIENCENS
+        return gone
+
     def rows_in_use(self) -> np.ndarray:
         """(N,) rows of the people who are followed now."""
         return np.array([row for row, owner in enumerate(self._owner) if owner is not None], np.intp)
@@ -167,22 +180,31 @@ class SelfCheck:
                     self.listener.start(row)
         return np.array([p.row for p in people], np.intp)
 
-    def observe(self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+    def observe(
+        self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray, adapt: bool = True
+    ) -> Callable[[], None]:
         """Judge what was predicted for the time up to now. Each person's stamp is newer than any before.
+
+        Radii adapt at once; everything else that outcomes tell is left to the caller, who may first predict.
 
         Args:
             people: N of them.
             stamp_ns: of the observation.
             positions: (N, J, 3) metres in the frame of the predictions.
             status: (N, J) `JointStatus`; what the tracker guessed is no sight.
+            adapt: radii of the next prediction depend on it; else that is left, too.
+
+        Returns:
+            To be called once, before the next `observe` and `predicted`.
         """
         rows, a = self.rows_of(people), self._rows
         before_ns = a["seen_ns"][rows]
         seen = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
         positions = positions.astype(np.float32)
-        self._age(rows, before_ns, stamp_ns)
-        due = a["open"][rows] & (a["stamp"][rows][..., None] + self._ahead_ns <= stamp_ns)
-        who, what, horizon = np.nonzero(due)
+        judge: Callable[[], None] | None = None
+        due = a["open"][rows]
+        due &= a["stamp"][rows][..., None] <= stamp_ns - self._ahead_ns
+        who, what, horizon = due.nonzero()
         if len(who):
             row = rows[who]
             a["open"][row, what, horizon] = False
@@ -191,33 +213,53 @@ class SelfCheck:
             f = (back_ns / np.maximum(gap_ns, 1)).astype(np.float32)[:, None, None]
             now = positions[who]
             truth = now + f * (a["seen_pose"][row] - now)
-            good = a["seen"][row] & seen[who] & (gap_ns <= self._max_gap_ns)[:, None]
-            good &= (back_ns < gap_ns)[:, None]
-            self._judge(row, what, horizon, truth, good)
+            good = a["seen"][row] & seen[who]
+            good &= ((gap_ns <= self._max_gap_ns) & (back_ns < gap_ns))[:, None]
+            judge = self._judge(row, what, horizon, truth, good, adapt)
         a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
 
+        def rest() -> None:
+            self._age(rows, before_ns, stamp_ns)
+            if judge is not None:
+                judge()
+
+        return rest
+
     def _judge(
-        self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray
-    ) -> None:
+        self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray, adapt: bool
+    ) -> Callable[[], None]:
+        """Adapt radii; the rest is done by what is returned."""
         a = self._rows
-        away = a["pose"][row, what, :, horizon] - truth[:, None]
-        error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
         stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
-        if self.listener:
-            self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
-        if self.adaptation:
-            self.adaptation.learn(row, what, horizon, stamp_ns, error[:, _PUBLISHED], good, a["joints"][row, what])
-        n = good.sum(1)
-        error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
-        judged = n > 0
-        had = a["joints"][row, what]
-        new = np.zeros((len(row), _SUMS))
-        new[:, _N] = judged
-        new[:, _ERROR], new[:, _HOLDING] = error[:, _PUBLISHED] * judged, error[:, _HELD] * judged
-        new[:, _JOINTS], new[:, _UNSEEN] = had.sum(1), (had & ~good).sum(1)
-        self._add(row, horizon, new)
-        if self.mix and judged.any():
-            self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
+
+        def learn() -> None:
+            if self.adaptation:
+                away = a["pose"][row, what, _PUBLISHED, horizon] - truth
+                error = np.sqrt(np.einsum("kjc,kjc->kj", away, away))
+                self.adaptation.learn(row, what, horizon, stamp_ns, error, good, a["joints"][row, what])
+
+        def rest() -> None:
+            if self.listener:
+                self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
+            if not adapt:
+                learn()
+            away = a["pose"][row, what, :, horizon] - truth[:, None]
+            error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+            n = good.sum(1)
+            error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
+            judged = n > 0
+            had = a["joints"][row, what]
+            new = np.zeros((len(row), _SUMS))
+            new[:, _N] = judged
+            new[:, _ERROR], new[:, _HOLDING] = error[:, _PUBLISHED] * judged, error[:, _HELD] * judged
+            new[:, _JOINTS], new[:, _UNSEEN] = had.sum(1), (had & ~good).sum(1)
+            self._add(row, horizon, new)
+            if self.mix and judged.any():
+                self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
+
+        if adapt:
+            learn()
+        return rest
 
     def _add(self, row: np.ndarray, horizon: np.ndarray, new: np.ndarray) -> None:
         every = np.arange(new.shape[1])
@@ -303,7 +345,7 @@ class SelfCheck:
     def sweep(self, now_ns: int) -> None:
         """What was predicted for people who are not seen any more counts as never seen."""
         a = self._rows
-        gone = now_ns - a["seen_ns"] > _PATIENCENS
+        gone = self._gone(now_ns)
         if not (gone & a["open"].any((1, 2))).any():
             return
         late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS
