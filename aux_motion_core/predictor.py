@@ -25,7 +25,7 @@ from aux_motion_core.people import People, Person
 from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, results
 from aux_motion_core.person_output import describe
 from aux_motion_core.selfcheck import SelfCheck, self_check_for
-from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
+from aux_motion_core.skeleton import JOINTS, MISSING, N_JOINTS
 from aux_motion_core.types import (
     MotionPrediction,
     PredictionBatch,
@@ -302,7 +302,7 @@ class Predictor:
         correction, rows = self._learnt(people, cut, future)
         learnt = time.perf_counter()
         answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
-        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times)
+        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
         radii = self._calibrated(people, cut, what, answer)
         self.stage_s = {
             "resample": resampled - start,
@@ -390,9 +390,7 @@ class Predictor:
 
         def later() -> None:
             if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
-                self.learner.correct(
-                    rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False
-                )
+                self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
             rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
             if not rows:
                 return
@@ -401,7 +399,7 @@ class Predictor:
                 cut.newest_ns[rows],
                 np.stack([done.each[i].mean for i in rows]),
                 np.stack([done.each[i].recovered for i in rows]),
-                np.stack([people[i].track.newest_status != JointStatus.MISSING for i in rows]),
+                np.stack([people[i].track.newest_status != MISSING for i in rows]),
                 None if members is None else denormalise(members[:, :, check.steps], cut.heading)[rows],
                 None if radii is None else radii.to_judge(done.calibrated, rows),
                 None if radii is None else radii.bare[rows],

@@ -15,7 +15,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import HORIZONS_S, NS
 from aux_motion_core.inference.ensemble import Ensemble
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import N_JOINTS, sighted
 from aux_motion_core.types import MIN_OUTCOMES, Fit, FitVerdict
 
 #: Predictions of one person nearer to each other than this are not both judged, seconds.
@@ -199,7 +199,7 @@ class SelfCheck:
         """
         rows, a = self.rows_of(people), self._rows
         before_ns = a["seen_ns"][rows]
-        seen = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
+        seen = sighted(status)
         positions = positions.astype(np.float32)
         judge: Callable[[], None] | None = None
         due = a["open"][rows]
@@ -330,8 +330,8 @@ class SelfCheck:
         known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step >= 0.0)
         if not known.any():
             return
-        low = np.clip(step.astype(np.intp), 0, max(self._length - 2, 0))
-        f = np.clip(step - low, 0.0, 1.0).astype(np.float32)[..., None, None]
+        low = np.minimum(np.maximum(step.astype(np.intp), 0), max(self._length - 2, 0))
+        f = np.minimum(np.maximum(step - low, 0.0), 1.0).astype(np.float32)[..., None, None]
         n = np.arange(len(rows))[:, None]
         changed = future[n, low]
         changed += f * (future[n, np.minimum(low + 1, self._length - 1)] - changed)

@@ -155,11 +155,17 @@ class CalibratedRadii:
         if moved is not None:
             wide, wide_body = bare + (moved if widened is None else widened), None if body is None else body + moved
         offline, radius, body_offline, body = self._around(mean, what, wide, wide_body, factors)
-        usable = np.isfinite(radius).all((1, 2))
-        if scale is not None:
-            usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
+        n = len(mean)
+        # a sum is finite only where all that it is of are
+        total = radius.reshape(n, -1).sum(1)
         if body is not None:
-            usable &= np.isfinite(body).all((1, 2))
+            total += body.reshape(n, -1).sum(1)
+        if scale is not None:
+            flat = scale.reshape(n, -1)
+            total += flat.sum(1)
+            usable = np.isfinite(total) & (flat.min(1) > 0.0)
+        else:
+            usable = np.isfinite(total)
         odd = np.zeros(len(mean), bool)
         if self._unfamiliar and watch_distribution:
             odd = self._unfamiliar(values, mask) > 1.0

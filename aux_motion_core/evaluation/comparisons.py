@@ -153,7 +153,9 @@ class Sources:
                     if stamp_ns < people[n].newest_ns:
                         people[n].row = -1  # its stamps went back: all starts anew
                     people[n].newest_ns = int(stamp_ns)
-                self._check.observe([people[n] for n in at], int(stamp_ns), inferred.positions[at], inferred.status[at])()
+                self._check.observe(
+                    [people[n] for n in at], int(stamp_ns), inferred.positions[at], inferred.status[at]
+                )()
             for gone in [i for i in self._people if i not in step.known]:
                 del self._people[gone]
             self._check.keep(self._people.values())

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_people, mapping
 from aux_motion_core.types import SkeletonFrame
@@ -124,7 +124,7 @@ class Adapter(ABC):
         positions = self._clean(positions)
         out, status, sure = map_people(joints or self.joints or (), positions, confidence)
         if guessed is not None and guessed.any():
-            status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
+            status[guessed[:, None] & (status != MISSING)] = TRACKER_PREDICTED
         return SkeletonFrame(
             stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure, unplaced=tuple(unplaced)
         )

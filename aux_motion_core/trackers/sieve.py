@@ -12,7 +12,7 @@ from collections import Counter
 import numpy as np
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.trackers.body_size import implausible, remark
 from aux_motion_core.types import SkeletonFrame, ViewReason
 
@@ -61,19 +61,19 @@ class Sieve:
         status, positions = frame.status, np.asarray(frame.positions)
         reasons, unplaced = frame.view_reasons, list(frame.unplaced)
         if self.min_confidence > 0.0:
-            unsure = (status != JointStatus.MISSING) & (frame.confidence < self.min_confidence)
+            unsure = (status != MISSING) & (frame.confidence < self.min_confidence)
             if unsure.any():
                 self.counters["unsure_joints"] += int(unsure.sum())
-                status = np.where(unsure, np.uint8(JointStatus.MISSING), status)
+                status = np.where(unsure, np.uint8(MISSING), status)
         with np.errstate(invalid="ignore"):
-            there = (status != JointStatus.MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
+            there = (status != MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
         frozen = self._frozen(frame, positions, there)
         if frozen.any():
             self._note("frozen_bodies", int(frozen.sum()))
             reasons |= ViewReason.INPUT_FROZEN
-            guessed = frozen[:, None] & (status != JointStatus.MISSING)
-            status = np.where(guessed, np.uint8(JointStatus.TRACKER_PREDICTED), status)
-        usable = there & (status != JointStatus.TRACKER_PREDICTED)
+            guessed = frozen[:, None] & (status != MISSING)
+            status = np.where(guessed, np.uint8(TRACKER_PREDICTED), status)
+        usable = there & (status != TRACKER_PREDICTED)
         wrong, height_m = implausible(positions, there)
         if wrong.any():
             self._note("implausible_bodies", int(wrong.sum()), remark(float(height_m[wrong][0])))
