@@ -90,7 +90,7 @@ def of_windows(
         newest = min(steps, round(_GAP_WITHIN_S / dt_s))
         gap = ~(rows | (np.arange(steps) < first[:, None]))[:, -newest:].all(1)
         short = (steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
-        imputed = ~mask.any(1).all(1)
+        imputed = ~np.all(np.any(mask, axis=1), axis=1)
     reasons = np.full(len(mask), int(Reason.BACKEND_FALLBACK) if fell_back else 0)
     for reason, of in (
         (_UNCALIBRATED, ~calibrated),

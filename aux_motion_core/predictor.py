@@ -85,8 +85,7 @@ class Predictor:
         self.counters: Counter[str] = Counter()
         self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
         self.people = People(config, self.counters)
-        self._later: Callable[[], None] | None = None  # of the last prediction
-        self._outcomes: Callable[[], None] | None = None  # of the last observation
+        self._later: Callable[[], None] | None = None
         self._steps_s: np.ndarray = backend.dt_s * np.arange(1, backend.future_steps + 1)
         self.keep_inferred = False
         self.inferred: Inferred | None = None
@@ -113,7 +112,7 @@ class Predictor:
 
     def _check_itself(self) -> None:
         """Start to judge past predictions anew, as the configuration asks."""
-        self._later = self._outcomes = None  # they are of the check before
+        self._later = None  # it is of the check before
         self.self_check = check = self_check_for(self.backend, self.config, self.bounds is not None)
         if check and self.config.learning != "off":
             self.learner = self.learner or learner_for(self.backend, check.steps, check.under_way)
@@ -128,7 +127,7 @@ class Predictor:
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
-        self._later = self._outcomes = None
+        self._later = None
         self.people.reset()
         if self.self_check:
             self.self_check.reset()
@@ -170,10 +169,10 @@ class Predictor:
 
     def realised(self, person_id: str | None = None) -> Realised | None:
         """How often published radii held lately, of a person or of all; None where radii are not checked."""
-        self._weigh_outcomes()
         check = self.self_check
         if check is None or check.adaptation is None:
             return None
+        check.finish()
         if person_id is None:
             return check.adaptation.realised(check.rows_in_use())
         person = self.people.known.get(person_id)
@@ -185,7 +184,6 @@ class Predictor:
         Args:
             now_ns: the present.
         """
-        self._weigh_outcomes()
         check = self.self_check
         if check is None:
             return None
@@ -223,26 +221,19 @@ class Predictor:
                 odd = [p.row for p in seen.people if p.row >= 0 and stamp_ns in (p.relinked_ns, p.duplicated_ns)]
                 self.learner.forget_under_way(np.array(odd, np.intp))
             c = self.config
-            self._outcomes = self.self_check.observe(
-                seen.people, stamp_ns, seen.positions, seen.status, adapt=c.adaptation == "on"
-            )
+            self.self_check.observe(seen.people, stamp_ns, seen.positions, seen.status, adapt=c.adaptation == "on")
             if c.mix or c.learning == "on":  # outcomes enter the next prediction
-                self._weigh_outcomes()
+                self.self_check.finish()
 
     # Output
 
     def settle(self) -> None:
         """Do what the last `add` and `predict` left for later; the next `add` does it otherwise."""
-        self._weigh_outcomes()
+        if self.self_check:
+            self.self_check.finish()
         later, self._later = self._later, None
         if later is not None:
             later()
-
-    def _weigh_outcomes(self) -> None:
-        """What the last observation tells of past predictions, beside what the next one needs."""
-        outcomes, self._outcomes = self._outcomes, None
-        if outcomes is not None:
-            outcomes()
 
     def predict(self, now_ns: int) -> PredictionBatch:
         """Predict everybody who is known.
@@ -259,8 +250,6 @@ class Predictor:
         self.people.forget(now_ns)
         known_now = self.people.known
         if self.self_check:
-            if self._outcomes is not None and self.self_check.loses(known_now.values(), now_ns):
-                self._weigh_outcomes()
             self.self_check.keep(known_now.values())
             self.self_check.sweep(now_ns)
         # the newest input is never in the future of its own prediction
@@ -295,6 +284,10 @@ class Predictor:
         start = time.perf_counter()
         cut = cut_windows([p.track for p in people], b, c.max_gap_s)
         resampled = time.perf_counter()
+        # what the input alone tells, while it is in the processor's caches
+        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
+        odd = self._radii.odd(cut.values, cut.mask) if self.watch_distribution else np.zeros(len(people), bool)
+        looked = time.perf_counter()
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:
             self._keep_inferred(people, cut, future)
@@ -302,11 +295,10 @@ class Predictor:
         correction, rows = self._learnt(people, cut, future)
         learnt = time.perf_counter()
         answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
-        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
-        radii = self._calibrated(people, cut, what, answer)
+        radii = self._calibrated(people, odd, what, answer)
         self.stage_s = {
             "resample": resampled - start,
-            "backend": inferred - resampled,
+            "backend": inferred - looked,
             "learning": learnt - inferred,
         }
         done = results(cut, what, answer, radii, b, c, self.counters)
@@ -349,28 +341,27 @@ class Predictor:
             future = check.mix.combine(check.rows_of(people), members)
             moved = np.linalg.norm(future - own, axis=-1)
         heading = cut.heading
-        mean, pose = denormalise(future, heading), denormalise(pose, heading)
+        both = denormalise(np.concatenate([future, pose[:, None]], 1), heading)
+        mean, pose = both[:, :-1], both[:, -1]
         # Here the mean is in the fixed frame and has no radius yet: whatever changes it adds to `moved` how far, by
         # which the radii widen.
         return Answer(
             mean, pose, scale, moved, widened, None if alone is None else denormalise(alone, heading)
         ), members
 
-    def _calibrated(self, people: list[Person], cut: Windows, what: Known, answer: Answer) -> Radii | None:
+    def _calibrated(self, people: list[Person], odd: np.ndarray, what: Known, answer: Answer) -> Radii | None:
         check, c = self.self_check, self.config
         factors = None
         if check and check.adaptation and c.adaptation == "on":
             factors = check.adaptation.factors(check.rows_of(people))
         return self._radii.of(
             what,
-            cut.values,
-            cut.mask,
+            odd,
             answer.mean,
             answer.scale,
             answer.moved,
             factors,
             c.tracker_error_m,
-            self.watch_distribution,
             answer.widened,
             answer.alone,
         )

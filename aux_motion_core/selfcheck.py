@@ -6,6 +6,7 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,6 +101,7 @@ class SelfCheck:
         self.adaptation: Adaptation | None = None
         #: Told about predictions and outcomes, where it is set.
         self.listener: Listener | None = None
+        self._rest: Callable[[], None] | None = None
         self._all = np.zeros((_SUMS, len(self.steps)))
         self._all_ns = 0
         self._worse_since_ns: int | None = None
@@ -135,6 +137,7 @@ class SelfCheck:
 
     def reset(self) -> None:
         """Forget everybody and everything."""
+        self._rest = None
         self.keep(())
         self._all[:] = 0.0
         self._all_ns, self._worse_since_ns = 0, None
@@ -144,14 +147,8 @@ class SelfCheck:
         alive = {p.row for p in people}
         for row, owner in enumerate(self._owner):
             if owner is not None and row not in alive:
+                self.finish()
                 self._owner[row] = None
-
-    def loses(self, people: Any, now_ns: int) -> bool:
-        """Whether `keep` and `sweep` would change anything."""
-        alive = {p.row for p in people}
-        if any(owner is not None and row not in alive for row, owner in enumerate(self._owner)):
-            return True
-        return bool((self._gone(now_ns) & self._rows["open"].any((1, 2))).any())
 
     def _gone(self, now_ns: int) -> np.ndarray:
         """(rows,) bool: whoever has that row was not seen for so long that nothing more is expected."""
@@ -182,10 +179,10 @@ class SelfCheck:
 
     def observe(
         self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray, adapt: bool = True
-    ) -> Callable[[], None]:
+    ) -> None:
         """Judge what was predicted for the time up to now. Each person's stamp is newer than any before.
 
-        Radii adapt at once; everything else that outcomes tell is left to the caller, who may first predict.
+        Radii adapt at once; everything else that outcomes tell is left for `finish`: first somebody may predict.
 
         Args:
             people: N of them.
@@ -193,10 +190,8 @@ class SelfCheck:
             positions: (N, J, 3) metres in the frame of the predictions.
             status: (N, J) `JointStatus`; what the tracker guessed is no sight.
             adapt: radii of the next prediction depend on it; else that is left, too.
-
-        Returns:
-            To be called once, before the next `observe` and `predicted`.
         """
+        self.finish()
         rows, a = self.rows_of(people), self._rows
         before_ns = a["seen_ns"][rows]
         seen = sighted(status)
@@ -223,7 +218,13 @@ class SelfCheck:
             if judge is not None:
                 judge()
 
-        return rest
+        self._rest = rest
+
+    def finish(self) -> None:
+        """Do what the last `observe` left; everything that depends on it does it first."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest()
 
     def _judge(
         self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray, adapt: bool
@@ -232,16 +233,20 @@ class SelfCheck:
         a = self._rows
         stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
 
-        def learn() -> None:
-            if self.adaptation:
-                away = a["pose"][row, what, _PUBLISHED, horizon] - truth
-                error = np.sqrt(np.einsum("kjc,kjc->kj", away, away))
-                self.adaptation.learn(row, what, horizon, stamp_ns, error, good, a["joints"][row, what])
+        learn: Callable[[], None] | None = None
+        if self.adaptation:
+            away = a["pose"][row, what, _PUBLISHED, horizon] - truth
+            error_m = np.sqrt(np.einsum("kjc,kjc->kj", away, away))
+            had = a["joints"][row, what]
+            learn = partial(self.adaptation.learn, row, what, horizon, stamp_ns, error_m, good, had)
+            if adapt and self.adaptation.presses(row, what, horizon, error_m, good):
+                learn()
+                learn = None
 
         def rest() -> None:
             if self.listener:
                 self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
-            if not adapt:
+            if learn is not None:
                 learn()
             away = a["pose"][row, what, :, horizon] - truth[:, None]
             error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
@@ -257,8 +262,6 @@ class SelfCheck:
             if self.mix and judged.any():
                 self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
 
-        if adapt:
-            learn()
         return rest
 
     def _add(self, row: np.ndarray, horizon: np.ndarray, new: np.ndarray) -> None:
@@ -299,6 +302,7 @@ class SelfCheck:
             radii: for `Adaptation.predicted`: offline, published, body, published body, each (N, steps, J) or None.
             bare: (N, steps, J) radii of the model's own mean by the table alone, for the listener, or None.
         """
+        self.finish()
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
         if self.measure_jitter:
@@ -348,6 +352,7 @@ class SelfCheck:
         gone = self._gone(now_ns)
         if not (gone & a["open"].any((1, 2))).any():
             return
+        self.finish()
         late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS
         row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
         a["open"][row, what, horizon] = False
@@ -376,6 +381,7 @@ class SelfCheck:
 
     def fit(self, person: Any = None) -> Fit:
         """How predictions fitted lately: of a person, or of all together (also of those who left)."""
+        self.finish()
         if person is None:
             return _fit(self._all)
         weights = self.mix.weights[person.row].copy() if self.mix and person.row >= 0 else None

@@ -48,7 +48,7 @@ def run(model: Path | None, backend: str, people: int, rate_hz: int, seconds: fl
         client = Client()
         with tempfile.TemporaryDirectory() as name:
             file = Path(name) / "profile.pstats"
-            arguments = [str(file), "run", "--fixed-frame", FRAME, "--backend", backend, "--input-topic", "skeletons"]
+            arguments = [str(file), "--fixed-frame", FRAME, "--backend", backend, "--input-topic", "skeletons"]
             arguments += ["--model", str(model)] if model is not None else []
             module = "aux_motion.benchmarks.profiled_node"
             with processes.Process(module, arguments, Path(name) / "node.log") as node:

@@ -1,4 +1,4 @@
-"""The predictor node under cProfile: `python -m aux_motion.benchmarks.profiled_node STATS run --fixed-frame map ...`.
+"""The predictor node under cProfile: `python -m aux_motion.benchmarks.profiled_node STATS --fixed-frame map ...`.
 
 SIGUSR1 begins to profile the thread that predicts; the next one ends it and writes the file. So the start is not in it.
 Processor time is measured: neither waiting for messages nor other programs count.
@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aux_motion import cli
+from aux_motion.commands import run
 
 
 def main() -> None:
-    """Run `aux-motion` with the rest of the arguments."""
+    """Run `aux-motion run` with the rest of the arguments."""
     file = Path(sys.argv[1])
     profiler = cProfile.Profile(time.thread_time)
     under_way = False
@@ -35,8 +35,7 @@ def main() -> None:
         os.replace(part, file)  # whoever waits for it finds it whole
 
     signal.signal(signal.SIGUSR1, switch)
-    sys.argv[1:] = sys.argv[2:]
-    cli.main()
+    sys.exit(run.main(sys.argv[2:]))
 
 
 if __name__ == "__main__":

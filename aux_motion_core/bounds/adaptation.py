@@ -144,6 +144,18 @@ class Adaptation:
         a["body_published"][rows, at] = np.nan if body_published is None else body_published[:, i]
         a["outside"][rows, at] = False
 
+    def presses(
+        self, row: np.ndarray, at: np.ndarray, horizon: np.ndarray, error_m: np.ndarray, good: np.ndarray
+    ) -> bool:
+        """Whether `learn` would change a factor: else it may wait. Where all factors are at the floor and nothing was
+        outside, they stay there. Arguments as of `learn`.
+        """
+        a = self._rows
+        if (a["log"][row, horizon] > self._low).any() or (a["body_log"][row] > self._low).any():
+            return True
+        limits = np.fmin(a["offline"][row, at, horizon], a["body"][row, at, horizon])  # NaN where neither is
+        return bool(((error_m > limits) & good).any() or a["outside"][row, at].any())
+
     def learn(
         self,
         row: np.ndarray,

@@ -199,5 +199,6 @@ def denormalise_scale(scale: np.ndarray, heading: Heading) -> np.ndarray:
     The square roots of the diagonal of the rotated covariance; what is lost is the correlation of x and y.
     """
     share = np.square(heading.turn)  # of each axis' variance in each other's
-    variance = np.square(scale.reshape(len(scale), -1, 3), dtype=np.float64) @ share
+    with np.errstate(invalid="ignore"):  # whatever a model says
+        variance = np.square(scale.reshape(len(scale), -1, 3), dtype=np.float64) @ share
     return np.sqrt(variance, dtype=np.float32, casting="same_kind").reshape(scale.shape)

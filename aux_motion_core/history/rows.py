@@ -50,7 +50,7 @@ def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
     """
     positions = np.array(frame.positions, np.float64)
     status = np.array(frame.status, np.uint8)
-    usable: np.ndarray = (np.abs(positions) < _FARTHEST_M).all(-1)  # False for NaN and Inf too
+    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
     if not usable.all():
         count(counters, "non_finite_or_absurd_joints", int(((status != MISSING) & ~usable).sum()))
         status *= usable

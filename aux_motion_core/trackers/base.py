@@ -152,11 +152,14 @@ class Adapter(ABC):
         holes: Any = ~positions.any(-1)
         for place in self._holes_at:
             holes = holes | np.all(positions == place, axis=-1)
-        flat = np.sort(positions[..., 0][~holes])
+        some = bool(holes.any())
+        flat = positions[..., 0][~holes] if some else positions[..., 0].flatten()
+        flat.sort()
         if (flat[1:] == flat[:-1]).any():
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
                 holes |= self._shared(positions, holes)
-        if not holes.any():
+            some = bool(holes.any())
+        if not some:
             return positions
         self.counters["joints_on_one_place"] += int(holes.sum())
         return np.where(holes[..., None], np.nan, positions)

@@ -65,8 +65,8 @@ class Sieve:
             if unsure.any():
                 self.counters["unsure_joints"] += int(unsure.sum())
                 status = np.where(unsure, np.uint8(MISSING), status)
-        with np.errstate(invalid="ignore"):
-            there = (status != MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
+        there = (np.abs(positions) < FARTHEST_M).all(-1)  # False for NaN
+        there &= status != MISSING
         frozen = self._frozen(frame, positions, there)
         if frozen.any():
             self._note("frozen_bodies", int(frozen.sum()))
@@ -105,18 +105,30 @@ class Sieve:
         ids = frame.person_ids
         if self.frozen_after_s <= 0.0:
             return np.zeros(len(ids), bool)
-        clean = np.where(there[..., None], positions, 0.0)
-        before = np.array([self._rows.get(i, -1) for i in ids])
+        clean = positions if there.all() else np.where(there[..., None], positions, 0.0)
         since = np.full(len(ids), frame.stamp_ns, np.int64)
-        known = before >= 0
-        if known.any():
-            rows = before[known]
-            same = (clean[known] == self._last[rows]).all((1, 2)) & (self._since[rows] <= frame.stamp_ns)
-            since[known] = np.where(same, self._since[rows], frame.stamp_ns)
-        self._rows = {i: row for row, i in enumerate(ids)}
-        self._last, self._since = clean, since
+        rows = {i: row for row, i in enumerate(ids)}
+        if rows == self._rows and len(rows) == len(ids):  # the same people in the same order
+            self._same(clean, self._last, self._since, frame.stamp_ns, since)
+        else:
+            before = np.array([self._rows.get(i, -1) for i in ids])
+            known = before >= 0
+            if known.any():
+                mine = since[known]
+                self._same(clean[known], self._last[before[known]], self._since[before[known]], frame.stamp_ns, mine)
+                since[known] = mine
+        self._rows, self._last, self._since = rows, clean, since
         result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * NS))
         return result
+
+    @staticmethod
+    def _same(now: np.ndarray, before: np.ndarray, since_ns: np.ndarray, stamp_ns: int, out: np.ndarray) -> None:
+        """Since when each body is the same: into `out`, where it is from before."""
+        same = now[:, :, 0] == before[:, :, 0]
+        rows = np.flatnonzero(same.all(1))  # hardly ever any
+        if len(rows):
+            rows = rows[(now[rows] == before[rows]).all((1, 2)) & (since_ns[rows] <= stamp_ns)]
+            out[rows] = since_ns[rows]
 
     @staticmethod
     def _hidden_by_id(ids: tuple[str, ...], positions: np.ndarray, usable: np.ndarray) -> list[str]:

@@ -136,20 +136,24 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     confidence = _optional(msg, "confidence", (people, joints), np.float32)
     covariance = _optional(msg, "covariance", (people, joints, 6), np.float32)
 
-    finite = np.isfinite(position).all(axis=-1)
     if status is None:
         status = np.full((people, joints), OBSERVED, dtype=np.uint8)
     elif status.size and int(status.max()) > _LAST_STATUS:
         raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {_LAST_STATUS}")
-    confidence = np.ones((people, joints), np.float32) if confidence is None else confidence
-    with np.errstate(invalid="ignore"):
-        seen = finite & (status != MISSING) & (confidence > 0.0)  # NaN confidence: not seen
-
-    position = np.where(seen[..., None], position, np.nan)
-    status, confidence = status * seen, np.where(seen, np.minimum(confidence, 1.0), 0.0)
+    seen = np.isfinite(position).all(axis=-1)
+    seen &= status != MISSING
+    if confidence is None:
+        confidence = np.ones((people, joints), np.float32)
+    else:
+        confidence = np.fmin(np.fmax(confidence, 0.0), 1.0)  # NaN: not seen
+        seen &= confidence > 0.0
+    if seen.all():
+        position, status = position.astype(np.float64), status.copy()
+    else:
+        position = np.where(seen[..., None], position, np.nan).astype(np.float64)
+        status, confidence = status * seen, np.where(seen, confidence, np.float32(0.0))
     if names == JOINTS:
-        out_position, out_status = position.astype(np.float64), status
-        out_confidence = confidence.astype(np.float32, copy=False)
+        out_position, out_status, out_confidence = position, status, confidence
     else:
         out_position = np.full((people, N_JOINTS, 3), np.nan)
         out_status = np.zeros((people, N_JOINTS), np.uint8)
