@@ -604,12 +604,3 @@ def test_clouds_hold_somebody_who_may_stand_up() -> None:
 def test_shipped_parameters_of_the_monitor_are_its_defaults(root: Path) -> None:
     values = yaml.safe_load((root / "config" / "ssm.yaml").read_text())["/**"]["ros__parameters"]
     assert values == {name: field.default for name, field in SsmParameters.model_fields.items()}
-
-
-def test_the_launch_file_starts_the_installed_monitor(root: Path) -> None:
-    """Read, since launch has no wheel: what it names exists."""
-    source = (root / "launch" / "ssm.launch.py").read_text()
-    compile(source, "ssm.launch.py", "exec")
-    assert 'executable="aux_motion_ssm"' in source
-    assert "aux_motion_ssm = aux_motion.entry:monitor" in (root / "setup.py").read_text()
-    assert '"ssm.yaml"' in source and (root / "config" / "ssm.yaml").is_file()
