@@ -566,6 +566,30 @@ def test_people_are_objects_of_the_planning_scene(monkeypatch) -> None:
     assert [(m.id, m.operation) for m in gone] == [("aux_motion/b", b"\x01")]
 
 
+def test_objects_of_a_run_that_was_killed_are_removed_by_the_next(monkeypatch, tmp_path) -> None:
+    from aux_motion.nodes.collision_objects import memory_of
+
+    shapes = SimpleNamespace(SolidPrimitive=_SolidPrimitive)
+    monkeypatch.setitem(sys.modules, "shape_msgs.msg", shapes)
+    monkeypatch.setenv("ROS_HOME", str(tmp_path))
+    file, messages = memory_of("/robot1/aux_motion_predictor"), SimpleNamespace(CollisionObject=_CollisionObject)
+    builder = OccupancyBuilder(OccupancyConfig(occupancy_interval_s=0.2))
+    killed = CollisionObjects(messages, file)
+    next(killed.update(builder.build(walkers("a", "b"))))  # killed while it sends the first object
+    following = CollisionObjects(messages, file)
+    sent = list(following.update(builder.build(walkers("c"))))
+    assert [(m.id, m.operation) for m in sent] == [
+        ("aux_motion/a", b"\x01"), ("aux_motion/b", b"\x01"), ("aux_motion/c", b"\x00")
+    ]  # fmt: skip
+    assert [m.id for m in CollisionObjects(messages, file).update(builder.build(walkers()))] == ["aux_motion/c"]
+    assert list(CollisionObjects(messages, file).update(builder.build(walkers()))) == []
+    file.unlink()
+    file.mkdir()
+    unwritable = CollisionObjects(messages, file)
+    list(unwritable.update(builder.build(walkers("a"))))
+    assert "stay in the planning scene; set ROS_HOME" in unwritable.trouble
+
+
 def test_people_for_social_layers_have_the_predicted_velocity() -> None:
     message = people_message(walkers("a", "b"), _People, _Person)
     assert [p.name for p in message.people] == ["a", "b"] and message.header.frame_id == "world"
