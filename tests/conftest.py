@@ -18,7 +18,18 @@ from aux_motion.commands.processes import private_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Of the extras `test` and `training`; what else is missing is an error.
-EXTRAS = {"hypothesis", "mapie", "torch", "safetensors", "onnx", "onnxscript", "pybvh", "tensorboard", "matplotlib"}
+EXTRAS = {
+    "click",
+    "hypothesis",
+    "mapie",
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "pybvh",
+    "tensorboard",
+    "matplotlib",
+}
 LEFT_OUT: dict[Path, list[str]] = {}
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.

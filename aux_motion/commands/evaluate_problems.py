@@ -30,6 +30,7 @@ def one_line(error: Exception) -> str:
 def problems(job: Job, end: End, evaluation: Evaluation) -> list[str]:
     """What makes the numbers less than they should be, in one line each."""
     found = [end.damage] if end.damage else []
+    found += [f"bag {job.bag}: {line}" for line in end.transforms]
     stream = evaluation.stream
     rejected = sum(end.rejected.values())
     if rejected > FORGIVEN_SHARE * (rejected + stream.frames):

@@ -129,12 +129,14 @@ class End:
         damage: what is wrong with the bag, in one line; empty: nothing.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
+        transforms: what is wrong with the transforms of an input, though it could be placed, one line each.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
     damage: str = ""
     clock: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
+    transforms: list[str] = field(default_factory=list)
 
 
 class Here:
@@ -174,6 +176,7 @@ class Here:
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
         self.end = End(r.rejected, r.report.damage, dict(r.report.stamps), counters)
+        self.end.transforms = r.report.transforms
 
     def close(self) -> None:
         """Give the backend back."""

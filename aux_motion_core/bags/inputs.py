@@ -64,12 +64,14 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
+        transforms: of inputs whose frame got a transform that is none, and kept the one before it, one line each.
     """
 
     damage: str = ""
     counters: Counter[str] = field(default_factory=Counter)
     stamps: Counter[str] = field(default_factory=Counter)
     trouble: list[str] = field(default_factory=list)
+    transforms: list[str] = field(default_factory=list)
 
 
 class Recorded:
@@ -196,8 +198,10 @@ class Recorded:
         report.stamps.update(pipeline.stamps())
         several = len(chosen) > 1
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
-            if line := one.trouble() or (frames.remark(one.frame_id) if frames is not None else ""):
+            if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
+            if frames is not None and (line := frames.remark(one.frame_id)):
+                report.transforms.append(f"{topic.name}: {line}")
 
 
 def read_frames(
