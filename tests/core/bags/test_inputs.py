@@ -14,7 +14,7 @@ from support import tracker_messages as make
 from aux_motion_core import trackers
 from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.bags.files import BagError
-from aux_motion_core.bags.inputs import Recorded, Report, choose, read_frames
+from aux_motion_core.bags.inputs import Recorded, Report, read_frames
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.inference.factory import make_backend
