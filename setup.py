@@ -122,6 +122,7 @@ setup(
         # Runs engines. PyCUDA is compiled against the CUDA toolkit; cuda-bindings is for CUDA graphs.
         "cuda": ["pycuda>=2024.1,<2027", "cuda-bindings>=12,<14"],
         "plots": ["matplotlib>=3.5,<4"],
+        "parquet": ["pyarrow>=14"],
         "view": ["viser>=1.1,<2"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10"],
         "training": [
@@ -140,7 +141,17 @@ setup(
             "types-PyYAML>=6,<7",
             "types-tqdm>=4.60,<5",
         ],
-        "test": ["pytest>=7,<10", "pytest-timeout>=2.1,<3", "hypothesis>=6.80,<7", "ruff", "mapie>=1.0,<2", *BROWSER],
+        "test": [
+            "pytest>=7,<10",
+            "pytest-timeout>=2.1,<3",
+            "pytest-xdist>=3.5,<4",
+            "pytest-rerunfailures>=14,<17",
+            "hypothesis>=6.80,<7",
+            "ruff",
+            "mapie>=1.0,<2",
+            "pyarrow>=14",
+            *BROWSER,
+        ],
     },
     zip_safe=False,
     entry_points={

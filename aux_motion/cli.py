@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from aux_motion.benchmarks import options
+from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
 from aux_motion.commands.shipped import shipped
 
@@ -98,6 +99,10 @@ def predict(
     if json_out is not None:
         json_out.parent.mkdir(parents=True, exist_ok=True)
         json_out.write_text(json.dumps(predict.as_json(report), indent=1) + "\n", encoding="utf-8")
+    for line in report.problems:
+        typer.echo(f"aux-motion: {line}", err=True)
+    if report.problems:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -234,7 +239,7 @@ def view(
     tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
     joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
     model: Model = None,
-    backend: BackendName = "onnx",
+    backend: GivenBackend = None,
     params: Params = None,
     namespace: Namespace = "",
     fixed_frame: Annotated[
@@ -254,18 +259,13 @@ def view(
     _use_domain(domain)
     from aux_motion.commands.view import command as implementation
 
-    values: dict[str, object] = {"backend": backend}
-    if model is not None:
-        values["model_dir"] = str(model)
-    if fixed_frame is not None:
-        values["fixed_frame"] = fixed_frame
     job = {
         "topic": topic,
         "tracker": tracker,
         "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
         "params": _read_once(params, namespace),
         "namespace": namespace,
-        "values": values,
+        "values": _given(backend=backend, model_dir=model, fixed_frame=fixed_frame),
     }
     implementation.view(path, job, live, robot, robot_at, host, port, browser, start, typer.echo)
 
@@ -411,6 +411,8 @@ def ssm(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
+app.command(name="calibrate-cameras")(more.calibrate_cameras)
+app.command()(more.export)
 app.command()(options.bench)
 app.command(name="safety-check")(options.safety_check)
 app.command()(options.soak)

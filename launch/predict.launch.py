@@ -28,6 +28,11 @@ TRACKERS = [
     "pose_array",
     "openpose",
     "mediapipe",
+    "ros_openpose",
+    "openptrack",
+    "jsk",
+    "mocap4r2_markers",
+    "mocap4r2_bodies",
 ]
 #: (name, default, choices or None for any, what it is). Names of parameters are those of the node; "" leaves the
 #: file's value.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.locks import one_at_a_time
 
 from aux_motion.commands.processes import private_domain
 
@@ -75,6 +76,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line, yellow=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Live tests come first, because they mostly wait, and get a second try.
+
+    They wait for processes on a machine that may be busy: a second try is shown as `R` and in the summary.
+    """
+    live = ROOT / "tests" / "ros"
+    for item in items:
+        if item.path.is_relative_to(live):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: not item.path.is_relative_to(live))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""
@@ -106,23 +119,33 @@ class Workspace:
 
 @pytest.fixture(scope="session")
 def built_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """`cd ros2_ws && colcon build` in a copy of the checkout, against the ROS of this environment."""
+    """`cd ros2_ws && colcon build` in a copy of the checkout, with the ROS of this environment, once."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     pytest.importorskip("colcon_core", reason="colcon is not installed")
     from tools.build_messages import clean_environment
 
-    top = tmp_path_factory.mktemp("checkout") / "aux_motion"
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    top = shared / "checkout" / "aux_motion"
+    with one_at_a_time(shared / "checkout.lock"):
+        if not (top / "built").is_file():
+            _build(top, clean_environment())
+    return _workspace(top, clean_environment())
+
+
+def _build(top: Path, env: dict[str, str]) -> None:
     left_out = (".*", "build", "install", "log", "__pycache__", "*.egg-info", "training", "tests")
     shutil.copytree(ROOT, top, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
-    workspace = top / "ros2_ws"
     command = [sys.executable, "-m", "colcon", "build", "--cmake-args", "-DBUILD_TESTING=OFF"]
     command += [f"-DPython3_EXECUTABLE={sys.executable}"]
-    env = clean_environment()
-    done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=top / "ros2_ws", env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (top / "built").touch()
 
-    install = workspace / "install"
+
+def _workspace(top: Path, env: dict[str, str]) -> Workspace:
+    install = top / "ros2_ws" / "install"
     packages = [install / "aux_motion", install / "aux_motion_msgs"]
     tag = f"python{sys.version_info.major}.{sys.version_info.minor}"
     env["AMENT_PREFIX_PATH"] = os.pathsep.join([*map(str, packages), sys.prefix])

@@ -29,8 +29,7 @@ def one_line(error: Exception) -> str:
 
 def problems(job: Job, end: End, evaluation: Evaluation) -> list[str]:
     """What makes the numbers less than they should be, in one line each."""
-    found = [end.damage] if end.damage else []
-    found += [f"bag {job.bag}: {line}" for line in end.transforms]
+    found = ([end.damage] if end.damage else []) + end.inputs
     stream = evaluation.stream
     rejected = sum(end.rejected.values())
     if rejected > FORGIVEN_SHARE * (rejected + stream.frames):
@@ -48,12 +47,20 @@ def problems(job: Job, end: End, evaluation: Evaluation) -> list[str]:
 
 
 def why_nothing(job: Job, summary: dict[str, Any]) -> str:
+    """Why nothing of a bag could be judged, in one line with the remedy.
+
+    Args:
+        job: the bag.
+        summary: of its evaluation.
+    """
     given = summary["input"]
     frames = given["frames"]
     if not frames:
         reason = next(iter(given["rejected_reasons"]), "it has none")
         return f"nothing of bag {job.bag} could be judged: no message can be used; {reason}"
-    if not given["people_count"]:
+    if not given["people_count"] and (odd := given["counters"].get("implausible_bodies", 0)):
+        why = f"none of its {odd} skeletons has a size that bodies have: check the unit of the positions (metres)"
+    elif not given["people_count"]:
         why = f"there is no skeleton in any of its {frames} messages: record while the tracker sees somebody"
     elif frames == 1:
         why = "it has one message: record some seconds"

@@ -127,16 +127,16 @@ class End:
     Attributes:
         rejected: reason -> messages that could not be used.
         damage: what is wrong with the bag, in one line; empty: nothing.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
-        transforms: what is wrong with the transforms of an input, though it could be placed, one line each.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
     damage: str = ""
+    inputs: list[str] = field(default_factory=list)
     clock: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
-    transforms: list[str] = field(default_factory=list)
 
 
 class Here:
@@ -175,8 +175,7 @@ class Here:
         r = self._reading
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
-        self.end = End(r.rejected, r.report.damage, dict(r.report.stamps), counters)
-        self.end.transforms = r.report.transforms
+        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters)
 
     def close(self) -> None:
         """Give the backend back."""

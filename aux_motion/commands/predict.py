@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from aux_motion.commands.evaluate_problems import problems, why_nothing
 from aux_motion.commands.offline import Here, Job, Reading
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.writer import BagWriter
@@ -40,6 +41,7 @@ class PredictReport:
         duration_s: from the first stamp to the last.
         predictor_s: time spent in the predictor.
         counters: what was dropped, repaired and waited for.
+        problems: what makes the numbers less than they should be, or why there are none, in one line each.
     """
 
     verdict: Verdict = field(default_factory=lambda: Verdict({}, {}))
@@ -50,6 +52,7 @@ class PredictReport:
     duration_s: float = 0.0
     predictor_s: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
 def predict(job: Job, out: Path | None = None) -> PredictReport:
@@ -91,9 +94,15 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
                 raise BagError(_why_nothing(job, source.end.rejected))
     finally:
         source.close()
+    end = source.end
+    evaluation.stream.rejected.update(end.rejected)
+    evaluation.stream.counters.update(end.counters)
     summary = evaluation.summary()
+    report.problems = problems(job, end, evaluation)
+    if not sum(summary["samples"].values()):
+        report.problems.append(why_nothing(job, summary))
     report.verdict = Verdict(summary["mpjpe_mm"], summary["samples"])
-    report.rejected, report.counters = source.end.rejected, dict(source.end.counters)
+    report.rejected, report.counters = end.rejected, dict(end.counters)
     report.duration_s = (stamps[1] - stamps[0]) * 1e-9
     return report
 
@@ -117,6 +126,7 @@ def as_json(report: PredictReport) -> dict[str, Any]:
         "duration_s": report.duration_s,
         "predictor_s": report.predictor_s,
         "counters": report.counters,
+        "problems": report.problems,
     }
 
 

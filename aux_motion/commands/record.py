@@ -44,7 +44,7 @@ def default_file() -> Path:
 
 def wanted_types() -> set[str]:
     """Types that are recorded without being asked for, beside all of this package's own."""
-    trackers = {adapter_class(name).msgtype for name in NAMES}
+    trackers = {msgtype for name in NAMES for msgtype in adapter_class(name).types()}
     return {*_ALSO, *(t for t in trackers if not t.startswith(_AMBIGUOUS))}
 
 

@@ -40,18 +40,24 @@ _POLL_S = 0.005
 _TF_START_S = 2.0
 
 
-def message_class(kind: type[Adapter]) -> Any:
-    """The class of a tracker's messages.
+def message_class(kind: type[Adapter]) -> tuple[str, Any]:
+    """Type and class of a tracker's messages; under an earlier name where only that package is installed.
 
     Raises:
-        AdapterError: its package is not installed; says which to install.
+        AdapterError: no package is installed; says which to install.
     """
-    package, _, name = kind.msgtype.split("/")
+    for msgtype in kind.types():
+        if (found := _imported(msgtype)) is not None:
+            return msgtype, found
+    raise AdapterError(f"tracker {kind.name} sends {kind.msgtype}, which is not installed: {kind.install}")
+
+
+def _imported(msgtype: str) -> Any | None:
+    package, _, name = msgtype.split("/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError):
-        line = f"tracker {kind.name} sends {kind.msgtype}, which is not installed: {kind.install}"
-        raise AdapterError(line) from None
+        return None
 
 
 @dataclass(kw_only=True)
@@ -60,6 +66,7 @@ class Source(Input):
 
     Attributes:
         topic: resolved name.
+        msgtype: type that is subscribed to.
         kind: message class.
         qos: in use.
         subscription: of rclpy.
@@ -67,6 +74,7 @@ class Source(Input):
     """
 
     topic: str
+    msgtype: str
     kind: Any
     qos: QoSProfile
     subscription: Any = None
@@ -122,10 +130,11 @@ class Sources:
                 adapter=adapter,
                 clock=StampClock(parameters.stamp_source),
                 topic=node.resolve_topic_name(topic),
+                msgtype=msgtype,
                 kind=kind,
                 qos=input_qos(),
             )
-            for index, (topic, adapter, kind) in enumerate(planned)
+            for index, (topic, adapter, (msgtype, kind)) in enumerate(planned)
         ]
         for source in self.all:
             source.configure(parameters)
@@ -262,7 +271,8 @@ class Sources:
             self._listener.check()
         for source in self.all:
             infos = self._node.get_publishers_info_by_topic(source.topic)
-            right = [i for i in infos if i.topic_type in ("", source.adapter.msgtype)]
+            self._follow(source, {i.topic_type for i in infos})
+            right = [i for i in infos if i.topic_type in ("", source.msgtype)]
             source.mismatch = self._mismatch(source, infos, right)
             if not right:
                 continue
@@ -278,6 +288,19 @@ class Sources:
                 self._subscribe(source)
                 self._node.get_logger().info(f"{source.topic}: subscribed as {describe(wanted)}, as it is published")
 
+    def _follow(self, source: Source, published: set[str]) -> None:
+        """Subscribe to the type under which the tracker's package sends, where that is an earlier or newer one."""
+        if not published or source.msgtype in published:
+            return
+        for msgtype in source.adapter.types():
+            if msgtype in published and (kind := _imported(msgtype)) is not None:
+                source.msgtype, source.kind = msgtype, kind
+                self._node.destroy_subscription(source.subscription)  # DDS: one type for each topic of a process
+                source.subscription = None
+                self._subscribe(source)
+                self._node.get_logger().info(f"{source.topic}: subscribed to {msgtype}, as it is published")
+                return
+
     @staticmethod
     def _mismatch(source: Source, infos: list[Any], right: list[Any]) -> str:
         if right or not infos:
@@ -285,8 +308,10 @@ class Sources:
         other = sorted({i.topic_type for i in infos})
         names = [name for kind in other for name in trackers.for_type(kind)]
         hint = f"set tracker to {' or '.join(names)}" if names else "check input_topic and tracker"
+        if absent := [t for t in other if t in source.adapter.types()]:
+            hint = f"source the workspace of {', '.join(t.partition('/')[0] for t in absent)}"
         return (
-            f"no publisher on {source.topic} matches: expected {source.adapter.msgtype} (tracker "
+            f"no publisher on {source.topic} matches: expected {source.msgtype} (tracker "
             f"{source.adapter.name}), it carries {', '.join(other)}; {hint}"
         )
 
@@ -302,6 +327,8 @@ class Sources:
             if names := source.health.unplaced:
                 shown = ", ".join(names[:5])
                 return f"{source.topic}: reported without a place that can be used: {shown}; nobody is taken for gone"
+        if line := self._pipeline.alike.trouble():
+            return line
         clocks = (f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble()))
         return next(clocks, "") or next(filter(None, (self.frames.remark(s.frame_id) for s in self.all)), "")
 

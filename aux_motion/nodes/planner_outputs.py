@@ -20,6 +20,7 @@ from geometry_msgs.msg import PoseArray
 from visualization_msgs.msg import MarkerArray
 
 from aux_motion.nodes.collision_objects import CollisionObjects, memory_of
+from aux_motion.nodes.joint_frames import transforms
 from aux_motion.nodes.occupancy_markers import capsule_markers
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir
 from aux_motion.nodes.planner_messages import (
@@ -40,6 +41,8 @@ from aux_motion_core.types import PredictionBatch, View, ViewReason
 
 #: Packages of messages that may be missing, by the name under which a ROS distribution installs them.
 _PACKAGES = {"moveit_msgs": "moveit-msgs", "people_msgs": "people", "sensor_msgs": "sensor-msgs"}
+#: Outputs that nobody reads as free space: what they tell of is there, whoever else may be.
+_TELLS_WHO_IS_THERE = ("tf",)
 
 
 class MissingPackageError(ValueError):
@@ -73,6 +76,7 @@ class PlannerOutputs:
 
     Raises:
         MissingPackageError: messages of an output are not installed.
+        ValueError: the TF frames would have the names of those that the tracker publishes.
         SeparationBoundError: the separation bound is asked for and not calibrated.
     """
 
@@ -96,6 +100,9 @@ class PlannerOutputs:
             _messages("sensor_msgs", "publish_swept_volume")
         moveit = _messages("moveit_msgs", "publish_collision_objects") if p.publish_collision_objects else None
         people = _messages("people_msgs", "publish_people") if p.publish_people else None
+        self._tf = _messages("tf2_msgs", "publish_tf") if p.publish_tf else None
+        if p.publish_tf and not p.tf_prefix and "ros4hri" in (p.tracker, *p.given("input_trackers")):
+            raise ValueError("publish_tf: the tracker ros4hri publishes frames of the same names; set tf_prefix")
         try:
             self._open(moveit, people)
         except BaseException:
@@ -122,6 +129,8 @@ class PlannerOutputs:
             self._people = people
             publisher = self._publisher(people.People, "people", 1)
             self._jobs.append(("people", publisher, rate, self._make_people))
+        if self._tf is not None:
+            self._jobs.append(("tf", self._publisher(self._tf.TFMessage, "/tf", 100), rate, self._make_frames))
         if moveit is not None:
             self._objects = CollisionObjects(moveit, memory_of(self._node.get_fully_qualified_name()))
             # an object a person, all of them in a burst
@@ -144,7 +153,8 @@ class PlannerOutputs:
         """Publish what is switched on, subscribed to and due. Never raises: what fails is logged.
 
         `occupancy` says itself how complete the view is. The others have no field for it: where the view is not
-        complete they are silent, and what they said last grows old (docs/planners.md says how a consumer notices).
+        complete they are silent, and what they said last grows old (docs/planners.md says how a consumer notices); but
+        for TF, whose frames only say who is there.
 
         Args:
             batch: the predictions that were just published.
@@ -161,10 +171,11 @@ class PlannerOutputs:
             self._note_sizes(occupancy)
         lost_only = batch.view.reasons == ViewReason.PERSON_LOST and not batch.view.unplaced_people
         complete = batch.view.view is View.COMPLETE or lost_only  # who is lost is in the message, and grows
-        if not complete or self._no_body(batch):
-            return
+        silent = not complete or self._no_body(batch)
         now = time.perf_counter()
         for name, publisher, rate_hz, make in self._jobs:
+            if silent and name not in _TELLS_WHO_IS_THERE:
+                continue
             if now < self._next[name] or not publisher.get_subscription_count():
                 continue
             self._next[name] = now + 1.0 / rate_hz
@@ -231,6 +242,10 @@ class PlannerOutputs:
 
     def _make_poses(self, batch: PredictionBatch) -> Iterator[Any]:
         yield poses_message(batch, self._parameters.human_poses_ahead_s)
+
+    def _make_frames(self, batch: PredictionBatch) -> Iterator[Any]:
+        found = transforms(batch, self._parameters.tf_prefix, self._parameters.tf_ahead_s)
+        yield self._tf.TFMessage(transforms=found) if found else None
 
     def _make_people(self, batch: PredictionBatch) -> Iterator[Any]:
         yield people_message(batch, self._people.People, self._people.Person)

@@ -63,6 +63,26 @@ class PlannerOutputParameters(OccupancyConfig):
         description="Publish people (people_msgs/People) for Nav2's social layers. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
+    publish_tf: bool = Field(
+        False,
+        description="Publish the joints of people as TF frames, <link>_<id> by REP-155 (body_7, l_wrist_7). Applied at "
+        "configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    tf_ahead_s: float = Field(
+        0.5,
+        ge=0.0,
+        le=2.0,
+        description="Predicted joints this long after what was seen are TF frames too, <link>_<id>_predicted; 0: none. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
+    tf_prefix: str = Field(
+        "",
+        description="Before the names of the TF frames; needed where the tracker (ros4hri) publishes the same names. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
     planner_outputs_max_rate_hz: float = Field(
         10.0,
         ge=0.1,

@@ -12,6 +12,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from aux_motion_core.bags.files import BagError, Topic
+from aux_motion_core.trackers import NAMES
 
 SKELETONS = "aux_motion_msgs/msg/SkeletonArray"
 PREDICTIONS = "aux_motion_msgs/msg/PredictionArray"
@@ -24,9 +25,13 @@ def interface_types() -> dict[str, Any]:
     """Message types of the trackers, for bags that carry no definitions."""
     types: dict[str, Any] = {}
     for path in sorted(_INTERFACES.glob("*.msg")):
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-        first = lines[0].removeprefix("MSG: ")
-        types.update(get_types_from_msg("\n".join(lines[1:]), first))
+        types.update(_parsed(path.read_text(encoding="utf-8")))
+    return types
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    types: dict[str, Any] = get_types_from_msg("\n".join(lines[1:]), lines[0].removeprefix("MSG: "))
     return types
 
 
@@ -79,6 +84,16 @@ def definitions_of(topic: Topic) -> dict[str, Any]:
     for part in parts:
         types.update(get_types_from_idl(part))
     return types
+
+
+def renamed_definitions(msgtype: str) -> dict[str, Any]:
+    """Types of a tracker's package under an earlier name, made from those of today; empty where there are none."""
+    package = msgtype.partition("/")[0]
+    today = {old.partition("/")[0]: kind.msgtype.partition("/")[0] for kind in NAMES.values() for old in kind.earlier}
+    if package not in today:
+        return {}
+    path = _INTERFACES / f"{today[package]}.msg"
+    return _parsed(path.read_text(encoding="utf-8").replace(f"{today[package]}/", f"{package}/"))
 
 
 def installed_definitions(msgtype: str, known: Collection[str]) -> dict[str, Any]:

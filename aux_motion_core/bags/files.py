@@ -1,8 +1,9 @@
-"""Serialised messages of rosbag2 files, also of those that a killed recorder or a full disk left behind.
+"""Serialised messages of bags, also of those that a killed recorder or a full disk left behind.
 
-Whole files are read by rosbags. Where it refuses (cut off, no index, a damaged chunk, another MCAP profile), an MCAP
-file is streamed record by record with the `mcap` library, and an sqlite3 database row by row: what is whole is read.
-Everything is a generator; memory does not grow with the length of the bag.
+Whole files are read by rosbags, those of ROS 1 too. Where it refuses (cut off, no index, a damaged chunk, another MCAP
+profile), or the index of an MCAP file does not list all that the file holds, the file is streamed record by record
+with the `mcap` library, and an sqlite3 database row by row: what is whole is read. What is there is compared with what
+the file and its metadata.yaml state. Everything is a generator; memory does not grow with the length of the bag.
 """
 
 from __future__ import annotations
@@ -12,147 +13,49 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import yaml
 import zstandard
-from mcap.data_stream import ReadDataStream
-from mcap.exceptions import EndOfFile, InvalidMagic
-from mcap.records import Channel, Chunk, DataEnd, Footer, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.rosbag2 import Reader
 
 from aux_motion_core.bags.limits import (
     LARGEST_MESSAGE,
-    LONGEST_DEFINITION,
     LimitError,
     check_mcap,
+    check_ros1,
     check_sqlite,
     most,
     unpack_file,
     unpack_zstd,
 )
+from aux_motion_core.bags.mcap_index import is_complete
+from aux_motion_core.bags.mcap_storage import StreamedMcap
+from aux_motion_core.bags.ros1_storage import Ros1
+from aux_motion_core.bags.sqlite_storage import ScannedSqlite
+from aux_motion_core.bags.storage import (
+    UNKNOWN_NS,
+    BagError,
+    Definition,
+    RawMessage,
+    Storage,
+    Topic,
+    first_line,
+    shortfall,
+)
+
+__all__ = ["BagError", "RawBag", "RawMessage", "Topic", "first_line", "storage_files"]
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878, clause 3.1.1; a CDR message begins with 0
-_STORAGES = (".mcap", ".db3")
+_STORAGES = (".mcap", ".db3", ".bag")
 _COMPRESSED = (".zstd", ".zst")
-_UNKNOWN_NS = 2**63 - 1
 
 
-class BagError(ValueError):
-    """A bag that cannot be used, in one line: expected, came, what to do."""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line that an exception says, or its name."""
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
-
-
-class Definition(NamedTuple):
-    """A message definition in a bag: its format (`ros2msg`, `ros2idl` or "") and its text."""
-
-    format: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a bag, of one type.
-
-    Attributes:
-        name: as recorded.
-        msgtype: for instance `aux_motion_msgs/msg/SkeletonArray`.
-        count: messages that can be read.
-        definition: of the type, empty where the bag has none.
-    """
-
-    name: str
-    msgtype: str
-    count: int = 0
-    definition: Definition = Definition("", "")
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Name and type."""
-        return self.name, self.msgtype
-
-    def __str__(self) -> str:
-        return f"{self.name} [{self.msgtype}]"
-
-
-class RawMessage(NamedTuple):
-    """A serialised message: (topic name, type), nanoseconds when it was recorded, CDR bytes."""
-
-    key: tuple[str, str]
-    log_time_ns: int
-    data: bytes
-
-
-def _whole_zstd(data: bytes) -> bytes:
-    """What is whole at the beginning of a frame that is cut off, no more than it may be.
-
-    Raises:
-        zstandard.ZstdError: nothing is.
-    """
-    decoder, out = zstandard.ZstdDecompressor().decompressobj(), bytearray()
-    for begin in range(0, len(data), 1 << 12):  # a block holds 128 kB: no step unpacks much
-        out += decoder.decompress(data[begin : begin + (1 << 12)])
-        if len(out) > most(len(data)):
-            break
-    return bytes(out)
-
-
-class _Whole:
-    """A binary stream whose reads are complete or raise; `mcap` takes short reads for data."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        begin = stream.tell()
-        self._left = stream.seek(0, 2) - begin
-        stream.seek(begin)
-
-    def read(self, size: int) -> bytes:
-        if size > self._left:  # before it is allocated: a damaged length can be anything
-            raise EndOfFile("the file ends inside a record")
-        self._left -= size
-        return self._stream.read(size)
-
-
-class _Storage(ABC):
-    """One storage file.
-
-    Attributes:
-        topics: by (name, type).
-        start_ns, end_ns: first and last log time, nanoseconds; start after end when there is no message.
-        damage: what is wrong with the file, or None.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.topics: dict[tuple[str, str], Topic] = {}
-        self.start_ns, self.end_ns = _UNKNOWN_NS, 0
-        self.damage: str | None = None
-
-    @abstractmethod
-    def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
-        """Messages of these topics logged at or after a time, in the order of the file."""
-
-    def close(self) -> None:  # noqa: B027 - nothing may be open
-        """Free what is open."""
-
-    def _count(self, counts: Counter) -> None:
-        self.topics = {key: Topic(t.name, t.msgtype, counts[key], t.definition) for key, t in self.topics.items()}
-
-
-class _Indexed(_Storage):
+class Indexed(Storage):
     """A whole file, by rosbags. A damage met on the way is passed by with the streaming reader."""
 
     def __init__(self, path: Path) -> None:
@@ -171,7 +74,7 @@ class _Indexed(_Storage):
 
     def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
         wanted = [c for c in self.reader.connections if (c.topic, c.msgtype) in keys]
-        count = 0
+        count, there = 0, Counter[tuple[str, str]]()
         if not wanted:
             return
         try:
@@ -179,7 +82,10 @@ class _Indexed(_Storage):
                 if not isinstance(log_time_ns, int) or isinstance(data, int | str):  # sqlite takes anything
                     raise BagError("a message without time or content")
                 count += 1
+                there[connection.topic, connection.msgtype] += 1
                 yield RawMessage((connection.topic, connection.msgtype), log_time_ns, bytes(data))
+            if not start_ns:
+                self.damage = shortfall({key: self.topics[key].count for key in there | self._none(wanted)}, there)
             return
         except Exception:  # whatever damaged content makes of a reader
             rest = _stream(self.path)  # it says what is wrong, if anything is
@@ -191,196 +97,32 @@ class _Indexed(_Storage):
         finally:
             rest.close()
 
+    @staticmethod
+    def _none(wanted: list[Any]) -> Counter[tuple[str, str]]:
+        return Counter({(c.topic, c.msgtype): 0 for c in wanted})
+
     def close(self) -> None:
         self.reader.close()
 
 
-class _StreamedMcap(_Storage):
-    """An MCAP file record by record: needs no index and no end."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._schemas: dict[int, Schema] = {}
-        self._channels: dict[int, tuple[str, str]] = {}
-        counts: Counter = Counter()
-        for record in self._records():
-            if isinstance(record, Message) and record.channel_id in self._channels:
-                counts[self._channels[record.channel_id]] += 1
-                self.start_ns = min(self.start_ns, record.log_time)
-                self.end_ns = max(self.end_ns, record.log_time)
-        self._count(counts)
-
-    def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
-        for record in self._records():
-            if isinstance(record, Message) and record.log_time >= start_ns:
-                key = self._channels.get(record.channel_id)
-                if key is not None and key in keys:
-                    yield RawMessage(key, record.log_time, record.data)
-
-    def _records(self) -> Iterator[McapRecord]:
-        with self.path.open("rb") as file:
-            for record in self._whole_records(file):
-                if isinstance(record, Schema):
-                    self._schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    schema = self._schemas.get(record.schema_id)
-                    msgtype, definition = "", Definition("", "")
-                    if schema is not None:
-                        text = schema.data[: LONGEST_DEFINITION + 1].decode("utf-8", errors="replace")
-                        if len(text) > LONGEST_DEFINITION:
-                            self.damage, text = f"the definition of {schema.name[:80]} is too long", ""
-                        msgtype, definition = schema.name, Definition(schema.encoding, text)
-                    topic = Topic(record.topic, msgtype, 0, definition)
-                    self._channels[record.id] = topic.key
-                    self.topics.setdefault(topic.key, topic)
-                yield record
-
-    def _whole_records(self, file: BinaryIO) -> Iterator[McapRecord]:
-        """Records of the data section, those in chunks too, up to where the file is damaged."""
-        records = StreamReader(_Whole(file), emit_chunks=True, record_size_limit=None).records  # type: ignore[arg-type]
-        ended = False
-        while True:
-            begin = file.tell() or 8  # after the magic
-            try:
-                record = next(records)
-            except StopIteration:
-                return
-            except InvalidMagic:
-                self.damage = "its end is damaged (the messages are whole)" if ended else "it is no MCAP file"
-                return
-            except EndOfFile:
-                self.damage = "cut off, as by a recorder that was killed or a disk that was full"
-                if ended:
-                    self.damage = "its index is cut off (the messages are whole)"
-                else:
-                    yield from self._cut_chunk(file, begin)
-                return
-            except Exception as error:
-                self.damage = f"damaged at byte {begin}: {first_line(error)}"
-                return
-            ended = ended or isinstance(record, (DataEnd, Footer))
-            if ended:
-                continue
-            if not isinstance(record, Chunk):
-                yield record
-                continue
-            try:
-                inside = breakup_chunk(record, validate_crc=True)
-            except Exception as error:
-                self.damage = f"the chunk at byte {begin} is damaged ({first_line(error)})"
-                continue
-            yield from inside
-
-    @staticmethod
-    def _cut_chunk(file: BinaryIO, begin: int) -> Iterator[McapRecord]:
-        """Whole records at the beginning of a chunk that is cut off. They have no checksum."""
-        file.seek(begin)
-        stream = ReadDataStream(_Whole(file))  # type: ignore[arg-type]
-        try:
-            if stream.read1() != 6:  # chunk
-                return
-            stream.read(8 + 8 + 8 + 8 + 4)
-            compression = stream.read_prefixed_string()
-            stream.read8()
-            data = file.read()
-            if compression == "zstd":
-                data = _whole_zstd(data)
-            elif compression == "lz4":
-                from lz4.frame import LZ4FrameDecompressor
-
-                data = LZ4FrameDecompressor().decompress(data, max_length=most(len(data)))
-            inside = StreamReader(_Whole(BytesIO(data)), skip_magic=True)  # type: ignore[arg-type]
-            yield from inside.records
-        except Exception:  # the end of what is whole
-            return
+def _stream(path: Path) -> Storage:
+    return StreamedMcap(path) if path.suffix == ".mcap" else ScannedSqlite(path)
 
 
-class _ScannedSqlite(_Storage):
-    """An sqlite3 database row by row, without its indices, as far as its pages are there."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._stack = ExitStack()
-        try:
-            self._open(self._whole_pages(path))
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self, path: Path) -> None:
-        self._db = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-        self._stack.callback(self._db.close)
-        self._db.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
-        self._db.execute("PRAGMA writable_schema=ON")  # opens a database that is shorter than its header says
-        self._db.execute("PRAGMA cell_size_check=ON")
-        definitions = {}
-        try:
-            rows = self._db.execute("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
-            definitions = {msgtype: Definition(encoding, text) for msgtype, encoding, text in rows}
-        except sqlite3.Error:
-            pass  # before ROS 2 Iron there are none
-        self._ids: dict[int, tuple[str, str]] = {}
-        for number, name, msgtype in self._db.execute("SELECT id, name, type FROM topics ORDER BY id"):
-            topic = Topic(name, msgtype, 0, definitions.get(msgtype, Definition("", "")))
-            self._ids[number] = topic.key
-            self.topics[topic.key] = topic
-        counts: Counter = Counter()
-        for key, log_time_ns, _ in self.messages(self.topics, 0):
-            counts[key] += 1
-            self.start_ns, self.end_ns = min(self.start_ns, log_time_ns), max(self.end_ns, log_time_ns)
-        self._count(counts)
-
-    def _whole_pages(self, path: Path) -> Path:
-        """The file, or where its last page is cut off a copy without that: what is lost must not read as zeros."""
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(18)
-        page = int.from_bytes(head[16:18], "big")
-        page = 65536 if page == 1 else page
-        if len(head) < 18 or page < 512 or size % page == 0:
-            return path
-        copy = Path(self._stack.enter_context(tempfile.TemporaryDirectory())) / path.name
-        shutil.copyfile(path, copy)
-        with copy.open("r+b") as file:
-            file.truncate(size - size % page)
-        return copy
-
-    def messages(self, keys: Collection[tuple[str, str]], start_ns: int) -> Iterator[RawMessage]:
-        rows = self._db.execute("SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id")
-        unusable = 0
-        while True:
-            try:
-                row = rows.fetchone()
-            except sqlite3.Error as error:
-                self.damage = f"cut off or damaged ({first_line(error)})"
-                return
-            if row is None:
-                return
-            number, log_time_ns, data = row
-            key = self._ids.get(number)
-            if key is None or key not in keys:
-                continue
-            if not isinstance(log_time_ns, int) or not isinstance(data, bytes):
-                unusable += 1
-                self.damage = f"{unusable} rows are no messages"
-            elif log_time_ns >= start_ns:
-                yield RawMessage(key, log_time_ns, data)
-
-    def close(self) -> None:
-        self._stack.close()
-
-
-def _stream(path: Path) -> _Storage:
-    return _StreamedMcap(path) if path.suffix == ".mcap" else _ScannedSqlite(path)
-
-
-def _open_storage(path: Path) -> _Storage:
+def _open_storage(path: Path) -> Storage:
+    check = {".mcap": check_mcap, ".bag": check_ros1}.get(path.suffix, check_sqlite)
     try:
-        (check_mcap if path.suffix == ".mcap" else check_sqlite)(path)
+        check(path)
     except LimitError as error:
         raise BagError(str(error)) from None
+    refused = "its index does not list all that it holds"
     try:
-        return _Indexed(path)
+        if path.suffix == ".bag":
+            return Ros1(path)
+        if path.suffix != ".mcap" or is_complete(path):
+            return Indexed(path)
+    except BagError:
+        raise
     except Exception as error:
         refused = first_line(error)
     try:
@@ -437,6 +179,19 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
     return files, missing
 
 
+def _stated(path: Path) -> Counter[tuple[str, str]]:
+    """Messages of each topic as the metadata of a bag folder states; empty where there is none."""
+    found: Counter[tuple[str, str]] = Counter()
+    try:
+        content = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+        for one in content["rosbag2_bagfile_information"]["topics_with_message_count"]:
+            about = one["topic_metadata"]
+            found[str(about["name"]), str(about["type"])] += int(one["message_count"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return Counter()
+    return found
+
+
 class RawBag:
     """The files of a bag as one stream of serialised messages; use as a context manager.
 
@@ -455,8 +210,8 @@ class RawBag:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.topics: dict[tuple[str, str], Topic] = {}
-        self.start_ns, self.end_ns = _UNKNOWN_NS, 0
-        self._storages: list[tuple[str, _Storage]] = []
+        self.start_ns, self.end_ns = UNKNOWN_NS, 0
+        self._storages: list[tuple[str, Storage]] = []
         self._notes: list[str] = []
         self._stack = ExitStack()
         try:
@@ -489,6 +244,10 @@ class RawBag:
                 count = topic.count + (known.count if known is not topic else 0)
                 definition = known.definition if known.definition.text else topic.definition
                 self.topics[key] = Topic(topic.name, topic.msgtype, count, definition)
+        whole = not self._notes and not any(storage.damage for _, storage in self._storages)
+        there = {key: topic.count for key, topic in self.topics.items()}
+        if whole and (short := shortfall(_stated(self.path), there)):
+            self._notes.append(f"its metadata.yaml is not of these files: {short}")
         if not self._storages:
             raise BagError(
                 f"cannot open bag {self.path}: {'; '.join(self._notes)}; nothing in it can be read, record it again"

@@ -22,7 +22,7 @@ from aux_motion_core.wire.messages import MessageError
 
 TF_TYPE = "tf2_msgs/msg/TFMessage"
 #: Types that only a tracker of people sends; the others must be asked for by name.
-_TELLING = ("aux_motion", "zed", "yolo", "hiros", "ros4hri")
+_TELLING = ("aux_motion", "zed", "yolo", "hiros", "ros4hri", "ros_openpose", "openptrack", "jsk")
 #: A frame of which nothing is known yet: where the positions stay as they came.
 _ANY_FRAME = "unknown"
 
@@ -41,8 +41,8 @@ def choose(bag: BagReader, topic: str | None = None, tracker: str | None = None)
     """
     if tracker is not None:
         kind = trackers.adapter_class(tracker)
-        return bag.select(kind.msgtype, topic), kind.name
-    telling = {trackers.adapter_class(name).msgtype: name for name in _TELLING}
+        return bag.select(kind.types(), topic), kind.name
+    telling = {msgtype: name for name in _TELLING for msgtype in trackers.adapter_class(name).types()}
     try:
         found = bag.select(list(telling), topic)
     except BagError as error:
@@ -64,14 +64,15 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
-        transforms: of inputs whose frame got a transform that is none, and kept the one before it, one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none (the
+            one before it is used); one line each.
     """
 
     damage: str = ""
     counters: Counter[str] = field(default_factory=Counter)
     stamps: Counter[str] = field(default_factory=Counter)
     trouble: list[str] = field(default_factory=list)
-    transforms: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
 
 
 class Recorded:
@@ -197,11 +198,15 @@ class Recorded:
         report.counters.update(pipeline.counters())
         report.stamps.update(pipeline.stamps())
         several = len(chosen) > 1
+        if pipeline.alike.ever:
+            report.inputs.append(f"bag {self.path}: {pipeline.alike.ever}")
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
             if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
+            if line := one.sieve.sizes():
+                report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
             if frames is not None and (line := frames.remark(one.frame_id)):
-                report.transforms.append(f"{topic.name}: {line}")
+                report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
 
 
 def read_frames(

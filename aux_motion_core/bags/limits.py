@@ -6,6 +6,7 @@ definition can have half a million fields; none of them is a recording.
 
 from __future__ import annotations
 
+import bz2
 import io
 import sqlite3
 import struct
@@ -148,6 +149,46 @@ def _check_lz4(file: BinaryIO, packed: int, what: str) -> None:
             block = b"" if decoder.eof else decoder.decompress(b"", max_length=_BLOCK)
     except (RuntimeError, EOFError):
         return
+
+
+def check_ros1(path: Path) -> None:
+    """Look at the chunks of a ROS 1 bag before anything of it is unpacked.
+
+    Only packed chunks are read. A file that is damaged is looked at as far as it is whole.
+
+    Raises:
+        LimitError: a chunk would unpack to too much.
+    """
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        if not file.readline(32).startswith(b"#ROSBAG V2.0"):
+            return
+        while len(head := file.read(4)) == 4:
+            begin = file.tell() - 4
+            fields = file.read(min(struct.unpack("<I", head)[0], _BLOCK))
+            if len(length := file.read(4)) < 4:
+                return
+            packed = struct.unpack("<I", length)[0]
+            if packed > end - file.tell():
+                return
+            after, what = file.tell() + packed, f"the chunk at byte {begin}"
+            if b"op=\x05" in fields and b"compression=lz4" in fields and 255 * packed > most(packed):
+                _check_lz4(file, packed, what)
+            elif b"op=\x05" in fields and b"compression=bz2" in fields:
+                _check_bz2(file, packed, what)
+            file.seek(after)
+
+
+def _check_bz2(file: BinaryIO, packed: int, what: str) -> None:
+    written = 0
+    try:
+        with bz2.BZ2File(io.BytesIO(file.read(packed))) as unpacked:  # of several streams, as rosbags reads them
+            while block := unpacked.read(_BLOCK):
+                written += len(block)
+                if written > most(packed):
+                    raise _too_large(what, packed, most(packed))
+    except (OSError, EOFError):
+        return  # the reader says what is wrong
 
 
 def check_sqlite(path: Path) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
 
-from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, definitions_of, installed_definitions, typestore
+from aux_motion_core.bags.definitions import (
+    PREDICTIONS,
+    SKELETONS,
+    definitions_of,
+    installed_definitions,
+    renamed_definitions,
+    typestore,
+)
 from aux_motion_core.bags.files import BagError, RawBag, Topic, first_line
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import (
@@ -167,6 +174,7 @@ class BagReader:
             types = definitions_of(topic)
             if not types and topic.msgtype not in store.fielddefs:
                 types = installed_definitions(topic.msgtype, store.fielddefs)
+                types = types or renamed_definitions(topic.msgtype)
                 types = types and {**store.fielddefs, **types}
             if types:
                 store = get_typestore(Stores.EMPTY)

@@ -56,7 +56,8 @@ COUNTERS = (
     "stamp_wild", "unsure_joints", "joints_on_one_place", "implausible_bodies", "frozen_bodies",
     "people_unconfirmed", "relink_doubtful", "outside_region",
     "tf_waited", "azure_kinect_nobody", "azure_kinect_unknown_joint", "hiros_skeleton_without_markers",
-    "hiros_unknown_joint", "ros4hri_body_without_tf", "yolo_empty_array", "yolo_joint_without_depth",
+    "hiros_unknown_joint", "jsk_unknown_joint", "mocap_not_in_map",
+    "ros4hri_body_without_tf", "yolo_empty_array", "yolo_joint_without_depth",
     "yolo_person_without_3d_keypoints", "yolo_person_without_id", "zed_body_off", "zed_body_without_id",
     "zed_coasting", "zed_object_without_skeleton",
 )  # fmt: skip

@@ -18,7 +18,7 @@ from aux_motion_core.history.bodies import (
     Taken,
     gate,
 )
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.skeleton import MISSING
 
 
 def relink(
@@ -44,7 +44,7 @@ def relink(
         bodies.place[lost] + (bodies.velocity[lost] * (CARRY_S * (1.0 - np.exp(-age / CARRY_S)))[:, None])[:, None]
     )
     known = (bodies.seen_ns[lost] > 0) & (stamp_ns - bodies.seen_ns[lost] < within_ns + MEMORY_NS)
-    common = (taken.status[rows] != JointStatus.MISSING)[:, None] & known
+    common = (taken.status[rows] != MISSING)[:, None] & known
     delta = np.where(common[..., None], taken.positions[rows][:, None] - carried, 0.0)
     n = np.maximum(common.sum(-1), 1)
     place = np.linalg.norm(delta, axis=-1).sum(-1) / n

@@ -21,6 +21,10 @@ _MIN_SPREAD_M = 0.3
 _PARTS, _PART_M, _PART_DEG = 4, 0.15, 5.0
 #: With the clocks this much off, the fit must be worse by this factor, or the walk does not tell the offset.
 _OFF_S, _WORSE = 0.1, 1.05
+#: Another clock offset that fits so much worse at most fits as well: somebody who walks evenly repeats every step.
+_AS_WELL = 1.1
+#: Of those the smaller one is likelier: an offset of a second counts as if it fitted so much worse.
+_LARGE_PER_S = 0.02
 #: A larger residual is no common person, metres.
 _MAX_RESIDUAL_M = 0.25
 
@@ -56,6 +60,7 @@ class Registration:
         spread_m: largest distance between the answers of parts of the recording, at the body.
         pairs: paired joints that were used.
         seconds: length of the common time.
+        other_offset_s: another clock offset that fits as well; None: there is none.
     """
 
     rotation: np.ndarray
@@ -65,6 +70,7 @@ class Registration:
     spread_m: float
     pairs: int
     seconds: float
+    other_offset_s: float | None = None
 
 
 def _at(stream: PersonStream, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,16 +156,28 @@ def register(first: PersonStream, second: PersonStream, max_offset_s: float = 1.
             f"fewer than {_MIN_PAIRS} joints were seen by both trackers at one time: record at least "
             f"{_MIN_SECONDS:.0f} s of somebody who walks where both see them"
         )
-    best = float(offsets[np.argmin(costs)])
-    fine = minimize_scalar(pairs.cost, bounds=(best - 0.05, best + 0.05), method="bounded", options={"xatol": 1e-3})
-    offset_s = float(fine.x) if fine.fun <= costs.min() else best
+    offset_s, other_s = _best(pairs, offsets, costs)
     a, b, steps = pairs.at(offset_s)
     rotation, translation, away = fit_rigid(a, b)
     seconds = len(np.unique(steps)) / _RATE_HZ
     residual_m = float(np.sqrt(np.mean(np.minimum(away, 3.0 * np.median(away)) ** 2)))
     _refuse(a, seconds, residual_m, offset_s, max_offset_s, pairs)
     spread_m = _spread(a, b, steps, rotation, translation)
-    return Registration(rotation, translation, offset_s, residual_m, spread_m, len(a), seconds)
+    return Registration(rotation, translation, offset_s, residual_m, spread_m, len(a), seconds, other_s)
+
+
+def _best(pairs: _Pairs, offsets: np.ndarray, costs: np.ndarray) -> tuple[float, float | None]:
+    """The clock offset that fits best, and another one that fits as well, or None."""
+    padded = np.concatenate([[np.inf], costs, [np.inf]])
+    lowest = (costs <= padded[:-2]) & (costs <= padded[2:]) & (costs < 1.5 * costs.min())
+    found: list[tuple[float, float]] = []
+    for begin, cost in zip(offsets[lowest], costs[lowest], strict=True):
+        bounds = (float(begin) - 0.05, float(begin) + 0.05)
+        fine = minimize_scalar(pairs.cost, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+        found.append((float(fine.fun), float(fine.x)) if fine.fun <= cost else (float(cost), float(begin)))
+    found.sort(key=lambda f: f[0] * (1.0 + _LARGE_PER_S * abs(f[1])))
+    others = [offset for cost, offset in found[1:] if cost <= _AS_WELL * found[0][0]]
+    return found[0][1], others[0] if others else None
 
 
 def _refuse(

@@ -28,6 +28,8 @@ _FIELDS = (
     *(f"transform.translation.{axis}" for axis in "xyz"),
     *(f"transform.rotation.{axis}" for axis in "xyzw"),
 )
+#: From so many frames on, those of which nothing was told for so long are forgotten, nanoseconds.
+_MANY, _GONE_NS = 1000, 60 * NS
 #: Longer chains are loops.
 _DEEPEST = 100
 
@@ -215,6 +217,8 @@ class TfBuffer:
         """Take in one transform; False when it is known already. One much older than what is kept starts it anew."""
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.static != static:
+            if len(self._edges) >= _MANY:
+                self._forget_gone()
             edge = self._edges[child] = _Edge(parent, static)
         if static:
             edge.stamps, edge.poses = [stamp_ns], [pose]
@@ -238,6 +242,11 @@ class TfBuffer:
         stamps.insert(at, stamp_ns)
         edge.poses.insert(at, pose)
         return True
+
+    def _forget_gone(self) -> None:
+        """Frames of which nothing is told any more, such as the joints of people who left."""
+        oldest_ns = self.newest_ns - _GONE_NS
+        self._edges = {f: e for f, e in self._edges.items() if e.static or (e.stamps and e.stamps[-1] >= oldest_ns)}
 
     def _chain(self, frame: str) -> list[str]:
         chain = [frame]

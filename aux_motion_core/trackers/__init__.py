@@ -12,10 +12,14 @@ from aux_motion_core.trackers.aux_motion import AuxMotion
 from aux_motion_core.trackers.azure_kinect import AzureKinect
 from aux_motion_core.trackers.base import Adapter, AdapterError
 from aux_motion_core.trackers.hiros import HiRos
+from aux_motion_core.trackers.jsk import Jsk
 from aux_motion_core.trackers.mediapipe import MediaPipe
+from aux_motion_core.trackers.mocap4r2 import Mocap4r2Bodies, Mocap4r2Markers
 from aux_motion_core.trackers.openpose import OpenPose
+from aux_motion_core.trackers.openptrack import OpenPTrack
 from aux_motion_core.trackers.pose_array import PoseArray
 from aux_motion_core.trackers.ros4hri import Ros4Hri
+from aux_motion_core.trackers.ros_openpose import RosOpenPose
 from aux_motion_core.trackers.yolo import Yolo
 from aux_motion_core.trackers.zed import Zed
 
@@ -32,8 +36,18 @@ NAMES: dict[str, type[Adapter]] = {
     "pose_array": PoseArray,
     "openpose": OpenPose,
     "mediapipe": MediaPipe,
+    "ros_openpose": RosOpenPose,
+    "openptrack": OpenPTrack,
+    "jsk": Jsk,
+    "mocap4r2_markers": Mocap4r2Markers,
+    "mocap4r2_bodies": Mocap4r2Bodies,
 }
-ALIASES: dict[str, str] = {"orbbec": "azure_kinect", "femto": "azure_kinect", "k4a": "azure_kinect"}
+ALIASES: dict[str, str] = {
+    "orbbec": "azure_kinect",
+    "femto": "azure_kinect",
+    "k4a": "azure_kinect",
+    "optitrack": "mocap4r2_bodies",
+}
 
 
 def adapter_class(name: str) -> type[Adapter]:
@@ -67,5 +81,5 @@ def make(name: str, **options: Any) -> Adapter:
 
 
 def for_type(msgtype: str) -> list[str]:
-    """Trackers that send messages of that type, such as `visualization_msgs/msg/MarkerArray`."""
-    return [name for name in NAMES if adapter_class(name).msgtype == msgtype]
+    """Trackers that send messages of that type, such as `visualization_msgs/msg/MarkerArray`, or once did."""
+    return [name for name in NAMES if msgtype in adapter_class(name).types()]

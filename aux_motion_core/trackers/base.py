@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_people, mapping
 from aux_motion_core.types import SkeletonFrame
@@ -43,6 +43,8 @@ class Adapter(ABC):
     name: ClassVar[str] = ""
     #: Type of the tracker's messages.
     msgtype: ClassVar[str] = ""
+    #: The same message under earlier names of its package; taken by its fields.
+    earlier: ClassVar[tuple[str, ...]] = ()
     #: Its usual topic.
     topic: ClassVar[str] = ""
     #: How to get the message package.
@@ -68,6 +70,11 @@ class Adapter(ABC):
             self.joints = self._joints(tuple(joints))
         except MappingError as error:
             raise AdapterError(f"tracker {self.name}: {error}") from None
+
+    @classmethod
+    def types(cls) -> tuple[str, ...]:
+        """Types of messages that are understood; the first is today's."""
+        return cls.msgtype, *cls.earlier
 
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
         if given and not self.takes_joints:
@@ -124,7 +131,7 @@ class Adapter(ABC):
         positions = self._clean(positions)
         out, status, sure = map_people(joints or self.joints or (), positions, confidence)
         if guessed is not None and guessed.any():
-            status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
+            status[guessed[:, None] & (status != MISSING)] = TRACKER_PREDICTED
         return SkeletonFrame(
             stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure, unplaced=tuple(unplaced)
         )
@@ -152,11 +159,14 @@ class Adapter(ABC):
         holes: Any = ~positions.any(-1)
         for place in self._holes_at:
             holes = holes | np.all(positions == place, axis=-1)
-        flat = np.sort(positions[..., 0][~holes])
+        some = bool(holes.any())
+        flat = positions[..., 0][~holes] if some else positions[..., 0].flatten()
+        flat.sort()
         if (flat[1:] == flat[:-1]).any():
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
                 holes |= self._shared(positions, holes)
-        if not holes.any():
+            some = bool(holes.any())
+        if not some:
             return positions
         self.counters["joints_on_one_place"] += int(holes.sum())
         return np.where(holes[..., None], np.nan, positions)
@@ -224,6 +234,8 @@ class Numbers:
 
     #: Mean joint distance that is still the same person: metres, and metres a second since last seen.
     GATE_M, GATE_MPS = 0.4, 2.5
+    #: Nearer than this are no two people: mean distance of joints, metres.
+    PART_M = 0.25
 
     def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
         self._prefix, self._within_ns = prefix, int(within_s * NS)
@@ -233,6 +245,54 @@ class Numbers:
     def reset(self) -> None:
         """Forget where people were; numbers are not given twice."""
         self._known: dict[str, tuple[int, np.ndarray]] = {}
+
+    def join(self, stamp_ns: int, positions: np.ndarray) -> np.ndarray:
+        """People without those parts of one body that a detector took for two people, joined again.
+
+        Two rows are one body when they have no joint in common and each lies where that part of one person was, and of
+        nobody else.
+
+        Args:
+            stamp_ns: of the message.
+            positions: (people, J, 3) metres, NaN where missing.
+
+        Returns:
+            (fewer people, J, 3).
+        """
+        if len(self._known) > 1:
+            self._known = {i: k for i, k in self._known.items() if abs(stamp_ns - k[0]) <= self._within_ns}
+        known = self._whole()
+        if len(positions) < 2 or not known:
+            return positions
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = np.linalg.norm(positions[:, None] - np.stack(known), axis=-1)
+        there, seen = np.isfinite(distance), np.isfinite(positions).all(-1)
+        mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(there.sum(-1), 1)
+        fits = (there.sum(-1) >= 0.5 * seen.sum(-1)[:, None]) & (mean < self.GATE_M)
+        owner = np.where(fits.sum(1) == 1, fits.argmax(1), -1)
+        out, gone = positions, []
+        for person in range(len(known)):
+            rows = np.flatnonzero(owner == person)
+            if len(rows) != 2 or (seen[rows[0]] & seen[rows[1]]).any() or seen[rows].sum(1).min() < 2:
+                continue
+            out = positions.copy() if out is positions else out
+            out[rows[0]] = np.where(seen[rows[0]][:, None], positions[rows[0]], positions[rows[1]])
+            gone.append(rows[1])
+        return np.delete(out, gone, axis=0) if gone else positions
+
+    def _whole(self) -> list[np.ndarray]:
+        """Places of known people; who is a part of somebody seen later, in the same place, is forgotten."""
+        kept: list[tuple[int, np.ndarray]] = []
+        for name, (seen_ns, place) in sorted(
+            self._known.items(), key=lambda k: (-int(np.isfinite(k[1][1]).all(-1).sum()), -k[1][0])
+        ):
+            with np.errstate(over="ignore", invalid="ignore"):
+                apart = [(at_ns, np.linalg.norm(place - whole, axis=-1)) for at_ns, whole in kept]
+            if any(at_ns > seen_ns and np.isfinite(a).any() and np.nanmean(a) < self.PART_M for at_ns, a in apart):
+                del self._known[name]
+            else:
+                kept.append((seen_ns, place))
+        return [place for _, place in kept]
 
     def assign(self, stamp_ns: int, positions: np.ndarray, taken: Iterable[str] = ()) -> list[str]:
         """Ids of people.

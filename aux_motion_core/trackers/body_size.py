@@ -41,11 +41,20 @@ SCALES = (0.4, 1.6)
 LARGEST_M = 3.0
 #: So many joints within this are no part of a body that a tracker could tell apart: metres.
 SMALLEST_M, _SMALLEST_JOINTS = 0.1, 5
+#: No joint is this far away; metres.
+_FARTHEST_M = 1e4
 #: So many bones tell a scale.
 _MIN_BONES = 3
 #: Height of a body of scale 1, metres.
 _HEIGHT_M = 1.71
-_UNITS = {1000.0: "millimetres", 100.0: "centimetres", 39.37: "inches", 3.281: "feet", 0.001: "kilometres"}
+_UNITS = {
+    1000.0: "millimetres",
+    100.0: "centimetres",
+    39.37: "inches",
+    10.0: "decimetres",
+    3.281: "feet",
+    0.001: "kilometres",
+}
 
 
 def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +67,8 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
     Returns:
         (people,) bool, and (people,) height that the body would have, metres; NaN where that is not known.
     """
+    if seen.all() and np.abs(positions).max(initial=0.0) < _FARTHEST_M:
+        return _implausible_whole(positions)
     x = np.where(seen[..., None], positions, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
         bone = np.sqrt(((x[:, _FROM] - x[:, _TO]) ** 2).sum(-1)) / _LENGTH_M
@@ -70,7 +81,7 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
         middle = 0.5 * (order[rows, low] + order[rows, np.minimum(high, order.shape[1] - 1)])
         scale = np.where(count >= _MIN_BONES, middle, np.nan)
         wrong = (scale < SCALES[0]) | (scale > SCALES[1])
-        near = seen & (np.abs(np.nan_to_num(positions)) < 1e4).all(-1)
+        near = seen & (np.abs(np.nan_to_num(positions)) < _FARTHEST_M).all(-1)
         top = np.where(near[..., None], positions, -np.inf).max(1)
         bottom = np.where(near[..., None], positions, np.inf).min(1)
         extent = np.sqrt(((top - bottom) ** 2).sum(-1))
@@ -81,6 +92,20 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
             wide[wide] = [_spread(positions[i][near[i]]) for i in np.flatnonzero(wide)]
         small = (joints >= _SMALLEST_JOINTS) & (extent < SMALLEST_M)
     return wrong | wide | small, scale * _HEIGHT_M
+
+
+def _implausible_whole(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `implausible`, of people all of whose joints are seen."""
+    d = positions.take(_FROM, 1) - positions.take(_TO, 1)
+    order = np.sort(np.sqrt(np.einsum("pbc,pbc->pb", d, d)) / _LENGTH_M, axis=1)
+    bones = len(_LENGTH_M)
+    scale = 0.5 * (order[:, (bones - 1) // 2] + order[:, bones // 2])
+    size = positions.max(1) - positions.min(1)
+    extent = np.sqrt(np.einsum("pc,pc->p", size, size))
+    wrong: np.ndarray = (scale < SCALES[0]) | (scale > SCALES[1]) | (extent < SMALLEST_M)
+    if extent.max(initial=0.0) > LARGEST_M:
+        wrong |= [bool(e > LARGEST_M) and _spread(p) for e, p in zip(extent, positions, strict=True)]
+    return wrong, scale * _HEIGHT_M
 
 
 def _spread(points: np.ndarray) -> bool:
@@ -99,5 +124,11 @@ def remark(height_m: float) -> str:
         return "joints of one body are metres apart or all in one place: check the tracker and the unit (metres)"
     scale = height_m / _HEIGHT_M
     unit = next((u for f, u in _UNITS.items() if 0.6 < scale / f < 1.6), "")
-    guess = f"are positions in {unit}?" if unit else "check the unit of the positions and the calibration;"
-    return f"bodies are {height_m:.3g} m tall: {guess} expected metres"
+    guess = f"are positions in {unit}?" if unit else "check the unit of the positions and the depth's scale;"
+    return f"bodies are {_length(height_m)} tall: {guess} expected metres"
+
+
+def _length(metres: float) -> str:
+    """A length as people say it."""
+    unit, factor = next(((u, f) for u, f in (("km", 1e-3), ("m", 1.0), ("cm", 1e2)) if metres * f >= 1.0), ("mm", 1e3))
+    return f"{metres * factor:.2g} {unit}" if metres * factor < 100 else f"{metres * factor:.0f} {unit}"

@@ -51,6 +51,12 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
         "right_eye", "left_eye", "right_ear", "left_ear",
     ),
+    # OpenPTrack (SkeletonJoints of skeleton_base.h).
+    "openptrack15": (
+        "head", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+        "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+        "spine_chest",
+    ),
     "h36m17": (
         "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine",
         "neck", "nose", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder",

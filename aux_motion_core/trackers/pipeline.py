@@ -18,6 +18,7 @@ from aux_motion_core import trackers
 from aux_motion_core.constants import NS
 from aux_motion_core.space.frames import FrameQueue, Frames, Ready
 from aux_motion_core.space.tf import TfBuffer
+from aux_motion_core.trackers.alike import Alike
 from aux_motion_core.trackers.base import Adapter, AdapterError
 from aux_motion_core.trackers.fusion import Fusion
 from aux_motion_core.trackers.health import InputHealth, Stamps
@@ -121,6 +122,7 @@ class Pipeline:
         self.frames, self.stamp_latency_s = frames, stamp_latency_s
         self._queue = FrameQueue(frames) if frames is not None else None
         self._unplaced: list[Ready] = []  # without `frames`: what `drain` gives
+        self.alike = Alike([i.adapter.name + f" {i.index}" for i in self.inputs])
         self.fusion = Fusion([str(i.index) for i in self.inputs], merge) if len(self.inputs) > 1 else None
 
     @classmethod
@@ -205,6 +207,8 @@ class Pipeline:
             frame, one.newest = one.newest, None
             if frame is not None:
                 one.tilt.observe(frame.stamp_ns, frame.positions, frame.status)
+                if self.fusion is not None:
+                    self.alike.observe(one.index, frame)
 
     def reset(self) -> None:
         """Forget earlier messages, and what waits (the clock jumped back); the counters go on."""
@@ -215,6 +219,7 @@ class Pipeline:
             self.frames.tf.clear()
         if self.fusion is not None:
             self.fusion.reset()
+        self.alike.reset()
         for one in self.inputs:
             one.adapter.reset()
             one.clock.reset()

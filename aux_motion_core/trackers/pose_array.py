@@ -58,7 +58,7 @@ class PoseArray(Adapter):
         positions = self._clean(positions)
         there = ~(positions != positions).any(-1).all(-1)
         unplaced = [f"?{row}" for row in np.flatnonzero(~there)]  # somebody with no joint at all is not nobody
-        positions = positions[there]
+        positions = self._numbers.join(stamp_ns, positions[there])
         if not len(positions):
             return [self._nobody(stamp_ns, frame_id, unplaced)]
         ids = self._numbers.assign(stamp_ns, positions)

@@ -29,13 +29,14 @@ class InputConfig(BaseModel):
         "aux_motion",
         min_length=1,
         description="What sends the skeletons: aux_motion (SkeletonArray), zed, azure_kinect, yolo, ros4hri, hiros, "
-        "pose_array, openpose or mediapipe. Applied at configure.",
+        "pose_array, openpose, mediapipe, ros_openpose, openptrack, jsk, mocap4r2_markers or mocap4r2_bodies. Applied "
+        "at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     tracker_joints: list[str] = Field(
         [""],
         description="Joints of a tracker whose messages do not name them: one joint list such as coco17, or every "
-        "joint in wire order ('-' skips one). Applied at configure.",
+        "joint in wire order ('-' skips one); of motion capture a joint map, marker=joint each. Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     input_topic: str = Field(

@@ -7,12 +7,12 @@ repeats is repeated to the bit only there.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.trackers.body_size import implausible, remark
 from aux_motion_core.types import SkeletonFrame, ViewReason
 
@@ -20,6 +20,8 @@ from aux_motion_core.types import SkeletonFrame, ViewReason
 FARTHEST_M = 1e4
 #: Two skeletons under one id nearer than this are one body that is told twice: mean distance of joints, metres.
 _ONE_BODY_M = 0.12
+#: So many heights of bodies of no size that bodies have are remembered.
+_HEIGHTS = 200
 #: For so long a trouble is named after it was seen last.
 _SAID_NS = 5 * NS
 
@@ -38,6 +40,8 @@ class Sieve:
     def __init__(self, min_confidence: float = 0.0, frozen_after_s: float = 0.0) -> None:
         self.min_confidence, self.frozen_after_s = min_confidence, frozen_after_s
         self.counters: Counter[str] = Counter()
+        self._bodies = 0
+        self._heights_m: deque[float] = deque(maxlen=_HEIGHTS)
         self.reset()
 
     def reset(self) -> None:
@@ -61,21 +65,23 @@ class Sieve:
         status, positions = frame.status, np.asarray(frame.positions)
         reasons, unplaced = frame.view_reasons, list(frame.unplaced)
         if self.min_confidence > 0.0:
-            unsure = (status != JointStatus.MISSING) & (frame.confidence < self.min_confidence)
+            unsure = (status != MISSING) & (frame.confidence < self.min_confidence)
             if unsure.any():
                 self.counters["unsure_joints"] += int(unsure.sum())
-                status = np.where(unsure, np.uint8(JointStatus.MISSING), status)
-        with np.errstate(invalid="ignore"):
-            there = (status != JointStatus.MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
+                status = np.where(unsure, np.uint8(MISSING), status)
+        there = (np.abs(positions) < FARTHEST_M).all(-1)  # False for NaN
+        there &= status != MISSING
         frozen = self._frozen(frame, positions, there)
         if frozen.any():
             self._note("frozen_bodies", int(frozen.sum()))
             reasons |= ViewReason.INPUT_FROZEN
-            guessed = frozen[:, None] & (status != JointStatus.MISSING)
-            status = np.where(guessed, np.uint8(JointStatus.TRACKER_PREDICTED), status)
-        usable = there & (status != JointStatus.TRACKER_PREDICTED)
+            guessed = frozen[:, None] & (status != MISSING)
+            status = np.where(guessed, np.uint8(TRACKER_PREDICTED), status)
+        usable = there & (status != TRACKER_PREDICTED)
         wrong, height_m = implausible(positions, there)
+        self._bodies += len(frame.person_ids)
         if wrong.any():
+            self._heights_m.extend(height_m[wrong & np.isfinite(height_m)].tolist())
             self._note("implausible_bodies", int(wrong.sum()), remark(float(height_m[wrong][0])))
             reasons |= ViewReason.PERSON_IMPLAUSIBLE
         nowhere = wrong | ~usable.any(1)
@@ -105,18 +111,30 @@ class Sieve:
         ids = frame.person_ids
         if self.frozen_after_s <= 0.0:
             return np.zeros(len(ids), bool)
-        clean = np.where(there[..., None], positions, 0.0)
-        before = np.array([self._rows.get(i, -1) for i in ids])
+        clean = positions if there.all() else np.where(there[..., None], positions, 0.0)
         since = np.full(len(ids), frame.stamp_ns, np.int64)
-        known = before >= 0
-        if known.any():
-            rows = before[known]
-            same = (clean[known] == self._last[rows]).all((1, 2)) & (self._since[rows] <= frame.stamp_ns)
-            since[known] = np.where(same, self._since[rows], frame.stamp_ns)
-        self._rows = {i: row for row, i in enumerate(ids)}
-        self._last, self._since = clean, since
+        rows = {i: row for row, i in enumerate(ids)}
+        if rows == self._rows and len(rows) == len(ids):  # the same people in the same order
+            self._same(clean, self._last, self._since, frame.stamp_ns, since)
+        else:
+            before = np.array([self._rows.get(i, -1) for i in ids])
+            known = before >= 0
+            if known.any():
+                mine = since[known]
+                self._same(clean[known], self._last[before[known]], self._since[before[known]], frame.stamp_ns, mine)
+                since[known] = mine
+        self._rows, self._last, self._since = rows, clean, since
         result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * NS))
         return result
+
+    @staticmethod
+    def _same(now: np.ndarray, before: np.ndarray, since_ns: np.ndarray, stamp_ns: int, out: np.ndarray) -> None:
+        """Since when each body is the same: into `out`, where it is from before."""
+        same = now[:, :, 0] == before[:, :, 0]
+        rows = np.flatnonzero(same.all(1))  # hardly ever any
+        if len(rows):
+            rows = rows[(now[rows] == before[rows]).all((1, 2)) & (since_ns[rows] <= stamp_ns)]
+            out[rows] = since_ns[rows]
 
     @staticmethod
     def _hidden_by_id(ids: tuple[str, ...], positions: np.ndarray, usable: np.ndarray) -> list[str]:
@@ -140,6 +158,14 @@ class Sieve:
         self._said[name] = self._newest_ns
         if line:
             self._line = line
+
+    def sizes(self) -> str:
+        """That most bodies so far had no size that bodies have, in one line with the likely unit; empty: they had."""
+        wrong = self.counters["implausible_bodies"]
+        if 2 * wrong <= self._bodies:
+            return ""
+        height_m = float(np.median(self._heights_m)) if self._heights_m else float("nan")
+        return f"{wrong} of {self._bodies} skeletons cannot be used: {remark(height_m)}"
 
     def trouble(self) -> str:
         """What is wrong with the bodies now, in one line with the remedy; empty: nothing is."""

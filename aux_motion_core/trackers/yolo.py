@@ -40,6 +40,7 @@ class Yolo(Adapter):
 
     name = "yolo"
     msgtype = "yolo_msgs/msg/DetectionArray"
+    earlier = ("yolov8_msgs/msg/DetectionArray",)
     topic = "yolo/detections_3d"
     install = "build https://github.com/mgonzs13/yolo_ros (package yolo_msgs) and source it"
 

@@ -40,6 +40,7 @@ class Zed(Adapter):
 
     name = "zed"
     msgtype = "zed_msgs/msg/ObjectsStamped"
+    earlier = ("zed_interfaces/msg/ObjectsStamped",)
     topic = "zed/zed_node/body_trk/skeletons"
     takes_bytes = True
     install = (

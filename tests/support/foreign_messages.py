@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from support.locks import one_at_a_time
+
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACES = ROOT / "aux_motion_core" / "trackers" / "interfaces"
 _TF = "MSG: tf2_msgs/msg/TFMessage\ngeometry_msgs/TransformStamped[] transforms\n"
@@ -39,6 +41,12 @@ _PACKAGE = """<?xml version="1.0"?>
 """
 
 
+def _ros2_field(line: str) -> str:
+    """A field with a name that ROS 2 takes: `bodyParts` of a package of ROS 1 is `body_parts` in its ports."""
+    kind, name = line.split()
+    return f"{kind} " + re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower()
+
+
 def _write(name: str, text: str, top: Path) -> None:
     folder = top / name
     (folder / "msg").mkdir(parents=True)
@@ -46,7 +54,7 @@ def _write(name: str, text: str, top: Path) -> None:
     for part in re.split(r"^=+$", text, flags=re.MULTILINE):
         lines = [line for line in part.strip().splitlines() if line and not line.startswith("#")]
         kind = lines[0].removeprefix("MSG: ").split("/")[-1]
-        (folder / "msg" / f"{kind}.msg").write_text("\n".join(lines[1:]) + "\n")
+        (folder / "msg" / f"{kind}.msg").write_text("\n".join(map(_ros2_field, lines[1:])) + "\n")
         files.append(f'"msg/{kind}.msg"')
         depends |= {d for d in re.findall(r"^(\w+)/", "\n".join(lines[1:]), re.MULTILINE) if d != name}
     find = "\n".join(f"find_package({d} REQUIRED)" for d in sorted(depends))
@@ -56,7 +64,12 @@ def _write(name: str, text: str, top: Path) -> None:
 
 
 #: The trackers' packages and TF, all together.
-EVERY = ("tf2_msgs", "hri_msgs", "zed_msgs", "yolo_msgs", "skeleton_msgs")
+EVERY = (
+    "tf2_msgs", "hri_msgs", "zed_msgs", "yolo_msgs", "skeleton_msgs", "ros_openpose", "opt_msgs", "mocap4r2_msgs",
+    "jsk_recognition_msgs", "zed_interfaces", "mocap_msgs",
+)  # fmt: skip
+#: Earlier names of packages.
+_TODAY = {"zed_interfaces": "zed_msgs", "mocap_msgs": "mocap4r2_msgs"}
 
 
 def if_built() -> dict[str, str] | None:
@@ -65,12 +78,30 @@ def if_built() -> dict[str, str] | None:
 
 
 def _texts(names: tuple[str, ...]) -> dict[str, str]:
-    return {n: _TF if n == "tf2_msgs" else (INTERFACES / f"{n}.msg").read_text() for n in names}
+    return {n: _TF if n == "tf2_msgs" else _interface(n) for n in names}
+
+
+def _interface(name: str) -> str:
+    today = _TODAY.get(name, name)
+    return (INTERFACES / f"{today}.msg").read_text().replace(f"{today}/", f"{name}/")
 
 
 def _folder(texts: dict[str, str]) -> Path:
     key = hashlib.sha256(f"{texts}{sys.version_info[:2]}{sys.prefix}{_CMAKE}".encode()).hexdigest()[:12]
     return ROOT / "build" / f"foreign_messages-{key}"
+
+
+def _build(texts: dict[str, str], top: Path, env: dict[str, str]) -> None:
+    shutil.rmtree(top, ignore_errors=True)
+    for name, text in texts.items():
+        _write(name, text, top / "src")
+    command = [sys.executable, "-m", "colcon", "--log-base", str(top / "log"), "build", "--merge-install"]
+    command += ["--base-paths", str(top / "src"), "--build-base", str(top / "build")]
+    command += ["--install-base", str(top / "install"), "--cmake-args", "-DBUILD_TESTING=OFF"]
+    command += [f"-DPython3_EXECUTABLE={sys.executable}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    (top / "done").touch()
 
 
 def built(*names: str) -> dict[str, str]:
@@ -83,17 +114,9 @@ def built(*names: str) -> dict[str, str]:
     texts = _texts(names)
     top = _folder(texts)
     install = top / "install"
-    if not (top / "done").is_file():
-        shutil.rmtree(top, ignore_errors=True)
-        for name, text in texts.items():
-            _write(name, text, top / "src")
-        command = [sys.executable, "-m", "colcon", "--log-base", str(top / "log"), "build", "--merge-install"]
-        command += ["--base-paths", str(top / "src"), "--build-base", str(top / "build")]
-        command += ["--install-base", str(install), "--cmake-args", "-DBUILD_TESTING=OFF"]
-        command += [f"-DPython3_EXECUTABLE={sys.executable}"]
-        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=400)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-        (top / "done").touch()
+    with one_at_a_time(top.parent / f"{top.name}.lock"):
+        if not (top / "done").is_file():
+            _build(texts, top, clean_environment())
     site = install / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     return {
         "PYTHONPATH": str(site),

@@ -166,3 +166,101 @@ def transforms(items: list[tuple[str, str, tuple[float, ...], int]]) -> Any:
 
 
 __all__ = ["JOINTS", "LINKS", "VOCABULARY"]
+
+
+def ros_openpose(people: list[np.ndarray], ns: int = NS, frame: str = "camera", missed: tuple[int, ...] = ()) -> Any:
+    """A `ros_openpose/Frame` of (25, 3) each; parts in `missed` were not found and hold what lies at pixel 0, 0."""
+    message = blank("ros_openpose/msg/Frame")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for joints in people:
+        person = blank("ros_openpose/msg/Person")
+        for part, at in enumerate(joints):
+            body_part = blank("ros_openpose/msg/BodyPart")
+            if part in missed:
+                at = (-1.9, -1.4, 3.57)
+            else:
+                body_part.score, body_part.pixel.x, body_part.pixel.y = 0.8, 320.0, 240.0
+            body_part.point.x, body_part.point.y, body_part.point.z = map(float, at)
+            person.bodyParts.append(body_part)
+        message.persons.append(person)
+    return message
+
+
+def openptrack(people: dict[int, np.ndarray], ns: int = NS, frame: str = "world", visibility: int = 0) -> Any:
+    """An `opt_msgs/SkeletonTrackArray`: track id -> (15, 3)."""
+    message = blank("opt_msgs/msg/SkeletonTrackArray")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for number, joints in people.items():
+        track = blank("opt_msgs/msg/SkeletonTrack")
+        track.id, track.visibility = number, visibility
+        for index, at in enumerate(joints):
+            joint = blank("opt_msgs/msg/Track3D")
+            joint.id, joint.confidence = index, 1.0
+            joint.x, joint.y, joint.z = map(float, at)
+            track.joints.append(joint)
+        message.tracks.append(track)
+    return message
+
+
+_JSK_JOINTS = (
+    "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "RHip", "RKnee", "RAnkle", "LHip",
+    "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar",
+)  # fmt: skip
+_JSK_BONES = (
+    (2, 1), (1, 16), (1, 15), (6, 18), (3, 17), (2, 3), (2, 6), (3, 4), (4, 5), (6, 7), (7, 8), (2, 9), (9, 10),
+    (10, 11), (2, 12), (12, 13), (13, 14), (15, 17), (16, 18),
+)  # fmt: skip
+
+
+def jsk(people: list[np.ndarray], ns: int = NS, frame: str = "camera_optical", human_ids: tuple[int, ...] = ()) -> Any:
+    """A `jsk_recognition_msgs/HumanSkeletonArray` of (18, 3) each; bones of a joint that is NaN are left out."""
+    message = blank("jsk_recognition_msgs/msg/HumanSkeletonArray")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for number in human_ids:
+        one = blank("std_msgs/msg/Int32")
+        one.data = number
+        message.human_ids.append(one)
+    for joints in people:
+        skeleton = blank("jsk_recognition_msgs/msg/HumanSkeleton")
+        for first, second in _JSK_BONES:
+            if not np.isfinite(joints[[first - 1, second - 1]]).all():
+                continue
+            bone = blank("jsk_recognition_msgs/msg/Segment")
+            for end, at in ((bone.start_point, joints[first - 1]), (bone.end_point, joints[second - 1])):
+                end.x, end.y, end.z = map(float, at)
+            skeleton.bones.append(bone)
+            skeleton.bone_names.append(f"{_JSK_JOINTS[first - 1]}->{_JSK_JOINTS[second - 1]}")
+        message.skeletons.append(skeleton)
+    return message
+
+
+def mocap_markers(named: dict[str, np.ndarray], ns: int = NS, frame: str = "mocap") -> Any:
+    """A `mocap4r2_msgs/Markers`: name, or index in digits -> place."""
+    message = blank("mocap4r2_msgs/msg/Markers")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for name, at in named.items():
+        marker = blank("mocap4r2_msgs/msg/Marker")
+        if name.isdigit():
+            marker.id_type, marker.marker_index = 1, int(name)
+        else:
+            marker.marker_name = name
+        marker.translation.x, marker.translation.y, marker.translation.z = map(float, at)
+        message.markers.append(marker)
+    return message
+
+
+def mocap_bodies(named: dict[str, np.ndarray], ns: int = NS, frame: str = "mocap") -> Any:
+    """A `mocap4r2_msgs/RigidBodies`: name -> place."""
+    message = blank("mocap4r2_msgs/msg/RigidBodies")
+    stamp(message.header.stamp, ns)
+    message.header.frame_id = frame
+    for name, at in named.items():
+        body = blank("mocap4r2_msgs/msg/RigidBody")
+        body.rigid_body_name = name
+        body.pose.position.x, body.pose.position.y, body.pose.position.z = map(float, at)
+        message.rigidbodies.append(body)
+    return message

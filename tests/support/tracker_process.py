@@ -39,6 +39,7 @@ def as_bytes(message, msgtype: str) -> bytes:
 def people(tracker: str, time_s: float, ns: int, count: int = 1, shift=(0.0, 0.0, 0.0)):
     """A tracker's message of people who walk, in frame `camera`."""
     joints = {"zed": "zed38", "azure_kinect": "k4a32", "openpose": "openpose25", "mediapipe": "mediapipe33"}
+    joints |= {"ros_openpose": "openpose25", "openptrack": "openptrack15", "jsk": "openpose18"}
     name = joints.get(tracker, "coco17")
     there = {i + 1: make.person(name, time_s, 2.0 * i) + np.asarray(shift) for i in range(count)}
     if tracker == "zed":
@@ -50,6 +51,16 @@ def people(tracker: str, time_s: float, ns: int, count: int = 1, shift=(0.0, 0.0
     if tracker == "hiros":
         names = make.SOURCES[name]
         return make.hiros({i: dict(zip(names, p, strict=True)) for i, p in there.items()}, ns, ns, FRAME)
+    if tracker == "ros_openpose":
+        return make.ros_openpose(list(there.values()), ns, FRAME)
+    if tracker == "openptrack":
+        return make.openptrack(there, ns, FRAME)
+    if tracker == "jsk":
+        return make.jsk(list(there.values()), ns, FRAME)
+    if tracker.startswith("mocap4r2"):  # named as their joints are
+        worn = make.mocap_markers if tracker == "mocap4r2_markers" else make.mocap_bodies
+        names = make.SOURCES[name]
+        return worn({f"{i}:{j}": at for i, p in there.items() for j, at in zip(names, p, strict=True)}, ns, FRAME)
     return make.poses(np.concatenate(list(there.values())) if there else np.empty((0, 3)), ns, FRAME)
 
 
@@ -71,6 +82,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rate-hz", type=float, default=30.0)
     parser.add_argument("--tf-late-s", type=float, default=-1.0)
+    parser.add_argument("--earlier", action="store_true", help="under the earlier name of the message's package")
     given = parser.parse_args()
     import rclpy
     from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -80,7 +92,8 @@ def main() -> None:
     rclpy.init()
     node = rclpy.create_node(f"tracker_{given.tracker}")
     msgtype = adapter_class(given.tracker).msgtype
-    publisher = node.create_publisher(message_class(msgtype), given.topic, 10)
+    sent = adapter_class(given.tracker).earlier[0] if given.earlier else msgtype
+    publisher = node.create_publisher(message_class(sent), given.topic, 10)
     tf_type = "tf2_msgs/msg/TFMessage"
     moving = given.tf_late_s >= 0.0
     tf = node.create_publisher(message_class(tf_type), "/tf", 100) if moving or given.tracker == "ros4hri" else None

@@ -153,7 +153,7 @@ def test_a_transform_that_becomes_none_while_recording_is_told(tmp_path) -> None
     bag, report = write(tmp_path / "bag", items()), Report()
     values = {"fixed_frame": "map", "tracker_joints": ["coco17"]}
     assert len(list(Recorded(bag, values, tracker="pose_array").frames(report=report))) == 31
-    (line,) = report.transforms
+    (line,) = report.inputs
     assert "'robot' to 'camera' is not a number (nan 0 1.5 0 0 0 1); the one before it is used" in line
 
 

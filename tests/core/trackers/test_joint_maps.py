@@ -9,6 +9,7 @@ from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
 from aux_motion_core.trackers.joint_maps import ALIASES, SOURCES, MappingError, map_confidence, map_joints, mapping
 
 COUNTS = {
+    "openptrack15": 15,
     "mediapipe33": 33,
     "coco17": 17,
     "openpose25": 25,
@@ -32,6 +33,9 @@ KNOWN = [
     ("openpose25", 8, "pelvis"),
     ("openpose25", 14, "left_ankle"),
     ("openpose18", 11, "left_hip"),
+    ("openptrack15", 0, "head"),
+    ("openptrack15", 4, "right_wrist"),
+    ("openptrack15", 13, "left_ankle"),
     ("h36m17", 3, "right_ankle"),
     ("h36m17", 7, "spine"),
     ("h36m17", 16, "right_wrist"),

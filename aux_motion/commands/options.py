@@ -1,0 +1,90 @@
+"""What commands beside the main ones take on the command line; each imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def calibrate_cameras(
+    bag: Annotated[Path, typer.Argument(help="Recording of somebody who walks before both.", show_default=False)],
+    topics: Annotated[
+        str, typer.Option(help="Topics of the trackers, the reference first, with commas; by default all with people.")
+    ] = "",
+    trackers: Annotated[str, typer.Option(help="Their trackers, with commas; by default from the types.")] = "",
+    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    frames: Annotated[
+        str, typer.Option(help="Frames of the positions, with commas, where messages name a wrong one or none.")
+    ] = "",
+    params: Annotated[
+        Path | None, typer.Option(help="Parameter file (YAML): where the reference camera is (static_transforms).")
+    ] = None,
+    fixed_frame: Annotated[
+        str | None,
+        typer.Option(help="Frame of the predictions; by default as in --params, else the reference's."),
+    ] = None,
+    max_offset: Annotated[float, typer.Option(min=0.1, max=10.0, help="Largest clock offset to try, seconds.")] = 1.0,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the answer as JSON.")] = None,
+) -> None:
+    """Measure where one tracker is to another, and their clocks' offset, from somebody who walks in front of both."""
+    from aux_motion.commands import calibrate_cameras as implementation
+    from aux_motion.commands.overwrite import refuse_overwrite
+
+    refuse_overwrite([bag, params], [json_out])
+    found = implementation.calibrate(
+        bag, _names(topics), _names(trackers), _names(joints), _names(frames), params, fixed_frame, max_offset
+    )
+    typer.echo(implementation.text(found))
+    if json_out is not None:
+        implementation.write_json(found, json_out)
+
+
+def export(
+    bag: Annotated[Path, typer.Argument(help="Bag folder, .mcap, .db3 or .bag file.", show_default=False)],
+    out_csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
+    out_parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it as Parquet (needs pyarrow).")] = None,
+    ahead: Annotated[
+        str, typer.Option(help="Times of the predicted joints, seconds with commas; empty: only what was seen.")
+    ] = "0.2,0.4,0.6,0.8,1.0",
+    recorded: Annotated[
+        bool | None,
+        typer.Option(help="Predictions that were recorded, or made anew; by default recorded ones if any."),
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic; needed where the bag has several.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
+    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    fixed_frame: Annotated[
+        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
+    ] = None,
+) -> None:
+    """Write joints, predictions and bounds of a recording as a table, a row for each person, joint and time."""
+    from aux_motion.commands import export as implementation
+    from aux_motion.commands.offline import Job
+    from aux_motion.commands.overwrite import refuse_overwrite
+
+    refuse_overwrite([bag, params, model], [out_csv, out_parquet])
+    try:
+        times = [float(t) for t in _names(ahead)]
+    except ValueError:
+        raise typer.BadParameter(f"{ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
+    values = {"fixed_frame": fixed_frame, "model_dir": str(model) if model else None}
+    job = Job(
+        bag=bag,
+        topic=topic,
+        tracker=tracker,
+        joints=_names(joints),
+        params=params,
+        values={k: v for k, v in values.items() if v is not None},
+    )
+    count = implementation.export(
+        job, out_csv, out_parquet, times, recorded, lambda line: typer.echo(f"aux-motion: {line}", err=True)
+    )
+    typer.echo(f"written: {' and '.join(str(p) for p in (out_csv, out_parquet) if p)} ({count} rows)")
