@@ -64,8 +64,8 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
-        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none (the
-            one before it is used); one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none and
+            the one before it was used; one line each.
     """
 
     damage: str = ""
