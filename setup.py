@@ -81,7 +81,8 @@ setup(
     description="Predicts where people's joints will be, from a partial and noisy stream of 3D skeletons",
     license="Apache-2.0",
     maintainer="aux_motion maintainers",
-    maintainer_email="maintainers@aux-motion.invalid",
+    maintainer_email="maintainers@users.noreply.r-seed-658cce9d.example",
+    url="https://arxiv.org/abs/2308.08942",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
     package_data={"aux_motion_core": ["py.typed", "inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
     data_files=[

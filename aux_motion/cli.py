@@ -13,6 +13,7 @@ import typer
 from aux_motion.benchmarks import options
 from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
+from aux_motion.commands.shipped import shipped
 
 app = typer.Typer(
     name="aux-motion",
@@ -24,12 +25,14 @@ app = typer.Typer(
 )
 
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False)]
+Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False, callback=shipped)]
 Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where the bag has several.")]
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
 Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
-Params = Annotated[Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.")]
+Params = Annotated[
+    Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
+]
 Namespace = Annotated[str, typer.Option(help="With --params: of the node whose section counts, such as robot1.")]
 #: What is not given does not override the parameter file.
 GivenBackend = Annotated[
@@ -106,7 +109,11 @@ def predict(
 def evaluate(
     bags: Annotated[
         list[Path],
-        typer.Argument(help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.", show_default=False),
+        typer.Argument(
+            help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.",
+            show_default=False,
+            callback=shipped,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     topic: Topic = None,
@@ -218,10 +225,13 @@ def learn(
 @app.command()
 def view(
     path: Annotated[
-        Path | None, typer.Argument(help="Bag, or folder made by aux-motion evaluate.", show_default=False)
+        Path | None,
+        typer.Argument(help="Bag, or folder made by aux-motion evaluate.", show_default=False, callback=shipped),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="What ROS topics say now, instead of a recording.")] = False,
-    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML, as for aux-motion ssm).")] = None,
+    robot: Annotated[
+        Path | None, typer.Option(help="Robot description (YAML, as for aux-motion ssm).", callback=shipped)
+    ] = None,
     robot_at: Annotated[
         str, typer.Option(help="Where links without a frame stand: 'x y z yaw_deg' in the fixed frame.")
     ] = "",

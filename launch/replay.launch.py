@@ -94,7 +94,16 @@ def ros2_command(given):
 def own_command(given, subscribers):
     """`aux-motion play` for the same."""
     command = [*aux_motion(), "play", given["bag"], "--topic", given["topic"], "--to", given["topic"]]
-    command += ["--tracker", given["tracker"], "--clock", clock_hz(given), "--rate", given["rate"], "--start", given["start"]]
+    command += [
+        "--tracker",
+        given["tracker"],
+        "--clock",
+        clock_hz(given),
+        "--rate",
+        given["rate"],
+        "--start",
+        given["start"],
+    ]
     command += ["--loop"] if given["loop"] == "true" else []
     return [*command, "--wait-for", str(subscribers)]
 

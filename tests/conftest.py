@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import shutil
 import signal
@@ -16,11 +18,62 @@ from support.locks import one_at_a_time
 from aux_motion.commands.processes import private_domain
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Of the extras `test` and `training`; what else is missing is an error.
+EXTRAS = {
+    "click",
+    "hypothesis",
+    "mapie",
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "pybvh",
+    "tensorboard",
+    "matplotlib",
+}
+LEFT_OUT: dict[Path, list[str]] = {}
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.
 private_domain()
 # A shell's background job ignores SIGINT, and so would all processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _needs(file: Path, seen: set[Path] | None = None) -> set[str]:
+    """Modules that a file imports at its top, and those of this checkout that it imports."""
+    seen = set() if seen is None else seen
+    found: set[str] = set()
+    if file in seen:
+        return found
+    seen.add(file)
+    for part in ast.parse(file.read_text(encoding="utf-8")).body:
+        names = [a.name for a in part.names] if isinstance(part, ast.Import) else []
+        if isinstance(part, ast.ImportFrom) and part.module:
+            names = [part.module, *(f"{part.module}.{a.name}" for a in part.names)]
+        for name in names:
+            for place in (ROOT / name.replace(".", "/"), ROOT / "tests" / name.replace(".", "/")):
+                if place.with_suffix(".py").is_file():
+                    found |= _needs(place.with_suffix(".py"), seen)
+            found.add(name.split(".")[0])
+    return found
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what needs an extra that is not installed, as in a ROS workspace: `colcon test` runs the others."""
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    missing = sorted(n for n in _needs(collection_path) if n in EXTRAS and importlib.util.find_spec(n) is None)
+    if missing:
+        LEFT_OUT[collection_path] = missing
+    return True if missing else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if LEFT_OUT:
+        names = ", ".join(sorted({name for missing in LEFT_OUT.values() for name in missing}))
+        line = f"{len(LEFT_OUT)} files left out, {names} not installed: pip install 'aux_motion[test,training]'"
+        terminalreporter.write_line(line, yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

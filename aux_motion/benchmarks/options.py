@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.commands.shipped import shipped
+
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
 
@@ -132,7 +134,9 @@ def _write_json(file: Path | None, content: dict) -> None:
 
 
 def safety_check(
-    robot: Annotated[Path, typer.Option(help="Robot description (YAML), as the monitor's.", show_default=False)],
+    robot: Annotated[
+        Path, typer.Option(help="Robot description (YAML), as the monitor's.", show_default=False, callback=shipped)
+    ],
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the predictor.")] = None,
     ssm_params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the monitor.")] = None,
     fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, where no file names it.")] = None,

@@ -127,7 +127,7 @@ class End:
     Attributes:
         rejected: reason -> messages that could not be used.
         damage: what is wrong with the bag, in one line; empty: nothing.
-        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
     """

@@ -19,7 +19,7 @@ from aux_motion_msgs.msg import OccupancyArray
 from geometry_msgs.msg import PoseArray
 from visualization_msgs.msg import MarkerArray
 
-from aux_motion.nodes.collision_objects import CollisionObjects
+from aux_motion.nodes.collision_objects import CollisionObjects, memory_of
 from aux_motion.nodes.joint_frames import transforms
 from aux_motion.nodes.occupancy_markers import capsule_markers
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir
@@ -132,7 +132,7 @@ class PlannerOutputs:
         if self._tf is not None:
             self._jobs.append(("tf", self._publisher(self._tf.TFMessage, "/tf", 100), rate, self._make_frames))
         if moveit is not None:
-            self._objects = CollisionObjects(moveit)
+            self._objects = CollisionObjects(moveit, memory_of(self._node.get_fully_qualified_name()))
             # an object a person, all of them in a burst
             publisher = self._publisher(moveit.CollisionObject, "collision_object", 4 * p.max_people)
             self._jobs.append(("collision_object", publisher, min(rate, 10.0), self._make_objects))
@@ -252,6 +252,8 @@ class PlannerOutputs:
 
     def _make_objects(self, batch: PredictionBatch) -> Iterator[Any]:
         yield from self._objects.update(self._coarse.build(batch))
+        if self._objects.trouble:
+            self._node.get_logger().warning(self._objects.trouble, throttle_duration_sec=60.0)
 
     def close(self) -> None:
         """Take the publishers down."""

@@ -64,7 +64,8 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
-        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none and
+            the one before it was used; one line each.
     """
 
     damage: str = ""
@@ -200,9 +201,11 @@ class Recorded:
         if pipeline.alike.ever:
             report.inputs.append(f"bag {self.path}: {pipeline.alike.ever}")
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
-            if line := one.trouble() or (frames.remark(one.frame_id) if frames is not None else ""):
+            if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
             if line := one.sieve.sizes():
+                report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
+            if frames is not None and (line := frames.remark(one.frame_id)):
                 report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
 
 
