@@ -25,6 +25,7 @@ from aux_motion.nodes.parameters import NodeParameters, default_model_dir, valid
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
 from aux_motion.nodes.reporting import Reporting
+from aux_motion_core import solvers
 from aux_motion_core.inference.artefact import Artefact
 from aux_motion_core.inference.build import Windows
 from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
@@ -150,7 +151,13 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.lifecycle = "active"
         self._ask_the_kernel()
         self._collector.start()  # last: what lives now lives on, and later collections skip it
+        self._background.submit("load", self._load_the_rest)
         return result
+
+    def _load_the_rest(self) -> None:
+        """What no first prediction needs."""
+        solvers.load()
+        self._collector.keep()
 
     def _ask_the_kernel(self) -> None:
         p, asked = self.parameters, {}
