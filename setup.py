@@ -1,5 +1,6 @@
 """The ROS 2 package `aux_motion` (ament_python), also installable with pip where no ROS is."""
 
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -17,6 +18,11 @@ def shared(folder, pattern="*"):
             by_folder.setdefault(relative.parent.as_posix(), []).append(relative.as_posix())
     return [(f"share/{PACKAGE}/{where}", files) for where, files in by_folder.items()]
 
+
+# colcon puts console scripts below lib/aux_motion, where `ros2 run` looks, and bin on the PATH of a sourced workspace.
+# pip puts them into bin by itself.
+BY_COLCON = {"install", "develop", "symlink_data"} & set(sys.argv)
+ON_PATH = [("bin", ["bin/aux-motion"])] if BY_COLCON else []
 
 ROS_WHEELS = [
     "ros-rclpy[fastrtps]",
@@ -75,14 +81,20 @@ setup(
     description="Predicts where people's joints will be, from a partial and noisy stream of 3D skeletons",
     license="Apache-2.0",
     maintainer="aux_motion maintainers",
-    maintainer_email="maintainers@aux-motion.invalid",
+    maintainer_email="maintainers@users.noreply.r-seed-658cce9d.example",
+    url="https://arxiv.org/abs/2308.08942",
     packages=find_packages(include=["aux_motion", "aux_motion.*", "aux_motion_core", "aux_motion_core.*"]),
     package_data={"aux_motion_core": ["py.typed", "inference/*.json", "msg/*.msg", "trackers/interfaces/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        *ON_PATH,
         (f"share/{PACKAGE}", ["package.xml"]),
         *shared("launch", "*.launch.py"),
         *shared("config"),
+        *shared("docs", "*.md"),
+        *shared("docs/images"),
+        *shared("examples"),
+        *shared("samples"),
         *(pair for model in (ROOT / "models").glob("*/model.json") for pair in shared(model.parent.relative_to(ROOT))),
     ],
     python_requires=">=3.10",
@@ -132,6 +144,8 @@ setup(
         "test": [
             "pytest>=7,<10",
             "pytest-timeout>=2.1,<3",
+            "pytest-xdist>=3.5,<4",
+            "pytest-rerunfailures>=14,<17",
             "hypothesis>=6.80,<7",
             "ruff",
             "mapie>=1.0,<2",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from aux_motion.benchmarks import options
 from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
+from aux_motion.commands.shipped import shipped
 
 app = typer.Typer(
     name="aux-motion",
@@ -23,11 +25,15 @@ app = typer.Typer(
 )
 
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False)]
+Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False, callback=shipped)]
 Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where the bag has several.")]
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
 Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
+Params = Annotated[
+    Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
+]
+Namespace = Annotated[str, typer.Option(help="With --params: of the node whose section counts, such as robot1.")]
 #: What is not given does not override the parameter file.
 GivenBackend = Annotated[
     str | None,
@@ -62,7 +68,8 @@ def predict(
     model: Model = None,
     backend: GivenBackend = None,
     threads: GivenThreads = None,
-    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    params: Params = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None,
         typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera)."),
@@ -82,7 +89,8 @@ def predict(
         topic=topic,
         tracker=tracker,
         joints=_names(joints),
-        params=params,
+        params=_read_once(params, namespace),
+        namespace=namespace,
         values=_given(backend=backend, threads=threads, model_dir=model, fixed_frame=fixed_frame),
         compare=baselines,
     )
@@ -101,7 +109,11 @@ def predict(
 def evaluate(
     bags: Annotated[
         list[Path],
-        typer.Argument(help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.", show_default=False),
+        typer.Argument(
+            help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.",
+            show_default=False,
+            callback=shipped,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     topic: Topic = None,
@@ -112,7 +124,8 @@ def evaluate(
     model: Model = None,
     backend: GivenBackend = None,
     threads: GivenThreads = None,
-    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    params: Params = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
@@ -139,7 +152,8 @@ def evaluate(
         "topic": topic,
         "tracker": tracker,
         "joints": _names(joints),
-        "params": params,
+        "params": _read_once(params, namespace),
+        "namespace": namespace,
         "values": _given(
             backend=backend,
             threads=threads,
@@ -171,7 +185,8 @@ def learn(
     joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
     model: Model = None,
     backend: GivenBackend = None,
-    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    params: Params = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
@@ -188,10 +203,17 @@ def learn(
 
     refuse_overwrite([*bags, params, model], [out])
     values = _given(backend=backend, model_dir=model, fixed_frame=fixed_frame)
-    jobs = [
-        Job(bag, topic=topic, tracker=tracker, joints=_names(joints), params=params, values=values, progress=progress)
-        for bag in find_bags(bags)
-    ]
+    job = Job(
+        Path(),
+        topic=topic,
+        tracker=tracker,
+        joints=_names(joints),
+        params=_read_once(params, namespace),
+        namespace=namespace,
+        values=values,
+        progress=progress,
+    )
+    jobs = [replace(job, bag=bag) for bag in find_bags(bags)]
     report = implementation.learn(jobs, out, held_out)
     typer.echo(implementation.text(report, out))
     for line in report.problems:
@@ -203,10 +225,13 @@ def learn(
 @app.command()
 def view(
     path: Annotated[
-        Path | None, typer.Argument(help="Bag, or folder made by aux-motion evaluate.", show_default=False)
+        Path | None,
+        typer.Argument(help="Bag, or folder made by aux-motion evaluate.", show_default=False, callback=shipped),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="What ROS topics say now, instead of a recording.")] = False,
-    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML, as for aux-motion ssm).")] = None,
+    robot: Annotated[
+        Path | None, typer.Option(help="Robot description (YAML, as for aux-motion ssm).", callback=shipped)
+    ] = None,
     robot_at: Annotated[
         str, typer.Option(help="Where links without a frame stand: 'x y z yaw_deg' in the fixed frame.")
     ] = "",
@@ -214,8 +239,9 @@ def view(
     tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
     joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
     model: Model = None,
-    backend: BackendName = "onnx",
-    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    backend: GivenBackend = None,
+    params: Params = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
@@ -233,17 +259,13 @@ def view(
     _use_domain(domain)
     from aux_motion.commands.view import command as implementation
 
-    values: dict[str, object] = {"backend": backend}
-    if model is not None:
-        values["model_dir"] = str(model)
-    if fixed_frame is not None:
-        values["fixed_frame"] = fixed_frame
     job = {
         "topic": topic,
         "tracker": tracker,
         "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
-        "params": params,
-        "values": values,
+        "params": _read_once(params, namespace),
+        "namespace": namespace,
+        "values": _given(backend=backend, model_dir=model, fixed_frame=fixed_frame),
     }
     implementation.view(path, job, live, robot, robot_at, host, port, browser, start, typer.echo)
 
@@ -266,6 +288,21 @@ def compile(  # noqa: A001
 
     for line in implementation.run(model_dir, out, target, precision, max_people, data):
         typer.echo(line)
+
+
+@app.command()
+def describe(
+    bag: Bag,
+    topic: Topic = None,
+    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
+    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say which topic of a bag has people, which tracker sent them, and in which frame they are."""
+    from aux_motion.commands.describe import describe as look
+
+    found = look(bag, topic, tracker, _names(joints))
+    typer.echo(json.dumps(found.as_json()) if as_json else found.text())
 
 
 @app.command()
@@ -350,6 +387,15 @@ def _given(**options: object) -> dict[str, object]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _read_once(params: Path | None, namespace: str) -> Path | None:
+    """The file as it came, after what is wrong with its names was said."""
+    from aux_motion.commands.parameter_file import file_parameters
+
+    if params is not None:
+        file_parameters(params, namespace, lambda line: typer.echo(f"aux-motion: {line}", err=True))
+    return params
 
 
 def _use_domain(domain: int | None) -> None:

@@ -12,17 +12,17 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-def _loaded(load: Callable[[], Callable[[], object]]) -> None:
-    """Load with interrupts that end the process at once, then run with those of before."""
+def _loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
+    """Load with interrupts that end the process at once with a status, then run with those of before."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(interrupted))
     run = load()
     signal.signal(signal.SIGINT, before)
     try:
         code = run()
     except KeyboardInterrupt:
-        code = 130
+        code = interrupted
     sys.exit(code)
 
 
@@ -37,7 +37,7 @@ def main() -> None:
                 from aux_motion.nodes import predictor_node, ssm_node  # noqa: F401
         return cli.main
 
-    _loaded(load)
+    _loaded(load, 130)
 
 
 def monitor() -> None:
@@ -48,7 +48,7 @@ def monitor() -> None:
 
         return ssm_node.spin
 
-    _loaded(load)
+    _loaded(load, 0)  # a node under `ros2 launch`: no failure
 
 
 if __name__ == "__main__":

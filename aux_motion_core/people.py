@@ -19,7 +19,7 @@ from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
 from aux_motion_core.history.track import Added, Track
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.skeleton import MISSING
 from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 
@@ -168,7 +168,7 @@ class People:
 
     def _inside(self, rows: Rows) -> Rows:
         """Those of whom any joint is in the region; who is seen to be wholly outside is known no more."""
-        seen = rows.status != JointStatus.MISSING
+        seen = rows.status != MISSING
         inside = (in_region(rows.positions[..., :2], region(self.config.region_of_interest)) & seen).any(1)
         if inside.all():
             return rows

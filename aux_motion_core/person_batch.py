@@ -10,9 +10,17 @@ import numpy as np
 from aux_motion_core.bounds.calibrated import Radii
 from aux_motion_core.bounds.radii import Known, reach_radius
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.constants import NS
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS
-from aux_motion_core.history.normalise import REST_POSE, Heading, denormalise, denormalise_scale, normalise
+from aux_motion_core.history.normalise import (
+    REST_POSE,
+    Heading,
+    LastSeen,
+    denormalise,
+    denormalise_scale,
+    find_heading,
+    last_seen,
+    normalised,
+)
 from aux_motion_core.history.track import Track
 from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference.interface import Backend
@@ -31,6 +39,8 @@ class Windows:
         values: (N, history, J, 3) float32 metres, normalised.
         heading: what normalisation took out.
         hidden_s: (N, J), times: (N, J), see `bounds.radii.known`.
+        newest_ns: (N,) int64 stamps of the newest observations, at which the windows end.
+        last: each joint's last observation in the window.
     """
 
     windows: np.ndarray
@@ -39,6 +49,8 @@ class Windows:
     heading: Heading
     hidden_s: np.ndarray
     times: np.ndarray
+    newest_ns: np.ndarray
+    last: LastSeen
 
 
 @dataclass(frozen=True)
@@ -86,12 +98,13 @@ def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Wind
         backend: whose grid is used.
         max_gap_s: longer gaps stay missing.
     """
-    dt_s, steps = backend.dt_s, backend.history_steps
-    windows, mask = track_windows(tracks, dt_s, steps, max_gap_s)
-    values, heading = normalise(windows, mask)
-    hidden_s = np.array([t.newest_ns - t.seen_ns for t in tracks]) * 1e-9
-    since_ns = int((steps - 0.5) * dt_s * NS)
-    return Windows(windows, mask, values, heading, hidden_s, np.array([t.times(since_ns) for t in tracks]))
+    windows, mask, times = track_windows(tracks, backend.dt_s, backend.history_steps, max_gap_s)
+    last = last_seen(windows, mask)
+    heading = find_heading(windows, mask, last)
+    values = normalised(windows, mask, heading)
+    newest_ns = np.array([t.newest_ns for t in tracks], np.int64)
+    hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
+    return Windows(windows, mask, values, heading, hidden_s, times, newest_ns, last)
 
 
 def results(
@@ -118,7 +131,9 @@ def results(
     # who is seen to move fast is not bounded by a fixed speed
     fast = np.minimum(config.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
     speed = np.maximum(config.reach_speed_mps, fast)
-    finite: np.ndarray = np.all(np.isfinite(mean), axis=(1, 2, 3)) & np.all(np.isfinite(pose), axis=(1, 2))
+    n = len(mean)
+    # a sum is finite only where all that it is of are
+    finite: np.ndarray = np.isfinite(mean.reshape(n, -1).sum(1) + pose.reshape(n, -1).sum(1))
     if not finite.all():  # what is shown of them is where they were seen last
         rest = denormalise(np.broadcast_to(REST_POSE, pose.shape), cut.heading)
         last = np.where(np.any(cut.mask, axis=1, keepdims=False)[..., None], what.last, rest)
@@ -137,7 +152,7 @@ def results(
     states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config)
     body = None if radii is None else radii.body
     scale = None if answer.scale is None else denormalise_scale(answer.scale, cut.heading)
-    scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale).all((1, 2, 3))
+    scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale.reshape(n, -1).sum(1))
     each = [
         Result(
             mean=mean[i],

@@ -12,13 +12,14 @@ from aux_motion_core.history.limits import LIMB_SPAN_M
 from aux_motion_core.history.outliers import Outliers, widened
 from aux_motion_core.people import Person, Result
 from aux_motion_core.person_state import Standing, at
-from aux_motion_core.skeleton import INDEX, JointStatus
+from aux_motion_core.skeleton import DERIVED, INDEX, MISSING
 from aux_motion_core.types import MotionPrediction, Reason, Shipped, TrackState
 
 #: The excess of a person's own speed over `reach_speed_mps` counts for this long, seconds.
 _FAST_S = 1.0
 #: So many sigmas hold 95 % of a Gaussian error in space (chi-square, three degrees of freedom).
 _SIGMAS = 2.8
+_UNCALIBRATED = int(Reason.UNCALIBRATED)
 #: Joints that follow from others.
 _FROM = (
     (INDEX["pelvis"], [INDEX["left_hip"], INDEX["right_hip"]]),
@@ -49,6 +50,9 @@ def describe(
     newest_ns = person.track.newest_ns
     horizon_ns = int(steps_s[-1] * NS)
     standing = at(person, result, outliers is not None, now_ns, horizon_ns, config)
+    believed = not standing.bound_only
+    calibrated = believed and not int(standing.reasons) & _UNCALIBRATED
+    body = result.body if calibrated else None
     shown = MotionPrediction(
         person_id=person_id,
         state=standing.state,
@@ -62,20 +66,14 @@ def describe(
         joint_status=person.track.newest_status.copy(),
         scale=result.scale,
         radius=result.radius,
-        radius_basis=f"reach:{result.reach_mps:.1f}mps",
+        radius_basis="conformal" if calibrated else f"reach:{result.reach_mps:.1f}mps",
+        radius_coverage=config.coverage_level if calibrated else float("nan"),
+        body_radius=body,
+        body_coverage=float("nan") if body is None else config.coverage_level,
+        shipped=result.shipped if believed else None,
     )
-    if not standing.bound_only and result.shipped is not None:
-        shown = replace(shown, shipped=result.shipped)
-    if standing.bound_only:
+    if not believed:
         shown = _held(shown, person, result, standing, now_ns, steps_s, config)
-    elif not standing.reasons & Reason.UNCALIBRATED:
-        shown = replace(
-            shown,
-            radius_basis="conformal",
-            radius_coverage=config.coverage_level,
-            body_radius=result.body,
-            body_coverage=float("nan") if result.body is None else config.coverage_level,
-        )
     if person.sigma_m is not None and person.sigma_m.any():
         shown = _unsure(shown, person.sigma_m, steps_s, config)
     return shown if outliers is None else _widen(shown, outliers, steps_s, config)
@@ -85,11 +83,11 @@ def _unsure(
     shown: MotionPrediction, sigma_m: np.ndarray, steps_s: np.ndarray, config: PredictorConfig
 ) -> MotionPrediction:
     """Radii that hold the error which the tracker states of each joint, and what is predicted from it."""
-    seen = shown.joint_status != JointStatus.MISSING
+    seen = shown.joint_status != MISSING
     # a joint that was filled in follows from the others
     sigma = np.where(seen, sigma_m, sigma_m[seen].max(initial=0.0))
     for child, parents in _FROM:
-        if shown.joint_status[child] == JointStatus.DERIVED:
+        if shown.joint_status[child] == DERIVED:
             sigma[child] = max(sigma[child], sigma[parents].max())
     # what the table was calibrated with is in the radii already
     excess = np.maximum(_SIGMAS * sigma - config.tracker_error_m, 0.0)

@@ -23,6 +23,23 @@ _MIN_STEPS = 2
 #: A gap in the input that is older says nothing of how well a person is seen now.
 _GAP_WITHIN_S = 0.4
 
+_WARMING_UP, _TRACKING, _DEGRADED = (int(s) for s in (TrackState.WARMING_UP, TrackState.TRACKING, TrackState.DEGRADED))
+#: As numbers: arithmetic with members of an enumeration is slow.
+_UNCALIBRATED, _OUT_OF_DISTRIBUTION, _IMPUTED, _FEW_JOINTS, _INPUT_GAP, _SHORT_HISTORY, _NON_FINITE_OUTPUT = (
+    int(r)
+    for r in (
+        Reason.UNCALIBRATED,
+        Reason.OUT_OF_DISTRIBUTION,
+        Reason.IMPUTED,
+        Reason.FEW_JOINTS,
+        Reason.INPUT_GAP,
+        Reason.SHORT_HISTORY,
+        Reason.NON_FINITE_OUTPUT,
+    )
+)
+
+_UNBELIEVABLE = int(Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -62,26 +79,31 @@ def of_windows(
         config: limits.
     """
     steps = mask.shape[1]
-    rows = mask.any(2)
-    min_span = min(round(config.min_history_s / dt_s), steps - 1)
-    first = rows.argmax(1)
-    few = mask[:, -1].sum(1) < config.min_joints
-    newest = min(steps, round(_GAP_WITHIN_S / dt_s))
-    gap = ~(rows | (np.arange(steps) < first[:, None]))[:, -newest:].all(1)
-    short = (steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
+    if mask.all():  # nothing is missing
+        few = gap = imputed = np.zeros(len(mask), bool)
+        short = np.full(len(mask), steps < _MIN_STEPS)
+    else:
+        rows = mask.any(2)
+        min_span = min(round(config.min_history_s / dt_s), steps - 1)
+        first = rows.argmax(1)
+        few = mask[:, -1].sum(1) < config.min_joints
+        newest = min(steps, round(_GAP_WITHIN_S / dt_s))
+        gap = ~(rows | (np.arange(steps) < first[:, None]))[:, -newest:].all(1)
+        short = (steps - 1 - first < min_span) | (rows.sum(1) < _MIN_STEPS)
+        imputed = ~np.all(np.any(mask, axis=1), axis=1)
     reasons = np.full(len(mask), int(Reason.BACKEND_FALLBACK) if fell_back else 0)
     for reason, of in (
-        (Reason.UNCALIBRATED, ~calibrated),
-        (Reason.OUT_OF_DISTRIBUTION, odd),
-        (Reason.IMPUTED, ~np.all(np.any(mask, axis=1), axis=1)),
-        (Reason.FEW_JOINTS, few),
-        (Reason.INPUT_GAP, gap),
-        (Reason.SHORT_HISTORY, short),
-        (Reason.NON_FINITE_OUTPUT, ~finite),
+        (_UNCALIBRATED, ~calibrated),
+        (_OUT_OF_DISTRIBUTION, odd),
+        (_IMPUTED, imputed),
+        (_FEW_JOINTS, few),
+        (_INPUT_GAP, gap),
+        (_SHORT_HISTORY, short),
+        (_NON_FINITE_OUTPUT, ~finite),
     ):
-        reasons |= int(reason) * of
-    states = np.where(few | gap, TrackState.DEGRADED, TrackState.TRACKING)
-    states[short], states[~finite] = TrackState.WARMING_UP, TrackState.DEGRADED
+        if of.any():
+            reasons |= reason * of
+    states = np.where(finite & short, _WARMING_UP, np.where(few | gap | ~finite, _DEGRADED, _TRACKING))
     return [TrackState(s) for s in states.tolist()], [Reason(r) for r in reasons.tolist()]
 
 
@@ -111,19 +133,14 @@ def at(
         reasons |= Reason.ID_RELINKED
     if outliers:
         reasons |= Reason.OUTLIER_MASKED
-    degrading = Reason.NONE
-    if recent(person.duplicated_ns):
-        degrading |= Reason.DUPLICATE_ID
-    since_ns = person.upside_down_since_ns
-    if since_ns is not None and newest_ns - since_ns >= _UPSIDE_DOWN_NS:
-        degrading |= Reason.NOT_Z_UP
-    reasons |= degrading
-    if degrading and state is TrackState.TRACKING:
-        state = TrackState.DEGRADED
+    duplicated, since_ns = recent(person.duplicated_ns), person.upside_down_since_ns
+    upside_down = since_ns is not None and newest_ns - since_ns >= _UPSIDE_DOWN_NS
+    if duplicated or upside_down:
+        reasons |= (Reason.DUPLICATE_ID if duplicated else 0) | (Reason.NOT_Z_UP if upside_down else 0)
+        if state == _TRACKING:
+            state = TrackState.DEGRADED
     if age_s > min(config.stale_after_s, horizon_ns * 1e-9):  # beyond the horizon nothing was predicted
         reasons |= Reason.INPUT_OLD
         state = TrackState.ABSENT if age_s > config.lost_after_s else TrackState.STALE
-    bound_only = state in (TrackState.WARMING_UP, TrackState.STALE, TrackState.ABSENT) or bool(
-        reasons & (Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
-    )
+    bound_only = int(state) not in (_TRACKING, _DEGRADED) or bool(int(reasons) & _UNBELIEVABLE)
     return Standing(state, reasons, age_s, bound_only)

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from aux_motion_core.people import People, Person
 from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, results
 from aux_motion_core.person_output import describe
 from aux_motion_core.selfcheck import SelfCheck, self_check_for
-from aux_motion_core.skeleton import JOINTS, N_JOINTS, JointStatus
+from aux_motion_core.skeleton import JOINTS, MISSING, N_JOINTS
 from aux_motion_core.types import (
     MotionPrediction,
     PredictionBatch,
@@ -173,6 +172,7 @@ class Predictor:
         check = self.self_check
         if check is None or check.adaptation is None:
             return None
+        check.finish()
         if person_id is None:
             return check.adaptation.realised(check.rows_in_use())
         person = self.people.known.get(person_id)
@@ -220,12 +220,17 @@ class Predictor:
             if self.learner and self.self_check.listener:  # what was predicted for them may be another body's
                 odd = [p.row for p in seen.people if p.row >= 0 and stamp_ns in (p.relinked_ns, p.duplicated_ns)]
                 self.learner.forget_under_way(np.array(odd, np.intp))
-            self.self_check.observe(seen.people, stamp_ns, seen.positions, seen.status)
+            c = self.config
+            self.self_check.observe(seen.people, stamp_ns, seen.positions, seen.status, adapt=c.adaptation == "on")
+            if c.mix or c.learning == "on":  # outcomes enter the next prediction
+                self.self_check.finish()
 
     # Output
 
     def settle(self) -> None:
-        """Do what the last `predict` left for later; the next `add` or `predict` does it otherwise."""
+        """Do what the last `add` and `predict` left for later; the next `add` does it otherwise."""
+        if self.self_check:
+            self.self_check.finish()
         later, self._later = self._later, None
         if later is not None:
             later()
@@ -239,7 +244,8 @@ class Predictor:
         Returns:
             All known people, those of whom only a bound is known too; empty when nobody is known.
         """
-        self.settle()
+        if self._later is not None:
+            self.settle()
         start = time.perf_counter()
         self.people.forget(now_ns)
         known_now = self.people.known
@@ -278,6 +284,10 @@ class Predictor:
         start = time.perf_counter()
         cut = cut_windows([p.track for p in people], b, c.max_gap_s)
         resampled = time.perf_counter()
+        # what the input alone tells, while it is in the processor's caches
+        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
+        odd = self._radii.odd(cut.values, cut.mask) if self.watch_distribution else np.zeros(len(people), bool)
+        looked = time.perf_counter()
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:
             self._keep_inferred(people, cut, future)
@@ -285,30 +295,28 @@ class Predictor:
         correction, rows = self._learnt(people, cut, future)
         learnt = time.perf_counter()
         answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
-        what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times)
-        radii = self._calibrated(people, cut, what, answer)
+        radii = self._calibrated(people, odd, what, answer)
         self.stage_s = {
             "resample": resampled - start,
-            "backend": inferred - resampled,
+            "backend": inferred - looked,
             "learning": learnt - inferred,
         }
         done = results(cut, what, answer, radii, b, c, self.counters)
         for person, result in zip(people, done.each, strict=True):
             person.result, person.done_version = result, person.track.version
         if self.self_check:
-            self._judge_later(self.self_check, people, cut, members, radii, done)
+            self._judge_later(self.self_check, people, cut, future, members, radii, done)
 
     def _learnt(
         self, people: list[Person], cut: Windows, own: np.ndarray
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What the learner adds to the backend's answer, None where that is nothing; and the people's rows."""
         check = self.self_check
-        if check is None or check.listener is None or self.learner is None:
-            return None, None
-        rows, newest_ns = check.rows_of(people), np.array([p.track.newest_ns for p in people])
-        on = self.config.learning == "on"
-        correction = self.learner.correct(rows, newest_ns, cut.values, cut.mask, own, cut.heading, every=on)
-        return (correction if on and correction is not None and correction.any() else None), rows
+        if check is None or check.listener is None or self.learner is None or self.config.learning != "on":
+            return None, None  # in shadow, what it would add is worked out later
+        rows = check.rows_of(people)
+        correction = self.learner.correct(rows, cut.newest_ns, cut.values, cut.mask, own, cut.heading)
+        return (correction if correction is not None and correction.any() else None), rows
 
     def _answer(
         self,
@@ -333,28 +341,27 @@ class Predictor:
             future = check.mix.combine(check.rows_of(people), members)
             moved = np.linalg.norm(future - own, axis=-1)
         heading = cut.heading
-        mean, pose = denormalise(future, heading), denormalise(pose, heading)
+        both = denormalise(np.concatenate([future, pose[:, None]], 1), heading)
+        mean, pose = both[:, :-1], both[:, -1]
         # Here the mean is in the fixed frame and has no radius yet: whatever changes it adds to `moved` how far, by
         # which the radii widen.
         return Answer(
             mean, pose, scale, moved, widened, None if alone is None else denormalise(alone, heading)
         ), members
 
-    def _calibrated(self, people: list[Person], cut: Windows, what: Known, answer: Answer) -> Radii | None:
+    def _calibrated(self, people: list[Person], odd: np.ndarray, what: Known, answer: Answer) -> Radii | None:
         check, c = self.self_check, self.config
         factors = None
         if check and check.adaptation and c.adaptation == "on":
             factors = check.adaptation.factors(check.rows_of(people))
         return self._radii.of(
             what,
-            cut.values,
-            cut.mask,
+            odd,
             answer.mean,
             answer.scale,
             answer.moved,
             factors,
             c.tracker_error_m,
-            self.watch_distribution,
             answer.widened,
             answer.alone,
         )
@@ -364,27 +371,32 @@ class Predictor:
         check: SelfCheck,
         people: list[Person],
         cut: Windows,
+        own: np.ndarray,
         members: np.ndarray | None,
         radii: Radii | None,
         done: Results,
     ) -> None:
         """Leave these predictions to the self-check, for when there is time."""
-        rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
-        if not rows:
-            return
-        if members is not None:
-            members = denormalise(members[:, :, check.steps], cut.heading)[rows]
-        self._later = partial(
-            check.predicted,
-            [people[i] for i in rows],
-            np.array([people[i].track.newest_ns for i in rows]),
-            np.stack([done.each[i].mean for i in rows]),
-            np.stack([done.each[i].recovered for i in rows]),
-            np.stack([people[i].track.newest_status != JointStatus.MISSING for i in rows]),
-            members,
-            None if radii is None else radii.to_judge(done.calibrated, rows),
-            None if radii is None else radii.bare[rows],
-        )
+        rows_of_all = check.rows_of(people)
+
+        def later() -> None:
+            if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
+                self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
+            rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
+            if not rows:
+                return
+            check.predicted(
+                [people[i] for i in rows],
+                cut.newest_ns[rows],
+                np.stack([done.each[i].mean for i in rows]),
+                np.stack([done.each[i].recovered for i in rows]),
+                np.stack([people[i].track.newest_status != MISSING for i in rows]),
+                None if members is None else denormalise(members[:, :, check.steps], cut.heading)[rows],
+                None if radii is None else radii.to_judge(done.calibrated, rows),
+                None if radii is None else radii.bare[rows],
+            )
+
+        self._later = later
 
     def _keep_inferred(self, people: list[Person], cut: Windows, future: np.ndarray) -> None:
         names = {id(p): i for i, p in self.people.known.items()}
@@ -396,7 +408,7 @@ class Predictor:
             future,
             np.stack([p.track.newest_positions for p in people]),
             np.stack([p.track.newest_status for p in people]),
-            np.array([p.track.newest_ns for p in people]),
+            cut.newest_ns,
             cut.hidden_s,
             cut.times,
         )

@@ -5,6 +5,8 @@ Everything of all people is in arrays with one row a person, so that a frame cos
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +16,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import HORIZONS_S, NS
 from aux_motion_core.inference.ensemble import Ensemble
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import N_JOINTS, sighted
 from aux_motion_core.types import MIN_OUTCOMES, Fit, FitVerdict
 
 #: Predictions of one person nearer to each other than this are not both judged, seconds.
@@ -99,6 +101,7 @@ class SelfCheck:
         self.adaptation: Adaptation | None = None
         #: Told about predictions and outcomes, where it is set.
         self.listener: Listener | None = None
+        self._rest: Callable[[], None] | None = None
         self._all = np.zeros((_SUMS, len(self.steps)))
         self._all_ns = 0
         self._worse_since_ns: int | None = None
@@ -134,6 +137,7 @@ class SelfCheck:
 
     def reset(self) -> None:
         """Forget everybody and everything."""
+        self._rest = None
         self.keep(())
         self._all[:] = 0.0
         self._all_ns, self._worse_since_ns = 0, None
@@ -143,7 +147,13 @@ class SelfCheck:
         alive = {p.row for p in people}
         for row, owner in enumerate(self._owner):
             if owner is not None and row not in alive:
+                self.finish()
                 self._owner[row] = None
+
+    def _gone(self, now_ns: int) -> np.ndarray:
+        """(rows,) bool: whoever has that row was not seen for so long that nothing more is expected."""
+        gone: np.ndarray = now_ns - self._rows["seen_ns"] > _PATIENCENS
+        return gone
 
     def rows_in_use(self) -> np.ndarray:
         """(N,) rows of the people who are followed now."""
@@ -167,22 +177,29 @@ class SelfCheck:
                     self.listener.start(row)
         return np.array([p.row for p in people], np.intp)
 
-    def observe(self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+    def observe(
+        self, people: list[Any], stamp_ns: int, positions: np.ndarray, status: np.ndarray, adapt: bool = True
+    ) -> None:
         """Judge what was predicted for the time up to now. Each person's stamp is newer than any before.
+
+        Radii adapt at once; everything else that outcomes tell is left for `finish`: first somebody may predict.
 
         Args:
             people: N of them.
             stamp_ns: of the observation.
             positions: (N, J, 3) metres in the frame of the predictions.
             status: (N, J) `JointStatus`; what the tracker guessed is no sight.
+            adapt: radii of the next prediction depend on it; else that is left, too.
         """
+        self.finish()
         rows, a = self.rows_of(people), self._rows
         before_ns = a["seen_ns"][rows]
-        seen = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
+        seen = sighted(status)
         positions = positions.astype(np.float32)
-        self._age(rows, before_ns, stamp_ns)
-        due = a["open"][rows] & (a["stamp"][rows][..., None] + self._ahead_ns <= stamp_ns)
-        who, what, horizon = np.nonzero(due)
+        judge: Callable[[], None] | None = None
+        due = a["open"][rows]
+        due &= a["stamp"][rows][..., None] <= stamp_ns - self._ahead_ns
+        who, what, horizon = due.nonzero()
         if len(who):
             row = rows[who]
             a["open"][row, what, horizon] = False
@@ -191,33 +208,61 @@ class SelfCheck:
             f = (back_ns / np.maximum(gap_ns, 1)).astype(np.float32)[:, None, None]
             now = positions[who]
             truth = now + f * (a["seen_pose"][row] - now)
-            good = a["seen"][row] & seen[who] & (gap_ns <= self._max_gap_ns)[:, None]
-            good &= (back_ns < gap_ns)[:, None]
-            self._judge(row, what, horizon, truth, good)
+            good = a["seen"][row] & seen[who]
+            good &= ((gap_ns <= self._max_gap_ns) & (back_ns < gap_ns))[:, None]
+            judge = self._judge(row, what, horizon, truth, good, adapt)
         a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
 
+        def rest() -> None:
+            self._age(rows, before_ns, stamp_ns)
+            if judge is not None:
+                judge()
+
+        self._rest = rest
+
+    def finish(self) -> None:
+        """Do what the last `observe` left; everything that depends on it does it first."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest()
+
     def _judge(
-        self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray
-    ) -> None:
+        self, row: np.ndarray, what: np.ndarray, horizon: np.ndarray, truth: np.ndarray, good: np.ndarray, adapt: bool
+    ) -> Callable[[], None]:
+        """Adapt radii; the rest is done by what is returned."""
         a = self._rows
-        away = a["pose"][row, what, :, horizon] - truth[:, None]
-        error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
         stamp_ns = a["stamp"][row, what] + self._ahead_ns[horizon]
-        if self.listener:
-            self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
+
+        learn: Callable[[], None] | None = None
         if self.adaptation:
-            self.adaptation.learn(row, what, horizon, stamp_ns, error[:, _PUBLISHED], good, a["joints"][row, what])
-        n = good.sum(1)
-        error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
-        judged = n > 0
-        had = a["joints"][row, what]
-        new = np.zeros((len(row), _SUMS))
-        new[:, _N] = judged
-        new[:, _ERROR], new[:, _HOLDING] = error[:, _PUBLISHED] * judged, error[:, _HELD] * judged
-        new[:, _JOINTS], new[:, _UNSEEN] = had.sum(1), (had & ~good).sum(1)
-        self._add(row, horizon, new)
-        if self.mix and judged.any():
-            self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
+            away = a["pose"][row, what, _PUBLISHED, horizon] - truth
+            error_m = np.sqrt(np.einsum("kjc,kjc->kj", away, away))
+            had = a["joints"][row, what]
+            learn = partial(self.adaptation.learn, row, what, horizon, stamp_ns, error_m, good, had)
+            if adapt and self.adaptation.presses(row, what, horizon, error_m, good):
+                learn()
+                learn = None
+
+        def rest() -> None:
+            if self.listener:
+                self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
+            if learn is not None:
+                learn()
+            away = a["pose"][row, what, :, horizon] - truth[:, None]
+            error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+            n = good.sum(1)
+            error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
+            judged = n > 0
+            had = a["joints"][row, what]
+            new = np.zeros((len(row), _SUMS))
+            new[:, _N] = judged
+            new[:, _ERROR], new[:, _HOLDING] = error[:, _PUBLISHED] * judged, error[:, _HELD] * judged
+            new[:, _JOINTS], new[:, _UNSEEN] = had.sum(1), (had & ~good).sum(1)
+            self._add(row, horizon, new)
+            if self.mix and judged.any():
+                self.mix.learn(row[judged], horizon[judged], error[judged, _OTHERS:])
+
+        return rest
 
     def _add(self, row: np.ndarray, horizon: np.ndarray, new: np.ndarray) -> None:
         every = np.arange(new.shape[1])
@@ -257,6 +302,7 @@ class SelfCheck:
             radii: for `Adaptation.predicted`: offline, published, body, published body, each (N, steps, J) or None.
             bare: (N, steps, J) radii of the model's own mean by the table alone, for the listener, or None.
         """
+        self.finish()
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
         if self.measure_jitter:
@@ -288,8 +334,8 @@ class SelfCheck:
         known = (passed_s > 0.0)[:, None] & (passed_s < _SUCCESSIVE_S)[:, None] & (step >= 0.0)
         if not known.any():
             return
-        low = np.clip(step.astype(np.intp), 0, max(self._length - 2, 0))
-        f = np.clip(step - low, 0.0, 1.0).astype(np.float32)[..., None, None]
+        low = np.minimum(np.maximum(step.astype(np.intp), 0), max(self._length - 2, 0))
+        f = np.minimum(np.maximum(step - low, 0.0), 1.0).astype(np.float32)[..., None, None]
         n = np.arange(len(rows))[:, None]
         changed = future[n, low]
         changed += f * (future[n, np.minimum(low + 1, self._length - 1)] - changed)
@@ -303,9 +349,10 @@ class SelfCheck:
     def sweep(self, now_ns: int) -> None:
         """What was predicted for people who are not seen any more counts as never seen."""
         a = self._rows
-        gone = now_ns - a["seen_ns"] > _PATIENCENS
+        gone = self._gone(now_ns)
         if not (gone & a["open"].any((1, 2))).any():
             return
+        self.finish()
         late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS
         row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
         a["open"][row, what, horizon] = False
@@ -334,6 +381,7 @@ class SelfCheck:
 
     def fit(self, person: Any = None) -> Fit:
         """How predictions fitted lately: of a person, or of all together (also of those who left)."""
+        self.finish()
         if person is None:
             return _fit(self._all)
         weights = self.mix.weights[person.row].copy() if self.mix and person.row >= 0 else None

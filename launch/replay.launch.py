@@ -5,16 +5,17 @@ robot that works. `ros2 bag play` plays where rosbag2 is installed, otherwise `a
 plays bags that are cut off.
 """
 
+import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
-    IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
@@ -22,8 +23,10 @@ from launch.actions import (
     TimerAction,
 )
 from launch.event_handlers import OnProcessExit
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+
+from aux_motion.commands.processes import private_domain
+from aux_motion.nodes import launching
 
 #: (name, default, what it is); those of predict.launch.py are passed on to it.
 ARGUMENTS = (
@@ -45,7 +48,10 @@ ARGUMENTS = (
 )
 CHOICES = {"loop": ["true", "false"], "player": ["auto", "ros2", "own"]}
 PASSED_ON = ("tracker", "tracker_joints", "static_transforms", "fixed_frame", "model", "params_file", "log_level")
-CLOCK_HZ = "100"
+#: Rate of /clock by the time of the bag, Hz, and most of it by the wall's.
+CLOCK_HZ, MOST_CLOCK_HZ = 100.0, 1000.0
+#: The command line of this package; empty: the one that is installed.
+AUX_MOTION: list = []
 #: ros2 bag play does not wait for subscribers.
 READY_S = "3"
 
@@ -76,45 +82,56 @@ def number(given, name, least):
     return given[name]
 
 
-def ros2_command(given, topic):
+def ros2_command(given):
     """`ros2 bag play` for the topic with people and the transforms."""
     storage = {".mcap": ["--storage", "mcap"], ".db3": ["--storage", "sqlite3"]}.get(Path(given["bag"]).suffix, [])
-    command = ["ros2", "bag", "play", given["bag"], *storage, "--clock", CLOCK_HZ, "--rate", given["rate"]]
+    command = ["ros2", "bag", "play", given["bag"], *storage, "--clock", clock_hz(given), "--rate", given["rate"]]
     command += ["--start-offset", given["start"], "--delay", READY_S, "--disable-keyboard-controls"]
     command += ["--loop"] if given["loop"] == "true" else []
-    return [*command, "--topics", topic.name, "/tf", "/tf_static"]
+    return [*command, "--topics", given["topic"], "/tf", "/tf_static"]
 
 
-def own_command(given, topic, tracker, subscribers):
+def own_command(given, subscribers):
     """`aux-motion play` for the same."""
-    command = [aux_motion(), "play", given["bag"], "--topic", topic.name, "--to", topic.name, "--tracker", tracker]
-    command += ["--clock", CLOCK_HZ, "--rate", given["rate"], "--start", given["start"]]
+    command = [*aux_motion(), "play", given["bag"], "--topic", given["topic"], "--to", given["topic"]]
+    command += [
+        "--tracker",
+        given["tracker"],
+        "--clock",
+        clock_hz(given),
+        "--rate",
+        given["rate"],
+        "--start",
+        given["start"],
+    ]
     command += ["--loop"] if given["loop"] == "true" else []
     return [*command, "--wait-for", str(subscribers)]
 
 
 def aux_motion():
     """The command line of this package."""
-    return str(Path(get_package_prefix("aux_motion")) / "lib" / "aux_motion" / "aux-motion")
+    return AUX_MOTION or [str(Path(get_package_prefix("aux_motion")) / "lib" / "aux_motion" / "aux-motion")]
 
 
-def first_frame(given, topic):
-    """Frame of the people in a bag, or nothing."""
-    from aux_motion_core.bags.inputs import Recorded
+def clock_hz(given):
+    """Rate of /clock, such that faster play has no coarser time."""
+    return f"{min(CLOCK_HZ * max(float(given['rate']), 1.0), MOST_CLOCK_HZ):g}"
 
-    joints = [name.strip() for name in given["tracker_joints"].split(",") if name.strip()]
-    try:
-        return Recorded(given["bag"], {}, topic.name, given["tracker"], joints).config.fixed_frame
-    except ValueError:
-        return ""  # the node says what is wrong
+
+def look_at(given):
+    """What `aux-motion describe` says of the bag. This interpreter has no library that reads bags."""
+    command = [*aux_motion(), "describe", given["bag"], "--json"]
+    for option, name in (("--topic", "topic"), ("--tracker", "tracker"), ("--joints", "tracker_joints")):
+        command += [option, given[name]] if given[name] else []
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"{command[0]} ended with status {done.returncode}"]
+        raise RuntimeError(said[-1].removeprefix("aux-motion: error: "))
+    return json.loads(done.stdout)
 
 
 def replay(context):
     """Player, predictor and recorder."""
-    from aux_motion.commands.processes import private_domain
-    from aux_motion_core.bags.inputs import choose
-    from aux_motion_core.bags.reader import BagReader
-
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     given["bag"] = str(Path(given["bag"]).expanduser())
     number(given, "rate", 0.01)
@@ -125,33 +142,33 @@ def replay(context):
         os.environ["ROS_DOMAIN_ID"] = given["domain"]
     elif given["domain"] != "same":
         raise RuntimeError(f"domain:={given['domain']}: expected a number from 0 to 232, same, or nothing")
-    with BagReader(given["bag"], on_damage=lambda line: None) as bag:
-        topic, given["tracker"] = choose(bag, given["topic"] or None, given["tracker"] or None)
-        whole = bag.trouble is None and known_to_rosbag2(Path(given["bag"]))
-    given["fixed_frame"] = given["fixed_frame"] or first_frame(given, topic)
+    found = look_at(given)
+    given |= {"topic": found["topic"], "tracker": found["tracker"]}
+    given["fixed_frame"] = given["fixed_frame"] or found["fixed_frame"]
+    whole = not found["damage"] and known_to_rosbag2(Path(given["bag"]))
     ros2 = given["player"] == "ros2" or (given["player"] == "auto" and whole and has_rosbag2())
     records = given["out"] != "none"
-    command = ros2_command(given, topic) if ros2 else own_command(given, topic, given["tracker"], 1 + records)
+    command = ros2_command(given) if ros2 else own_command(given, 1 + records)
 
     player = ExecuteProcess(name="player", cmd=command, output="screen")
     actions = [
-        LogInfo(msg=f"replay of {topic} in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}"),
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(
-                str(Path(get_package_share_directory("aux_motion")) / "launch" / "predict.launch.py")
-            ),
-            launch_arguments=[
-                *((name, given[name]) for name in PASSED_ON),
-                ("input_topic", topic.name),
-                ("use_sim_time", "true"),
-                ("autostart", "true"),
-            ],
+        LogInfo(
+            msg=f"replay of {found['topic']} [{found['msgtype']}] in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}"
+        ),
+        launching.include(
+            "predict.launch.py",
+            {
+                **{name: given[name] for name in PASSED_ON},
+                "input_topic": found["topic"],
+                "use_sim_time": "true",
+                "autostart": "true",
+            },
         ),
         player,
     ]
     if records:
         out = ["--out", str(Path(given["out"]).expanduser())] if given["out"] else []
-        command = [aux_motion(), "record", *out, "--sim-time"]
+        command = [*aux_motion(), "record", *out, "--sim-time"]
         actions.append(ExecuteProcess(name="recorder", cmd=command, output="screen"))
 
     def ended(event, context):

@@ -5,38 +5,53 @@ It takes `occupancy` of the predictor (parameter publish_occupancy). Not a certi
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch.actions import OpaqueFunction
 from launch_ros.parameter_descriptions import ParameterValue
 
+from aux_motion.nodes import launching
+from aux_motion.nodes.parameter_files import read_sections
 
-def generate_launch_description() -> LaunchDescription:
-    """The monitor with its parameter file."""
-    parameters = Path(get_package_share_directory("aux_motion")) / "config" / "ssm.yaml"
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument("robot", description="Robot description (YAML): capsules and stopping data."),
-            DeclareLaunchArgument("params_file", default_value=str(parameters), description="Parameter file (YAML)."),
-            DeclareLaunchArgument("namespace", default_value="", description="ROS namespace of the node."),
-            DeclareLaunchArgument("use_sim_time", default_value="false", description="Take the time from /clock."),
-            DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
-            Node(
-                package="aux_motion",
-                executable="aux_motion_ssm",
-                name="aux_motion_ssm",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[
-                    LaunchConfiguration("params_file"),
-                    {
-                        "robot": ParameterValue(LaunchConfiguration("robot"), value_type=str),
-                        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
-                    },
-                ],
-                arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-            ),
-        ]
-    )
+BOOLEAN = ["", "true", "false"]
+#: (name, default, choices or None for any, what it is); "" leaves the file's value.
+ARGUMENTS = (
+    ("robot", "", None, "Required. Robot description (YAML): capsules and stopping data"),
+    ("ssm_params_file", "", None, "ROS parameter file of the monitor; empty: the package's ssm.yaml"),
+    ("namespace", "", None, "Namespace of the node and its topics"),
+    ("autostart", "", BOOLEAN, "Configure and activate the node at once; false: a lifecycle manager does it"),
+    ("use_sim_time", "", BOOLEAN, "Take the time from /clock"),
+    ("namespaced_tf", "false", ["true", "false"], "TF is on tf and tf_static of the namespace, not on /tf"),
+    ("respawn", "false", ["true", "false"], "Start the node again when it died"),
+    ("log_level", "", ["", "debug", "info", "warn", "error", "fatal"], "Least severity that is logged"),
+)
+
+
+def names(path):
+    """Parameters that a file gives to whatever node."""
+    return {name for section in read_sections(Path(path)).values() for name in section}
+
+
+def refuse_the_predictors(context, own, predictors):
+    """params_file was the monitor's until 0.1.0: a file that is meant for it must not be passed over."""
+    given = context.launch_configurations.get("params_file", "")
+    if given and Path(given).is_file() and names(given) & (names(own) - names(predictors)):
+        raise RuntimeError(f"params_file:={given} has parameters of the monitor: its file is ssm_params_file:=")
+
+
+def monitor(context):
+    """The node, with the arguments that were given."""
+    config, given = launching.share() / "config", launching.values(context, ARGUMENTS)
+    robot = launching.existing_file("robot", given["robot"], None, "a robot description (YAML), as robot_example.yaml")
+    params_file = launching.existing_file("ssm_params_file", given["ssm_params_file"], config / "ssm.yaml")
+    if not given["ssm_params_file"]:
+        refuse_the_predictors(context, params_file, config / "predictor.yaml")
+    overrides = {"robot": ParameterValue(robot, value_type=str)}
+    for name in ("autostart", "use_sim_time"):
+        if given[name]:
+            overrides[name] = launching.switch(given[name])
+    return [launching.node("aux_motion_ssm", given, [params_file, overrides])]
+
+
+def generate_launch_description():
+    """Called by `ros2 launch`."""
+    return LaunchDescription([*launching.declare(ARGUMENTS), OpaqueFunction(function=monitor)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import shutil
 import signal
@@ -11,15 +13,79 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.locks import one_at_a_time
 
 from aux_motion.commands.processes import private_domain
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Of the extras `test` and `training`; what else is missing is an error.
+EXTRAS = {
+    "click",
+    "hypothesis",
+    "mapie",
+    "torch",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "pybvh",
+    "tensorboard",
+    "matplotlib",
+}
+LEFT_OUT: dict[Path, list[str]] = {}
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.
 private_domain()
 # A shell's background job ignores SIGINT, and so would all processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _needs(file: Path, seen: set[Path] | None = None) -> set[str]:
+    """Modules that a file imports at its top, and those of this checkout that it imports."""
+    seen = set() if seen is None else seen
+    found: set[str] = set()
+    if file in seen:
+        return found
+    seen.add(file)
+    for part in ast.parse(file.read_text(encoding="utf-8")).body:
+        names = [a.name for a in part.names] if isinstance(part, ast.Import) else []
+        if isinstance(part, ast.ImportFrom) and part.module:
+            names = [part.module, *(f"{part.module}.{a.name}" for a in part.names)]
+        for name in names:
+            for place in (ROOT / name.replace(".", "/"), ROOT / "tests" / name.replace(".", "/")):
+                if place.with_suffix(".py").is_file():
+                    found |= _needs(place.with_suffix(".py"), seen)
+            found.add(name.split(".")[0])
+    return found
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what needs an extra that is not installed, as in a ROS workspace: `colcon test` runs the others."""
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    missing = sorted(n for n in _needs(collection_path) if n in EXTRAS and importlib.util.find_spec(n) is None)
+    if missing:
+        LEFT_OUT[collection_path] = missing
+    return True if missing else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if LEFT_OUT:
+        names = ", ".join(sorted({name for missing in LEFT_OUT.values() for name in missing}))
+        line = f"{len(LEFT_OUT)} files left out, {names} not installed: pip install 'aux_motion[test,training]'"
+        terminalreporter.write_line(line, yellow=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Live tests come first, because they mostly wait, and get a second try.
+
+    They wait for processes on a machine that may be busy: a second try is shown as `R` and in the summary.
+    """
+    live = ROOT / "tests" / "ros"
+    for item in items:
+        if item.path.is_relative_to(live):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: not item.path.is_relative_to(live))
 
 
 @pytest.fixture(scope="session")
@@ -53,23 +119,33 @@ class Workspace:
 
 @pytest.fixture(scope="session")
 def built_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """`cd ros2_ws && colcon build` in a copy of the checkout, against the ROS of this environment."""
+    """`cd ros2_ws && colcon build` in a copy of the checkout, with the ROS of this environment, once."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     pytest.importorskip("colcon_core", reason="colcon is not installed")
     from tools.build_messages import clean_environment
 
-    top = tmp_path_factory.mktemp("checkout") / "aux_motion"
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    top = shared / "checkout" / "aux_motion"
+    with one_at_a_time(shared / "checkout.lock"):
+        if not (top / "built").is_file():
+            _build(top, clean_environment())
+    return _workspace(top, clean_environment())
+
+
+def _build(top: Path, env: dict[str, str]) -> None:
     left_out = (".*", "build", "install", "log", "__pycache__", "*.egg-info", "training", "tests")
     shutil.copytree(ROOT, top, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
-    workspace = top / "ros2_ws"
     command = [sys.executable, "-m", "colcon", "build", "--cmake-args", "-DBUILD_TESTING=OFF"]
     command += [f"-DPython3_EXECUTABLE={sys.executable}"]
-    env = clean_environment()
-    done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=top / "ros2_ws", env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (top / "built").touch()
 
-    install = workspace / "install"
+
+def _workspace(top: Path, env: dict[str, str]) -> Workspace:
+    install = top / "ros2_ws" / "install"
     packages = [install / "aux_motion", install / "aux_motion_msgs"]
     tag = f"python{sys.version_info.major}.{sys.version_info.minor}"
     env["AMENT_PREFIX_PATH"] = os.pathsep.join([*map(str, packages), sys.prefix])

@@ -5,8 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from rosbags.rosbag2 import Writer
 
+from aux_motion import cli
+from aux_motion.nodes.parameters import NodeParameters
+from aux_motion.nodes.ssm_parameters import SsmParameters
 from aux_motion_core.bags import reader
 from aux_motion_core.bags.definitions import build_message
 from aux_motion_core.bags.writer import BagWriter
@@ -106,3 +110,14 @@ def test_lists_without_names_are_refused(root):
 def test_a_misspelled_parameter_is_refused(root):
     done = aux_motion(root, "run", "--fixed-frame", "map", "-p", "covrage_level:=0.9")
     assert done.returncode == 2 and "covrage_level" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_option_that_is_not_given_never_overrides_the_parameter_file():
+    parameters = set(NodeParameters.model_fields) | set(SsmParameters.model_fields) | {"model"}
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    with_file = {name: c for name, c in commands.items() if any("params" in (o.name or "") for o in c.params)}
+    assert {"predict", "evaluate", "learn", "view"} <= set(with_file)
+    for name, command in with_file.items():
+        for option in command.params:
+            if option.name in parameters:
+                assert not option.default, f"{name} {option.opts[0]} has the default {option.default!r}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ALONE = {
     "predict_from_numpy.py": "right hand in 1.0 s",
@@ -37,6 +39,39 @@ def test_every_example_is_here(root: Path) -> None:
 @pytest.mark.parametrize("name", ALONE)
 def test_it_runs_alone(root: Path, name: str) -> None:
     assert ALONE[name] in run(root, name)
+
+
+def test_the_lifecycle_manager_brings_up_the_nodes_that_wait_for_it(root: Path, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("ament_index_python", reason="no ROS here")
+    from support import launch_stand_in
+
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "aux_motion").touch()
+    (tmp_path / "share" / "aux_motion").symlink_to(root)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    robot = str(root / "config" / "robot_example.yaml")
+    with launch_stand_in.installed():
+        started = launch_stand_in.launch(
+            root / "examples" / "nav2" / "cell.launch.py", fixed_frame="map", robot=robot, namespace="robot1"
+        ).started
+    predictor, monitor, manager = started
+    assert (predictor.parameter("autostart"), monitor.parameter("autostart")) == (False, False)
+    assert manager.parameter("node_names") == [predictor.name, monitor.name]
+    assert {node.namespace for node in started} == {"robot1"}
+
+
+def test_the_costmap_layer_times_out_and_the_unit_starts_a_cell(root: Path) -> None:
+    costmap = yaml.safe_load((root / "examples" / "nav2" / "costmap.yaml").read_text())
+    people = costmap["local_costmap"]["local_costmap"]["ros__parameters"]["people_layer"]["people"]
+    assert people["topic"] == "/swept_volume" and 0.0 < people["expected_update_rate"] <= 0.5
+    assert people["observation_persistence"] == 0.0 and people["clearing"] is False
+    lines = (root / "examples" / "systemd" / "aux_motion.service").read_text().splitlines()
+    (command,) = [line for line in lines if line.startswith("ExecStart=")]
+    given = re.findall(r"(\w+):=", command)
+    assert "ros2 launch aux_motion cell.launch.py" in command and set(given) == {"params_file", "robot", "respawn"}
+    assert {"KillSignal=SIGINT", "Restart=on-failure", "WantedBy=multi-user.target"} <= set(lines)
+    assert all(f"Environment={name}=" in "\n".join(lines) for name in re.findall(r"\$\{(\w+)\}", command))
 
 
 def test_tracker_predictor_and_planner_understand_each_other(root: Path, tmp_path: Path) -> None:

@@ -66,6 +66,38 @@ def test_ros_packages_that_are_imported_are_declared(root: Path) -> None:
     assert ros <= declared, f"add to package.xml: {sorted(ros - declared)}"
 
 
+def test_every_dependency_has_its_rosdep_key_or_is_named_where_pip_installs_it(root: Path) -> None:
+    calls = [n for n in ast.walk(ast.parse((root / "setup.py").read_text())) if isinstance(n, ast.Call)]
+    setup = next(c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "setup")
+    wanted = next(ast.literal_eval(k.value) for k in setup.keywords if k.arg == "install_requires")
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in wanted}
+    declared = {e.text for e in ElementTree.parse(root / "package.xml").getroot().iter("exec_depend")}
+    keys = {n: f"python3-{n.removeprefix('py')}" if n == "pyyaml" else f"python3-{n}" for n in names}
+    without = {n for n, key in keys.items() if not {key, f"{key}-pip"} & declared}
+    assert without == {"mcap", "zstandard", "threadpoolctl"}, "rosdep knows the others"
+    for page in ("README.md", "docs/robot.md"):
+        text = (root / page).read_text(encoding="utf-8").replace("\\\n", " ")
+        (command,) = re.findall(r"^pip install ('numpy<2'.*)$", text, re.M)
+        given = {re.match(r"[\w-]+", word.strip("'"))[0] for word in command.split()}
+        assert names - {"pyyaml"} <= given, f"{page}: the list of pip, without what ROS brings"
+
+
+def test_both_packages_carry_licence_changelog_address_and_copyright(root: Path) -> None:
+    for folder in (root, root / "ros2_ws" / "src" / "aux_motion_msgs"):
+        package = ElementTree.parse(folder / "package.xml").getroot()
+        assert package.find("url") is not None and ".invalid" not in package.find("maintainer").get("email")
+        assert (folder / "LICENSE").read_text() == (root / "LICENSE").read_text()
+        version = package.findtext("version")
+        assert re.search(rf"^{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)$", (folder / "CHANGELOG.rst").read_text(), re.M)
+
+
+def test_rosdep_and_release_tools_find_both_packages_by_the_two_folders(root: Path) -> None:
+    packages = pytest.importorskip("catkin_pkg.packages", reason="catkin_pkg is not installed")
+    found = [packages.find_packages(str(root / folder)) for folder in (".", "ros2_ws/src/aux_motion_msgs")]
+    assert [[p.name for p in some.values()] for some in found] == [["aux_motion"], ["aux_motion_msgs"]]
+    assert "rosdep install --from-paths . ros2_ws/src/aux_motion_msgs" in (root / "README.md").read_text()
+
+
 def test_scripts_land_in_lib(root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
@@ -106,18 +138,18 @@ def test_shipped_parameters_are_known_and_in_range(root: Path) -> None:
 
     values = yaml.safe_load((root / "config" / "predictor.yaml").read_text())["/**"]["ros__parameters"]
     assert set(values) <= set(parameters.NodeParameters.model_fields)
-    checked = parameters.validate(values)
-    assert checked.fixed_frame == "map" and checked.autostart is True
+    assert "fixed_frame" not in values, "one that is forgotten must be asked for, not be map"
+    parameters.validate({**values, "fixed_frame": "map"})
     # The file shows the defaults: what it says and the node says must not drift apart.
-    own = {"fixed_frame", "autostart"}
-    defaults = {n: parameters.NodeParameters.model_fields[n].default for n in values if n not in own}
-    assert {n: values[n] for n in defaults} == defaults
+    assert values == {n: parameters.NodeParameters.model_fields[n].default for n in values}
 
 
 def test_rviz_layout_shows_the_markers(root: Path) -> None:
-    layout = yaml.safe_load((root / "config" / "predict.rviz").read_text())["Visualization Manager"]
+    layout = yaml.safe_load((root / "config" / "cell.rviz").read_text())["Visualization Manager"]
     markers = [d for d in layout["Displays"] if d["Class"] == "rviz_default_plugins/MarkerArray"]
     assert [d["Topic"]["Value"] for d in markers] == ["markers", "occupancy_markers", "separation_markers"]
+    shown = {d["Class"].split("/")[1]: d for d in layout["Displays"]}
+    assert shown["PointCloud2"]["Topic"]["Value"] == "swept_volume" and "RobotModel" in shown
     assert all(d["Topic"]["Reliability Policy"] == "Reliable" for d in markers)
     assert layout["Global Options"]["Fixed Frame"] == "map"
 
@@ -158,10 +190,10 @@ def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Pat
         assert os.access(package / "lib" / "aux_motion" / script, os.X_OK), script
     share = package / "share" / "aux_motion"
     assert (share / "package.xml").is_file()
-    assert (share / "launch" / "predict.launch.py").is_file()
-    assert (share / "config" / "predictor.yaml").is_file()
-    assert (share / "config" / "predict.rviz").is_file()
-    assert (share / "config" / "foxglove.json").is_file()
+    for file in ("launch/predict.launch.py", "launch/cell.launch.py", "config/predictor.yaml", "config/cell.rviz"):
+        assert (share / file).is_file(), file
+    for file in ("config/robot_example.yaml", "config/foxglove.json", "samples/sports2d_demo.mcap", "docs/robot.md"):
+        assert (share / file).is_file(), file
     models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
     for model in models:
         for file in ("model.onnx", "model.json"):
@@ -189,7 +221,12 @@ def test_built_packages_are_importable_and_only_they(built_workspace, tmp_path: 
 
 @pytest.mark.timeout(400)
 def test_built_command_line_starts(built_workspace, tmp_path: Path) -> None:
-    script = built_workspace.install / "aux_motion" / "lib" / "aux_motion" / "aux-motion"
-    out = run(script, "--help", env=built_workspace.env, cwd=tmp_path)
+    (tmp_path / "try.sh").write_text(
+        f". {built_workspace.install}/setup.sh >/dev/null && command -v aux-motion && aux-motion --help && "
+        "aux-motion describe samples/sports2d_demo.mcap\n"  # of the installed ones, wherever one is
+    )
+    env = {**built_workspace.env, "COLCON_CURRENT_PREFIX": str(built_workspace.install)}
+    out = run("sh", tmp_path / "try.sh", env=env, cwd=tmp_path)
+    assert out.startswith(f"{built_workspace.install}/aux_motion/bin/aux-motion") and "'camera_floor'" in out
     for command in ("run", "track", "predict", "bench", "play"):
         assert command in out

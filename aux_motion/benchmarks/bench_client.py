@@ -38,6 +38,7 @@ class Client:
 
     def __init__(self) -> None:
         self.sides = {"node": Side(), FLOOR: Side()}
+        self._next = {name: 0 for name in self.sides}
         self._node = node = rclpy.create_node("aux_motion_bench")
         self._publishers = {
             "node": node.create_publisher(SkeletonArray, "skeletons", qos_profile_sensor_data),
@@ -75,7 +76,10 @@ class Client:
         return stamp_ns
 
     def turn(self, name: str, messages: list[Any], rate_hz: float, seconds: float) -> None:
-        """Play to one side for `seconds`; stamps sent after the lead-in are added to its `sent`."""
+        """Play to one side for `seconds`; stamps sent after the lead-in are added to its `sent`.
+
+        People go on where the last turn left them: who is elsewhere at once would be another person.
+        """
         side = self.sides[name]
         start = time.perf_counter()
         stamp_ns, index = 0, 0
@@ -86,7 +90,8 @@ class Client:
                 break
             if due > now:
                 time.sleep(due - now)
-            stamp_ns = self.send(name, messages[index % len(messages)])
+            stamp_ns = self.send(name, messages[self._next[name] % len(messages)])
+            self._next[name] += 1
             if due >= start + _LEAD_IN_S:
                 side.sent.append(stamp_ns)
             index += 1

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.commands.shipped import shipped
+
 Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
 BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
 
@@ -31,6 +33,14 @@ def bench(
     dds_seconds: Annotated[
         float, typer.Option(min=0.0, help="End to end over DDS: seconds for each rate and number of people; 0: none.")
     ] = 3.0,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Only profile the node under load (first of --people and --rates, --dds-seconds): profile.txt, "
+            "profile.svg (a flame graph), profile.pstats.",
+        ),
+    ] = None,
 ) -> None:
     """Measure latency per stage, of backends, end to end over DDS beside a node that only answers, start and memory."""
     from aux_motion.benchmarks import bench as implementation
@@ -41,6 +51,14 @@ def bench(
     if dds_seconds > 0.0 and dds_seconds * min(hertz) < 4.0:
         raise ValueError(f"--dds-seconds {dds_seconds:g}: expected at least {4.0 / min(hertz):g} for {min(hertz)} Hz")
     _check_written(json_out)
+    if profile is not None:
+        from aux_motion.benchmarks import bench_profile
+
+        _check_written(profile / "profile.txt")
+        seconds = max(dds_seconds, 1.0)
+        typer.echo(bench_profile.run(model, backend, numbers[0], hertz[0], seconds, profile))
+        typer.echo(f"written: {profile / 'profile.txt'}, {profile / 'profile.svg'}, {profile / 'profile.pstats'}")
+        return
     if picture is not None:
         from aux_motion.benchmarks import bench_plot
 
@@ -116,7 +134,9 @@ def _write_json(file: Path | None, content: dict) -> None:
 
 
 def safety_check(
-    robot: Annotated[Path, typer.Option(help="Robot description (YAML), as the monitor's.", show_default=False)],
+    robot: Annotated[
+        Path, typer.Option(help="Robot description (YAML), as the monitor's.", show_default=False, callback=shipped)
+    ],
     params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the predictor.")] = None,
     ssm_params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) of the monitor.")] = None,
     fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, where no file names it.")] = None,

@@ -21,8 +21,10 @@ from aux_motion.benchmarks.safety_situations import SITUATIONS, Situation
 from aux_motion.benchmarks.safety_stage import Setup, Stage
 from aux_motion.commands.parameter_file import file_parameters
 from aux_motion.commands.processes import private_domain
+from aux_motion.nodes.declaration import wrong_types
+from aux_motion.nodes.parameter_files import no_section, node_name, read_sections, values_for
 from aux_motion.nodes.parameters import validate
-from aux_motion.nodes.ssm_parameters import SsmParameters, check_parameter_files
+from aux_motion.nodes.ssm_parameters import SsmParameters
 from aux_motion_core.safety.robot import load_robot
 
 #: The robot is fast from here on.
@@ -74,10 +76,14 @@ def setup(
     monitor = ["--robot", str(robot)]
     timeout_s = SsmParameters().people_timeout_s
     if ssm_params is not None:
-        check_parameter_files(["--params-file", str(ssm_params)])
+        sections, monitor_name = read_sections(ssm_params), node_name("aux_motion_ssm")
+        given = values_for(sections, monitor_name)
+        if given is None:
+            raise ValueError(no_section(ssm_params, sections, monitor_name))
+        if wrong := wrong_types(given, SsmParameters):
+            raise ValueError(f"parameter file {ssm_params}: {wrong[0]}")
         monitor += ["--params", str(ssm_params)]
-        for section in (yaml.safe_load(ssm_params.read_text(encoding="utf-8")) or {}).values():
-            timeout_s = float((section.get("ros__parameters") or {}).get("people_timeout_s", timeout_s))
+        timeout_s = given.get("people_timeout_s", timeout_s)
     return Setup(
         p.fixed_frame.lstrip("/"),
         tuple(arguments),

@@ -48,6 +48,7 @@ class Job:
         tracker: whose messages; None: as the parameters say, else told by the topic's type.
         joints: joint list of a tracker whose messages name none; empty: as the parameters say.
         params: ROS parameter file.
+        namespace: of the node whose section of the file counts.
         values: parameters that win over it.
         compare: judge the baselines and the mix too.
         faults: to lay over the recording; empty: none.
@@ -63,6 +64,7 @@ class Job:
     tracker: str | None = None
     joints: tuple[str, ...] = ()
     params: Path | None = None
+    namespace: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     compare: bool = True
     faults: str = ""
@@ -80,7 +82,7 @@ class Reading:
     """
 
     def __init__(self, job: Job) -> None:
-        values = {**(file_parameters(job.params) if job.params else {}), **job.values}
+        values = {**(file_parameters(job.params, job.namespace) if job.params else {}), **job.values}
         validate({"fixed_frame": "unknown", **{k: v for k, v in values.items() if v != ""}})  # errors in one line
         self._recorded = Recorded(job.bag, values, job.topic, job.tracker, job.joints)
         self.parameters = validate({**values, "fixed_frame": self._recorded.config.fixed_frame})
@@ -125,7 +127,7 @@ class End:
     Attributes:
         rejected: reason -> messages that could not be used.
         damage: what is wrong with the bag, in one line; empty: nothing.
-        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
     """

@@ -1,33 +1,42 @@
-"""The predictor's parameters as a ROS parameter file gives them."""
+"""The predictor's parameters as a ROS parameter file gives them: the same as the node's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from aux_motion.nodes.declaration import wrong_types
+from aux_motion.nodes.parameter_files import (
+    no_section,
+    node_name,
+    read_sections,
+    unknown,
+    unknown_text,
+    values_for,
+)
 from aux_motion.nodes.parameters import NodeParameters, ParameterError
 
 _NODE = "aux_motion_predictor"
 
 
-def file_parameters(path: Path) -> dict[str, Any]:
+def file_parameters(path: Path, namespace: str = "", say: Callable[[str], None] | None = None) -> dict[str, Any]:
     """The predictor's values in a ROS parameter file.
 
+    Args:
+        path: of the file.
+        namespace: of the node, where the file has sections for several.
+        say: called with one line about names that the node does not know; they are left out.
+
     Raises:
-        ParameterError: no such file, no YAML, or nothing in it for the node.
+        ValueError: no such file, nothing that rcl takes, no section for the node, or a value of another type; one line.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"cannot read parameter file {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ParameterError(f"parameter file {path} is no YAML: {' '.join(str(error).split())}") from None
-    values: dict[str, Any] = {}
-    for key, section in (content or {}).items() if isinstance(content, dict) else ():
-        if key.strip("/").split("/")[-1] in ("**", _NODE) and isinstance(section, dict):
-            values.update(section.get("ros__parameters") or {})
-    if not values:
-        raise ParameterError(f"parameter file {path} has no section {_NODE} (or /**) with ros__parameters")
+    node, sections = node_name(_NODE, namespace), read_sections(path)
+    values = values_for(sections, node)
+    if values is None:
+        raise ParameterError(no_section(path, sections, node))
+    if (strange := unknown(values, NodeParameters.model_fields)) and say is not None:
+        say(f"parameter file {path}: {node} does not know {unknown_text(strange)}; nothing is changed by it")
+    if wrong := wrong_types(values, NodeParameters):
+        raise ParameterError(f"parameter file {path}: {wrong[0]}")
     return {k: v for k, v in values.items() if k in NodeParameters.model_fields}

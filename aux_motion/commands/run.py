@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.nodes.declaration import wrong_types
+from aux_motion.nodes.parameter_files import ParameterFileError, text_value
 from aux_motion.nodes.parameters import NodeParameters
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -68,30 +70,42 @@ def run(
         "use_sim_time": use_sim_time,
         "autostart": autostart,
     }
-    arguments = _arguments(params, param or [], namespace, log_level)
+    arguments = _arguments(params, namespace, log_level)
+    given = _given(param or [])
     if domain is not None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
     from aux_motion.nodes.predictor_node import spin  # after the environment is set
 
-    values = {k: v for k, v in overrides.items() if v is not None}
+    values = {**given, **{k: v for k, v in overrides.items() if v is not None}}
     raise typer.Exit(spin(arguments, values, needs_start=autostart))
 
 
-def _arguments(params: Path | None, given: list[str], namespace: str | None, log_level: str) -> list[str]:
+def _arguments(params: Path | None, namespace: str | None, log_level: str) -> list[str]:
     """The ROS arguments of the node."""
     arguments = ["aux-motion", "--ros-args", "--log-level", log_level.lower()]
     if params is not None:
         arguments += ["--params-file", str(params)]
-    for text in given:
-        name, found, _ = text.partition(":=")
+    if namespace:
+        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    return arguments
+
+
+def _given(texts: list[str]) -> dict[str, object]:
+    """Values of NAME:=VALUE. They win over sections of a file that name the node, which rcl's own -p does not."""
+    values: dict[str, object] = {}
+    for text in texts:
+        name, found, value = text.partition(":=")
         if not found or name not in NodeParameters.model_fields:
             raise typer.BadParameter(
                 f"{text!r}: expected NAME:=VALUE with a parameter of config/predictor.yaml", param_hint="--param"
             )
-        arguments += ["-p", text]
-    if namespace:
-        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
-    return arguments
+        try:
+            values[name] = text_value(value)
+        except ParameterFileError as error:
+            raise typer.BadParameter(f"{name}: {error}", param_hint="--param") from None
+    if wrong := wrong_types(values, NodeParameters):
+        raise typer.BadParameter(wrong[0], param_hint="--param")
+    return values
 
 
 def _texts(text: str | None, option: str) -> list[str] | None:

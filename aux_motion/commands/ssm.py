@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.commands.shipped import shipped
+
 #: Runs the replay: folder of the results, folder of recordings or None, model folder or None -> lines to show.
 Replay = Callable[[Path, Path | None, Path | None], list[str]]
 
@@ -21,7 +23,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def ssm(
     context: typer.Context,
-    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML).")] = None,
+    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML).", callback=shipped)] = None,
     formulation: Annotated[str | None, typer.Option(help="present_body or swept_occupancy.")] = None,
     robot_source: Annotated[str | None, typer.Option(help="auto, static, tf or poses.")] = None,
     expected_publishers: Annotated[

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +14,40 @@ from aux_motion.nodes.planner_messages import header, upright_rotations
 from aux_motion_core.safety.occupancy import Occupancy
 
 
+def memory_of(node: str) -> Path:
+    """Where the names of a node's objects are kept, below ROS_HOME (~/.ros).
+
+    Args:
+        node: fully qualified name.
+    """
+    home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
+    name = node.strip("/").replace("/", ".")
+    return home / "aux_motion" / f"{name}.domain_{os.environ.get('ROS_DOMAIN_ID') or 0}.collision_objects"
+
+
 class CollisionObjects:
     """People as objects of MoveIt's planning scene: each capsule a cylinder and two spheres.
 
     Args:
         messages: the module `moveit_msgs.msg`.
+        memory: file that keeps the names of the objects that are shown. An object stays in the scene until its REMOVE,
+            so those of a run that was killed are removed by the next one. None: nothing is kept.
+
+    Attributes:
+        trouble: why the file cannot be used, in one line; empty: it can.
     """
 
-    def __init__(self, messages: Any) -> None:
+    def __init__(self, messages: Any, memory: Path | None = None) -> None:
         self._kind = messages.CollisionObject
+        self._memory, self.trouble = memory, ""
         self._shown: set[str] = set()
+        if memory is not None:
+            try:
+                self._shown = {line for line in memory.read_text(encoding="utf-8").splitlines() if line}
+            except FileNotFoundError:
+                pass
+            except (OSError, UnicodeDecodeError) as error:
+                self._cannot("read", error)
 
     def update(self, occupancy: Occupancy) -> Iterator[Any]:
         """Messages that bring a planning scene up to date.
@@ -31,9 +57,28 @@ class CollisionObjects:
         ids = {f"aux_motion/{i}": k for k, i in enumerate(occupancy.person_ids)}
         for gone in sorted(self._shown - set(ids)):
             yield self._removal(gone, occupancy.frame_id, occupancy.stamp_ns)
-        self._shown = set(ids)
+        if self._shown != set(ids):
+            self._shown = set(ids)
+            self._keep()  # before the objects: one too many is removed for nothing, one too few stays for ever
         for name, k in ids.items():
             yield self._person(name, k, occupancy)
+
+    def _keep(self) -> None:
+        if self._memory is None:
+            return
+        part = self._memory.with_name(f"{self._memory.name}.part")
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text("".join(f"{name}\n" for name in sorted(self._shown)), encoding="utf-8")
+            part.replace(self._memory)
+        except OSError as error:
+            self._cannot("write", error)
+
+    def _cannot(self, what: str, error: Exception) -> None:
+        self.trouble = (
+            f"cannot {what} {self._memory} ({getattr(error, 'strerror', None) or error}): after a crash, objects of "
+            "people stay in the planning scene; set ROS_HOME to a folder that can be written"
+        )
 
     def _removal(self, name: str, frame_id: str, stamp_ns: int) -> Any:
         message = self._kind(header=header(frame_id, stamp_ns), id=name)

@@ -6,10 +6,12 @@ The model is the one place of a parameter's default, description and range.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -36,6 +38,50 @@ def flag(name: str, key: str, model: type[BaseModel]) -> bool:
     """Whether parameter `name` carries the mark "read_only" or "at_configure"."""
     extra = model.model_fields[name].json_schema_extra
     return bool(isinstance(extra, dict) and extra.get(key))
+
+
+#: How a value must be written that has another type than its parameter.
+_HINTS: dict[Any, str] = {
+    float: " (a whole number is written 1.0)",
+    str: " (a number as text is written '\"1\"')",
+    list: " (a list of whole numbers is written [1.0, 2.0])",
+}
+_TEXTS = " (a list of one is written [a])"
+_WORDS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+
+
+def _kind(info: FieldInfo) -> Any:
+    """The type of a field as ROS has it: bool, int, float, str or list."""
+    kind: Any = get_origin(info.annotation) or info.annotation
+    if kind in (bool, int, float, str, list):
+        return kind
+    return str if info.is_required() else type(info.get_default(call_default_factory=True))
+
+
+def _hint(info: FieldInfo) -> str:
+    return _TEXTS if get_args(info.annotation) == (str,) else _HINTS.get(_kind(info), "")
+
+
+def wrong_types(values: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
+    """Values that the node would refuse for their type, in one line each; names without a field are passed over.
+
+    Args:
+        values: by name, as `parameter_files` reads them.
+        model: of the node's parameters.
+    """
+    found = []
+    for name, value in values.items():
+        info = model.model_fields.get(name)
+        if info is None or flag(name, "on_off", model):
+            continue
+        kind = _kind(info)
+        inner = get_args(info.annotation) if kind is list else ()
+        if type(value) is kind and not (inner and any(type(v) is not inner[0] for v in value)):
+            continue
+        words = f"a list, each {_WORDS[inner[0]]}" if inner else _WORDS.get(kind, kind.__name__)
+        came = "an empty list" if value is None else repr(value)
+        found.append(f"parameter {name}: expected {words}, came {came}{_hint(info)}")
+    return found
 
 
 def declare(node: Node, model: type[BaseModel]) -> None:
@@ -77,13 +123,7 @@ def declare(node: Node, model: type[BaseModel]) -> None:
         try:
             node.declare_parameter(name, default, descriptor)
         except InvalidParameterTypeException as error:
-            hint = {
-                float: " (a whole number is written 1.0)",
-                str: " (a number as text is written '\"1\"')",
-                list: " (a list of whole numbers is written [1.0, 2.0])",
-            }.get(kind, "")
-            hint = " (a list of one is written [a])" if get_args(info.annotation) == (str,) else hint
-            raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{hint}") from None
+            raise ParameterError(f"parameter {name}: {str(error).rstrip('.')}{_hint(info)}") from None
         except InvalidParameterValueException as error:
             span = f"from {low} to {high}" if low is not None or high is not None else "another value"
             raise ParameterError(f"parameter {name}: expected {span}; {str(error).rstrip('.')}") from None

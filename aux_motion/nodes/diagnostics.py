@@ -83,6 +83,8 @@ class Diagnostics:
         self.name = name
         self.lifecycle = "unconfigured"
         self.failure = ""
+        #: About how the node was started: parameter files that do not fit, mistyped names.
+        self.remarks: list[str] = []
         self.about: dict[str, str] = {}
         self.backend: Backend | None = None
         self.clock = StampClock()
@@ -202,6 +204,14 @@ class Diagnostics:
         if self.newest_stamp_ns is not None:
             values["stamp_age_s"] = (now_ns - self.newest_stamp_ns) * 1e-9
         values.update(sorted((Counter(dict(self.counters)) + Counter(dict(self.clock.counters))).items()))
+        return self._status("input", *self.input_verdict(now_ns), values)
+
+    def input_verdict(self, now_ns: int) -> tuple[bytes, str]:
+        """Level and message about the input.
+
+        Args:
+            now_ns: the node's clock, nanoseconds.
+        """
         if self.frame_errors.recent:
             level, message = _ERROR, self.frame_errors.last
         elif self.bad_messages.recent:
@@ -220,7 +230,7 @@ class Diagnostics:
             level, message = _WARN, f"somebody may be there unseen: {self._batch.view.refusal(now_ns, NEVER_S)}"
         else:
             level, message = _OK, "receiving"
-        return self._status("input", level, message, values)
+        return level, message
 
     def _prediction(self) -> DiagnosticStatus:
         values: dict[str, object] = {"lifecycle_state": self.lifecycle, **self.about}
@@ -250,6 +260,8 @@ class Diagnostics:
             level, message = _ERROR, self.failure
         elif self.prediction_errors.recent:
             level, message = _ERROR, self.prediction_errors.last
+        elif self.remarks:
+            level, message = _WARN, "; ".join(self.remarks)
         elif "fallback" in backend:
             level, message = _WARN, f"the CPU predicts: {backend['fallback']}"
         elif self.lifecycle == "active" and self.fit is not None and (remark := self.fit.remark()):

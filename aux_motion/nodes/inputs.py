@@ -267,7 +267,7 @@ class Sources:
     # TF and QoS
 
     def _listen(self) -> None:
-        self._listener = TfListener(f"{self._node.get_name()}_tf", self.frames.tf, self._node.context)
+        self._listener = TfListener(self._node, self.frames.tf)
         self._listening_since = time.monotonic()
 
     def _subscribe(self, source: Source) -> None:
@@ -280,6 +280,8 @@ class Sources:
 
     def check(self) -> None:
         """Look at the publishers: match their QoS, note what cannot match. Call it about once a second."""
+        if self._listener is not None:
+            self._listener.check()
         for source in self.all:
             infos = self._node.get_publishers_info_by_topic(source.topic)
             self._follow(source, {i.topic_type for i in infos})
@@ -341,7 +343,8 @@ class Sources:
                 return f"{source.topic}: reported without a place that can be used: {shown}; nobody is taken for gone"
         if line := self._pipeline.alike.trouble():
             return line
-        return next((f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble())), "")
+        clocks = (f"{s.topic}: {line}" for s in self.all[1:] if (line := s.clock.trouble()))
+        return next(clocks, "") or next(filter(None, (self.frames.remark(s.frame_id) for s in self.all)), "")
 
     def counters(self) -> Counter[str]:
         """What was dropped, marked or waited for; the first source's stamps count by themselves."""

@@ -85,8 +85,9 @@ class NodeParameters(PlannerOutputParameters, InputConfig, PredictorConfig):
         json_schema_extra=AT_CONFIGURE,
     )
     autostart: bool = Field(
-        False,
-        description="Configure and activate at the start, without a lifecycle manager.",
+        True,
+        description="Configure and activate at the start, and try again where that fails; false: a lifecycle manager "
+        "does it.",
         json_schema_extra=READ_ONLY,
     )
     heartbeat_hz: float = Field(

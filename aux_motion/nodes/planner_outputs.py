@@ -19,7 +19,7 @@ from aux_motion_msgs.msg import OccupancyArray
 from geometry_msgs.msg import PoseArray
 from visualization_msgs.msg import MarkerArray
 
-from aux_motion.nodes.collision_objects import CollisionObjects
+from aux_motion.nodes.collision_objects import CollisionObjects, memory_of
 from aux_motion.nodes.joint_frames import transforms
 from aux_motion.nodes.occupancy_markers import capsule_markers
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir
@@ -89,6 +89,7 @@ class PlannerOutputs:
         self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
         self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
+        self._coarser = 1  # voxels of the swept volume are so many times as large as wanted
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         #: A stray node of the same name must not pass for this one.
@@ -132,7 +133,7 @@ class PlannerOutputs:
         if self._tf is not None:
             self._jobs.append(("tf", self._publisher(self._tf.TFMessage, "/tf", 100), rate, self._make_frames))
         if moveit is not None:
-            self._objects = CollisionObjects(moveit)
+            self._objects = CollisionObjects(moveit, memory_of(self._node.get_fully_qualified_name()))
             # an object a person, all of them in a burst
             publisher = self._publisher(moveit.CollisionObject, "collision_object", 4 * p.max_people)
             self._jobs.append(("collision_object", publisher, min(rate, 10.0), self._make_objects))
@@ -234,10 +235,21 @@ class PlannerOutputs:
         yield MarkerArray(markers=markers)
 
     def _make_cloud(self, batch: PredictionBatch) -> Iterator[Any]:
-        parts = [np.zeros((0, 3), np.float32)]
-        for points in swept_points(self._coarse.build(batch), self._parameters.swept_volume_resolution_m):
-            parts.append(points)
-            yield None
+        occupancy, most = self._coarse.build(batch), self._parameters.swept_volume_max_points
+        while True:
+            parts, total = [np.zeros((0, 3), np.float32)], 0
+            resolution_m = self._coarser * self._parameters.swept_volume_resolution_m
+            for points in swept_points(occupancy, resolution_m):
+                parts.append(points)
+                total += len(points)
+                if total > most:
+                    break
+                yield None
+            if total <= most:
+                break
+            self._coarser *= 2
+        if self._coarser > 1 and 10 * total < most:  # as fine would be eight times as many
+            self._coarser //= 2
         yield cloud_message(np.concatenate(parts), batch.frame_id, batch.stamp_ns)
 
     def _make_poses(self, batch: PredictionBatch) -> Iterator[Any]:
@@ -252,6 +264,8 @@ class PlannerOutputs:
 
     def _make_objects(self, batch: PredictionBatch) -> Iterator[Any]:
         yield from self._objects.update(self._coarse.build(batch))
+        if self._objects.trouble:
+            self._node.get_logger().warning(self._objects.trouble, throttle_duration_sec=60.0)
 
     def close(self) -> None:
         """Take the publishers down."""

@@ -10,18 +10,19 @@ import sys
 def main() -> None:
     """Run the node until SIGINT or SIGTERM.
 
-    The exit status is that of `predictor_node.spin`, or 130 after an interrupt before that.
+    The exit status is that of `predictor_node.spin`, and 0 after an interrupt before that: under `ros2 launch` that is
+    no failure.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # a KeyboardInterrupt inside an import may come out as any other error
-        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     from aux_motion.nodes import predictor_node
 
     signal.signal(signal.SIGINT, before)
     try:
         code = predictor_node.spin()
     except KeyboardInterrupt:
-        code = 130
+        code = 0
     sys.exit(code)
 
 

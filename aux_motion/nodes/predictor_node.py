@@ -10,21 +10,25 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from aux_motion.nodes import declaration, realtime, spinning
+from aux_motion.nodes.autostart import Autostart
 from aux_motion.nodes.declaration import ParameterError
 from aux_motion.nodes.diagnostics import Diagnostics
 from aux_motion.nodes.errors import one_line
 from aux_motion.nodes.executor import InputExecutor
+from aux_motion.nodes.given import check_files, unknown_names, without_section
 from aux_motion.nodes.learned import Learned
+from aux_motion.nodes.parameter_files import ParameterFileError
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
 from aux_motion.nodes.reporting import Reporting
+from aux_motion_core import solvers
 from aux_motion_core.inference.artefact import Artefact
 from aux_motion_core.inference.build import Windows
 from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
@@ -32,6 +36,8 @@ from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
+#: What no first prediction needs is loaded so long after the node became active, seconds.
+_LOAD_AFTER_S = 3.0
 
 
 def _sample_windows(artefact: Artefact) -> Windows | None:
@@ -64,8 +70,17 @@ class PredictorNode(LifecycleNode):
         self._learned: Learned | None = None
         self._collector = realtime.Collector()
         self._background = realtime.Background(self._on_background_error)
+        #: How often parameters were set.
+        self.changes = 0
         declaration.declare(self, NodeParameters)
+        line, mistyped = unknown_names(self, NodeParameters)
+        if line:
+            self.get_logger().warning(line)
+            self.remark(line if mistyped else "")
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._loading = self.create_timer(_LOAD_AFTER_S, self._load_the_rest, clock=steady)
+        self._loading.cancel()  # until it is active
         self._reporting = Reporting(self, self._diagnostics, self._background)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True),
@@ -150,7 +165,18 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.lifecycle = "active"
         self._ask_the_kernel()
         self._collector.start()  # last: what lives now lives on, and later collections skip it
+        self._loading.reset()
         return result
+
+    def _load_the_rest(self) -> None:
+        """Load, in the background, what no first prediction needs."""
+
+        def load() -> None:
+            solvers.load()
+            self._collector.keep()
+
+        self._loading.cancel()
+        self._background.submit("load", load)
 
     def _ask_the_kernel(self) -> None:
         p, asked = self.parameters, {}
@@ -199,13 +225,22 @@ class PredictorNode(LifecycleNode):
         """Why the last configure failed; empty when it did not."""
         return self._diagnostics.failure
 
+    @property
+    def lifecycle(self) -> str:
+        """Name of the node's state."""
+        return self._diagnostics.lifecycle
+
+    def remark(self, line: str) -> None:
+        """Something about how the node was started that the diagnostics are to say; an empty line says nothing."""
+        self._diagnostics.remarks += [line] if line else []
+
     def inputs(self) -> list[Any]:
         """The subscriptions that predictions are made from."""
         return [] if self._loop is None else [s.subscription for s in self._loop.sources.all]
 
     def start(self) -> bool:
-        """Configure and activate, as `autostart` asks; False when that failed."""
-        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+        """Configure (where it is not) and activate, as `autostart` asks; False when that failed."""
+        if self.lifecycle == "unconfigured" and self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
             return False
         return self.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
@@ -252,13 +287,17 @@ class PredictorNode(LifecycleNode):
         if late and self._loop is not None:
             reason = f"{', '.join(late)} applies at configure: deactivate and clean up the node first"
             return SetParametersResult(successful=False, reason=reason)
+        values = {**declaration.read(self, NodeParameters), **ours}
+        if self._loop is None and not values["fixed_frame"]:
+            values["fixed_frame"] = "unknown"  # configure asks for it
         try:
-            parameters = validate({**declaration.read(self, NodeParameters), **ours})
+            parameters = validate(values)
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if self._loop is not None:
             self.parameters = parameters
             self._loop.configure(parameters)
+        self.changes += 1
         return SetParametersResult(successful=True)
 
     # Events
@@ -285,10 +324,19 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
     Returns:
         Exit status: 0 after a signal, 1 when the node could not start.
     """
+    given = sys.argv if arguments is None else arguments
+    try:
+        check_files(given)
+    except ParameterFileError as error:
+        print(f"{NODE_NAME}: {error}", file=sys.stderr)
+        return 1
 
     def run(node: PredictorNode) -> int | None:
+        for line in without_section(given, node):
+            node.get_logger().error(line)
+            node.remark(line)
         if node.get_parameter("autostart").value:
-            if not node.start() and needs_start and rclpy.ok():  # else a signal came
+            if not Autostart(node).begin() and needs_start and rclpy.ok():  # else a signal came
                 return 1
         else:
             node.get_logger().info("unconfigured: waits for a lifecycle manager (or set the parameter autostart)")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 
@@ -14,6 +15,10 @@ from aux_motion.nodes.conversion import self_check_message
 from aux_motion.nodes.diagnostics import Diagnostics
 from aux_motion.nodes.learned import Learned
 from aux_motion.nodes.prediction_loop import PredictionLoop
+
+#: A trouble with the input is logged after so long an activity, and again after so long, seconds.
+_SETTLED_S, _AGAIN_S = 3.0, 60.0
+_NUMBERS = re.compile(r"[-\d.]+")
 
 
 class Reporting:
@@ -34,6 +39,8 @@ class Reporting:
         self.loop: PredictionLoop | None = None
         self.learned: Learned | None = None
         self._due = False
+        self._active_since = time.monotonic()
+        self._logged: dict[str, float] = {}  # kind of trouble -> when it was logged last
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         node.create_timer(1.0, self._once_a_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -69,7 +76,7 @@ class Reporting:
         diagnostics = self._diagnostics
         loop.sources.check()
         diagnostics.counters = Counter(loop.predictor.counters) + loop.sources.counters()
-        diagnostics.source_trouble = loop.sources.trouble()
+        diagnostics.source_trouble = self._clock_trouble() or loop.sources.trouble()
         diagnostics.source_values = {
             **loop.sources.values(),
             "unconfirmed_people": ", ".join(loop.predictor.people.unconfirmed()),
@@ -79,8 +86,29 @@ class Reporting:
         if self.learned is not None:
             self.learned.once_a_second()
             diagnostics.learned_file_trouble = self.learned.trouble
+        self._log(loop)
         if fit is not None and loop.active and loop.self_check.get_subscription_count():
             self._background.submit("self_check", lambda: loop.self_check.publish(self_check_message(fit)))
+
+    def _clock_trouble(self) -> str:
+        clock = self._node.get_clock()
+        if not clock.ros_time_is_active or clock.now().nanoseconds:
+            return ""
+        return "use_sim_time is set, but nothing came on /clock: publish it, or set use_sim_time to false"
+
+    def _log(self, loop: PredictionLoop) -> None:
+        """The first line of a trouble with the input, for who reads no diagnostics; again after a minute."""
+        diagnostics, now = self._diagnostics, time.monotonic()
+        if not loop.active or diagnostics.frame_errors.recent or diagnostics.bad_messages.recent:  # those are logged
+            self._active_since = now if not loop.active else self._active_since
+            return
+        level, line = diagnostics.input_verdict(self._node.get_clock().now().nanoseconds)
+        if level == DiagnosticStatus.OK or now - self._active_since < _SETTLED_S:
+            return
+        kind = _NUMBERS.sub("#", line)
+        if now - self._logged.get(kind, float("-inf")) > _AGAIN_S:
+            self._logged[kind] = now
+            self._node.get_logger().warning(line)
 
     def _publish(self) -> None:
         """In the background."""

@@ -16,6 +16,9 @@ from aux_motion_core.space.frames import rotation_matrix
 from aux_motion_core.space.tf import TfBuffer, TfError, matrix
 from aux_motion_core.wire.messages import stamp_to_ns
 
+#: How often the publishers of TF are looked at, nanoseconds.
+_CHECK_NS = 1_000_000_000
+
 
 class RobotPoses:
     """Poses of a robot's frames and their age. This class: a robot that does not move."""
@@ -83,19 +86,23 @@ class TfPoses(RobotPoses):
     def __init__(self, robot: Robot, buffer: TfBuffer, listener: Any = None) -> None:
         super().__init__(robot)
         self._buffer, self._listener = buffer, listener
+        self._checked_ns = 0  # when the publishers were looked at
         self._came: dict[str, tuple[int, int]] = {}  # frame -> newest stamp, and when it was here first (steady clock)
 
     def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
         """See `RobotPoses.newest`."""
-        if self._listener is not None:
-            self._listener.poll()
         found, oldest_s, here_ns = {}, 0.0, time.monotonic_ns()
+        if self._listener is not None:
+            if here_ns - self._checked_ns > _CHECK_NS:
+                self._checked_ns = here_ns
+                self._listener.check()
+            self._listener.poll()
         for frame in self.robot.frames:
             try:
                 stamp_ns = self._buffer.latest_ns(frame_id, frame)
                 found[frame] = matrix(self._buffer.lookup(frame_id, frame, now_ns if stamp_ns is None else stamp_ns))
             except TfError as error:
-                raise LookupError(f"TF: {error}") from None
+                raise LookupError(f"TF: {error}: {error.remedy}") from None
             if stamp_ns is not None:  # not all static
                 age_s = (now_ns - stamp_ns) * 1e-9
                 before = self._came.get(frame)
@@ -111,10 +118,10 @@ class TfPoses(RobotPoses):
             self._listener.close()
 
 
-def _tf(robot: Robot, name: str) -> TfPoses:
+def _tf(robot: Robot, node: Node) -> TfPoses:
     buffer = TfBuffer()
     try:
-        return TfPoses(robot, buffer, TfListener(f"{name}_tf", buffer))
+        return TfPoses(robot, buffer, TfListener(node, buffer))
     except ImportError as error:
         raise SsmError(
             f"the robot description names frames ({', '.join(robot.frames[:3])}) and TF is not available: {error}, or "
@@ -138,5 +145,5 @@ def make_robot_poses(robot: Robot, source: str, node: Node) -> RobotPoses:
     if source != "static" and not robot.frames:
         raise SsmError(f"robot_source is {source}, but no link of the description names a frame: name them, or static")
     if source == "tf":
-        return _tf(robot, node.get_name())
+        return _tf(robot, node)
     return PosesTopic(robot, node) if source == "poses" else RobotPoses(robot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,41 @@ from rclpy.signals import uninstall_signal_handlers
 from aux_motion.nodes.errors import one_line
 
 
+class _Interrupts:
+    """What SIGINT does in a node's process.
+
+    Before the node spins it raises KeyboardInterrupt, once. From then on it does nothing in Python: rclpy's own handler
+    shuts the context down, and that ends the spinning. Ctrl-C under `ros2 launch` comes twice, from the terminal and
+    from launch; a KeyboardInterrupt raised while the node is taken down, or inside a destructor, would be a traceback.
+    """
+
+    def __init__(self) -> None:
+        self.came = self.spins = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        raises = not (self.came or self.spins)
+        self.came = True
+        if raises:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        """Handle SIGINT; afterwards as before where none came, else it is ignored, also while Python ends."""
+        before = signal.getsignal(signal.SIGINT)
+        ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+        self.came = self.spins = False
+        if ours:
+            signal.signal(signal.SIGINT, self)
+        try:
+            yield
+        finally:
+            if ours:
+                signal.signal(signal.SIGINT, signal.SIG_IGN if self.came else before)
+
+
+_INTERRUPTS = _Interrupts()
+
+
 def end_signal_thread() -> None:
     """End rclpy's signal thread; to be called while every executor still lives.
 
@@ -31,9 +67,10 @@ def spin(executor: Executor) -> None:
     """Spin until a signal or a shutdown.
 
     Raises:
-        KeyboardInterrupt: SIGINT.
+        KeyboardInterrupt: SIGINT, where `until_signal` did not start this.
         ExternalShutdownException: the context was shut down.
     """
+    _INTERRUPTS.spins = True
     try:
         executor.spin()
     finally:
@@ -113,6 +150,13 @@ def until_signal(
     Returns:
         Exit status: 0 after a signal, 1 when the node could not be made, else what `run` returned.
     """
+    with _INTERRUPTS.handling():
+        return _until_signal(name, arguments, make, run)
+
+
+def _until_signal(
+    name: str, arguments: list[str] | None, make: Callable[[], Any], run: Callable[[Any], int | None]
+) -> int:
     node = None
     try:
         try:

@@ -54,6 +54,8 @@ class SsmDiagnostics:
                 level = DiagnosticStatus.WARN
             elif decision.reason not in _WELL:
                 level = DiagnosticStatus.ERROR
+        if node.remark and level == DiagnosticStatus.OK:
+            level, message = DiagnosticStatus.WARN, f"{message}; {node.remark}"
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(
             level=level, name=f"{name}: separation", message=message, hardware_id=name, values=pairs

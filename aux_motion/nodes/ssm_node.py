@@ -24,12 +24,14 @@ from visualization_msgs.msg import MarkerArray
 
 from aux_motion.nodes import declaration, spinning
 from aux_motion.nodes.errors import one_line
+from aux_motion.nodes.given import check_files, unknown_names, without_section
+from aux_motion.nodes.parameter_files import ParameterFileError
 from aux_motion.nodes.people_input import PeopleInput
 from aux_motion.nodes.qos import output_qos
 from aux_motion.nodes.robot_poses import RobotPoses, make_robot_poses
 from aux_motion.nodes.separation_markers import Capsules, separation_markers
 from aux_motion.nodes.ssm_diagnostics import SsmDiagnostics
-from aux_motion.nodes.ssm_parameters import SsmError, SsmParameters, check_parameter_files
+from aux_motion.nodes.ssm_parameters import SsmError, SsmParameters
 from aux_motion_core.safety.robot import load_robot
 from aux_motion_core.safety.separation import Monitor, Separation, SpeedReason
 from aux_motion_core.wire.messages import ns_to_stamp
@@ -73,6 +75,9 @@ class SsmNode(LifecycleNode):
         given = [Parameter(name, value=value) for name, value in (overrides or {}).items()]
         super().__init__(NODE_NAME, parameter_overrides=given)
         declaration.declare(self, SsmParameters)
+        self.remark, _ = unknown_names(self, SsmParameters)
+        if self.remark:
+            self.get_logger().warning(self.remark)
         self.failure, self._starting = "", False
         self._people: PeopleInput | None = None
         self._poses: RobotPoses | None = None
@@ -274,15 +279,18 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         Exit status: 0 after a signal, 1 when the node could not start.
     """
 
-    try:  # before rcl, which takes a file without a section of ours for no parameters
-        check_parameter_files(sys.argv if arguments is None else arguments)
-    except SsmError as error:
+    given = sys.argv if arguments is None else arguments
+    try:
+        check_files(given)
+    except ParameterFileError as error:
         print(f"{NODE_NAME}: {error}", file=sys.stderr)
         return 1
 
     def make() -> SsmNode:
         node = SsmNode(overrides)
         try:
+            if lines := without_section(given, node):
+                raise SsmError(f"{lines[0]}: a monitor does not start with defaults where parameters were meant")
             if node.get_parameter("autostart").value:
                 node.start()
             else:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field
 
 from aux_motion.nodes.declaration import READ_ONLY
@@ -49,38 +46,6 @@ class SsmParameters(SeparationConfig):
         description="Configure and activate at the start; false: wait for a lifecycle manager.",
         json_schema_extra=READ_ONLY,
     )
-
-
-def check_parameter_files(arguments: Sequence[str], node: str = "aux_motion_ssm") -> None:
-    """See that each parameter file of a command line can be read and says something to the node.
-
-    rcl takes a file without a section of the node for no parameters at all, so a mistyped name would mean defaults.
-
-    Args:
-        arguments: command line with ROS arguments.
-        node: name of the node.
-
-    Raises:
-        SsmError: a file is missing, no YAML, or has nothing for the node.
-    """
-    for flag, name in zip(arguments, arguments[1:]):
-        if flag != "--params-file":
-            continue
-        try:
-            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SsmError(
-                f"parameter file {name} cannot be read: {getattr(error, 'strerror', None) or error}"
-            ) from None
-        except yaml.YAMLError as error:
-            raise SsmError(f"parameter file {name} is no YAML: {' '.join(str(error).split())}") from None
-        sections = content if isinstance(content, dict) else {}
-        ours = [v for k, v in sections.items() if str(k).strip("/").split("/")[-1] in ("**", "*", node)]
-        if not any(isinstance(v, dict) and v.get("ros__parameters") for v in ours):
-            raise SsmError(
-                f"parameter file {name} has no section {node} (or /**) with ros__parameters: a monitor does not start "
-                "with defaults where parameters were meant"
-            )
 
 
 for _field in SsmParameters.model_fields.values():  # those of the core too

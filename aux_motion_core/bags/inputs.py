@@ -66,7 +66,8 @@ class Report:
         counters: what adapters, transforms and fusion left out, marked or waited for.
         stamps: frames by what was wrong with their stamps.
         trouble: what the inputs' health says at the end, one line each.
-        inputs: that most bodies of an input have no size that bodies have, or cameras do not agree; one line each.
+        inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none and
+            the one before it was used; one line each.
     """
 
     damage: str = ""
@@ -205,6 +206,8 @@ class Recorded:
             if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
             if line := one.sieve.sizes():
+                report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
+            if frames is not None and (line := frames.remark(one.frame_id)):
                 report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
 
 

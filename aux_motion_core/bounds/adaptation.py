@@ -144,6 +144,18 @@ class Adaptation:
         a["body_published"][rows, at] = np.nan if body_published is None else body_published[:, i]
         a["outside"][rows, at] = False
 
+    def presses(
+        self, row: np.ndarray, at: np.ndarray, horizon: np.ndarray, error_m: np.ndarray, good: np.ndarray
+    ) -> bool:
+        """Whether `learn` would change a factor: else it may wait. Where all factors are at the floor and nothing was
+        outside, they stay there. Arguments as of `learn`.
+        """
+        a = self._rows
+        if (a["log"][row, horizon] > self._low).any() or (a["body_log"][row] > self._low).any():
+            return True
+        limits = np.fmin(a["offline"][row, at, horizon], a["body"][row, at, horizon])  # NaN where neither is
+        return bool(((error_m > limits) & good).any() or a["outside"][row, at].any())
+
     def learn(
         self,
         row: np.ndarray,
@@ -163,13 +175,14 @@ class Adaptation:
         """
         a = self._rows
         published = a["published"][row, at, horizon]
-        told = good & ~np.isnan(published)
+        told = good & (published == published)  # not NaN
         some = told.any(1)
-        if not some.any():
-            return
-        row, at, horizon, stamp_ns = row[some], at[some], horizon[some], stamp_ns[some]
-        error_m, had, told, published = error_m[some], had[some], told[some], published[some]
-        passed_s = np.clip((stamp_ns - a["last_ns"][row, horizon]) / NS, 0.0, _MOST_S)
+        if not some.all():
+            if not some.any():
+                return
+            row, at, horizon, stamp_ns = row[some], at[some], horizon[some], stamp_ns[some]
+            error_m, had, told, published = error_m[some], had[some], told[some], published[some]
+        passed_s = np.minimum(np.maximum((stamp_ns - a["last_ns"][row, horizon]) / NS, 0.0), _MOST_S)
         a["last_ns"][row, horizon] = stamp_ns
 
         n = told.sum(1)
@@ -178,8 +191,8 @@ class Adaptation:
         for name, new in (("hits", hits), ("tries", n)):
             a[name][row, horizon] = a[name][row, horizon] * keep + new
 
-        offline = a["offline"][row, at, horizon]
-        miss = told & (error_m > offline * np.exp(a["log"][row, horizon]))
+        offline, before = a["offline"][row, at, horizon], a["log"][row, horizon]
+        miss = told & (error_m > offline * np.exp(before))
         pooled = (miss.sum(1) / n)[:, None]
         own = np.where(told, miss, pooled)
         push = 0.5 * own + 0.5 * pooled - (1.0 - self.level)
@@ -188,8 +201,8 @@ class Adaptation:
         seen = np.where(had, fade * seen + (1.0 - fade) * told, seen)
         a["seen"][row] = seen
         push = np.where((push < 0.0) & (~told | (seen < _SEEN_SHARE)), 0.0, push)
-        log = a["log"][row, horizon] + GAIN_PER_S * passed_s[:, None] * push
-        a["log"][row, horizon] = np.clip(log, self._low, self._high)
+        log = before + (GAIN_PER_S * passed_s)[:, None] * push
+        a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
         self._learn_body(row, at, horizon, passed_s, error_m, told)
 
     def _learn_body(
@@ -203,13 +216,15 @@ class Adaptation:
     ) -> None:
         a = self._rows
         body, published = a["body"][row, at, horizon], a["body_published"][row, at, horizon]
-        if np.isnan(body).all():
+        has = (body == body).any(1)  # not NaN
+        if not has.any():
             return
         factor = np.exp(a["body_log"][row])[:, None]
-        out = np.stack([(told & (error_m > body * factor)).any(1), (told & (error_m > published)).any(1)], 1)
-        np.logical_or.at(a["outside"], (row, at), out)
+        outside, beyond = (told & (error_m > body * factor)).any(1), (told & (error_m > published)).any(1)
+        if outside.any() or beyond.any():
+            np.logical_or.at(a["outside"], (row, at), np.stack([outside, beyond], 1))
         # judged when its last horizon is
-        last = (horizon == len(self._index) - 1) & ~np.isnan(body).all(1)
+        last = (horizon == len(self._index) - 1) & has
         if not last.any():
             return
         row, at, passed_s = row[last], at[last], passed_s[last]
@@ -220,7 +235,9 @@ class Adaptation:
         push = outside[:, 0] - (1.0 - self.level)
         often = a["seen"][row].mean(1) >= _SEEN_SHARE
         push = np.where((push < 0.0) & ~often, 0.0, push)
-        a["body_log"][row] = np.clip(a["body_log"][row] + GAIN_PER_S * passed_s * push, self._low, self._high)
+        a["body_log"][row] = np.minimum(
+            np.maximum(a["body_log"][row] + GAIN_PER_S * passed_s * push, self._low), self._high
+        )
 
     def realised(self, rows: np.ndarray | None = None) -> Realised:
         """Of people by row, or of all that have one."""

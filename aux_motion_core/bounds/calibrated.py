@@ -112,17 +112,21 @@ class CalibratedRadii:
             }
         return values
 
+    def odd(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(N,) bool: whose input is unlike that of the table: values (N, T, J, 3) normalised, mask (N, T, J)."""
+        if self._unfamiliar is None:
+            return np.zeros(len(values), bool)
+        return self._unfamiliar(values, mask) > 1.0
+
     def of(
         self,
         what: Known,
-        values: np.ndarray,
-        mask: np.ndarray,
+        odd: np.ndarray,
         mean: np.ndarray,
         scale: np.ndarray | None,
         moved: np.ndarray | None,
         factors: tuple[np.ndarray, np.ndarray] | None,
         tracker_error_m: float,
-        watch_distribution: bool = True,
         widened: np.ndarray | None = None,
         alone: np.ndarray | None = None,
     ) -> Radii | None:
@@ -130,13 +134,12 @@ class CalibratedRadii:
 
         Args:
             what: known of N people, in the fixed frame.
-            values: (N, T, J, 3) metres, normalised; mask: (N, T, J).
+            odd: of `odd`.
             mean: (N, S, J, 3) metres as published, fixed frame.
             scale: (N, S, J, 3) metres of the model, or None.
             moved: (N, S, J) metres between the model's own mean, which the table is of, and `mean`, or None.
             factors: (N, S, J) and (N,) of `Adaptation.factors`, or None.
             tracker_error_m: added where the table is of motion capture.
-            watch_distribution: whether input unlike the table's is told.
             widened: (N, S, J) metres by which marginal radii widen in place of `moved`; None: by `moved`.
             alone: (N, S, J, 3) metres, the model's own mean, where its radii are wanted too.
         """
@@ -155,14 +158,17 @@ class CalibratedRadii:
         if moved is not None:
             wide, wide_body = bare + (moved if widened is None else widened), None if body is None else body + moved
         offline, radius, body_offline, body = self._around(mean, what, wide, wide_body, factors)
-        usable = np.isfinite(radius).all((1, 2))
-        if scale is not None:
-            usable &= np.isfinite(scale).all((1, 2, 3)) & (scale > 0.0).all((1, 2, 3))
+        n = len(mean)
+        # a sum is finite only where all that it is of are
+        total = radius.reshape(n, -1).sum(1)
         if body is not None:
-            usable &= np.isfinite(body).all((1, 2))
-        odd = np.zeros(len(mean), bool)
-        if self._unfamiliar and watch_distribution:
-            odd = self._unfamiliar(values, mask) > 1.0
+            total += body.reshape(n, -1).sum(1)
+        if scale is not None:
+            flat = scale.reshape(n, -1)
+            total += flat.sum(1)
+            usable = np.isfinite(total) & (flat.min(1) > 0.0)
+        else:
+            usable = np.isfinite(total)
         return Radii(offline, radius, body_offline, body, usable, odd, bare, shipped)
 
     def _around(

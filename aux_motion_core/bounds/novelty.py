@@ -10,19 +10,21 @@ poses and speeds that are alike.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from aux_motion_core.bounds.calibration import Familiar, conformal_quantile
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
-_CHILD = np.array([j for j, p in enumerate(PARENTS) if p >= 0])
-_PARENT = np.array([PARENTS[j] for j in _CHILD])
+_CHILD = slice(1, None)  # all joints but the root, which is the first
+_PARENT = np.array(PARENTS[_CHILD])
 FEATURES = ("size", "bone", "bone_change", "shaking", "speed", "pose")
 #: Trackers and suits put spine, neck, head and hands in different places (`definitions` in
 #: training/data/tracker_noise.json:
 #: the share by which these bones differ between sources, the others by 0.1): these bones count as much less.
 _DEFINITION = {"spine": 0.47, "neck": 0.21, "head": 0.54, "left_hand": 0.34, "right_hand": 0.34}
-_DIFFERS = np.array([_DEFINITION.get(JOINTS[j], 0.1) for j in _CHILD])
+_DIFFERS = np.array([_DEFINITION.get(JOINTS[j], 0.1) for j in range(1, len(JOINTS))])
 _COUNTS = 0.1 / _DIFFERS
 #: What differs by more than so many times that is no definition: it counts in full.
 _NO_DEFINITION = 3.0
@@ -31,12 +33,16 @@ _MIN_BONES = 3
 _HIGH = 0.99
 
 
-def bones(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bones (..., 19, 3) from parent to child, and which have both ends observed (..., 19)."""
-    return values[..., _CHILD, :] - values[..., _PARENT, :], mask[..., _CHILD] & mask[..., _PARENT]
+def bones(values: np.ndarray, mask: np.ndarray, whole: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """Bones (..., 19, 3) from parent to child, and which have both ends observed (..., 19); None: `whole`, all have."""
+    bone = values[..., _CHILD, :] - values.take(_PARENT, -2)
+    return bone, None if whole else mask[..., _CHILD] & mask.take(_PARENT, -1)
 
 
-def _mean(x: np.ndarray, of: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
+def _mean(x: np.ndarray, of: np.ndarray | None, axis: tuple[int, ...]) -> np.ndarray:
+    """Mean over `axis` of those that count; None: all do."""
+    if of is None:
+        return x.sum(axis) / math.prod(x.shape[k] for k in axis)
     return (x * of).sum(axis) / np.maximum(of.sum(axis), 1)
 
 
@@ -65,10 +71,11 @@ def features(
     Returns:
         (N, 6) float64; 0 where the history does not tell.
     """
-    bone, have = bones(values, mask)
+    whole = bool(mask.all())
+    bone, have = bones(values, mask, whole)
     length = _sizes(bone)
-    n = have.sum(1)
     mean_length = _mean(length, have, (1,))
+    n = np.full(mean_length.shape, len(length[0])) if have is None else have.sum(1)
     there = n > 0
     ratio = np.log(np.maximum(np.where(there, mean_length, 1.0), 1e-3) / np.where(there, bone_m, 1.0))
     # each bone weighs as it is long: short ones are mostly noise
@@ -77,23 +84,29 @@ def features(
     enough = there.sum(1) >= _MIN_BONES
     off = np.abs(ratio - size[:, None])
     off = np.where(off > _NO_DEFINITION * _DIFFERS, off, off * _COUNTS)
-    odd = np.where(there & enough[:, None], off * bone_m, 0.0).max(1)
-    spread = np.sqrt(_mean((length - mean_length[:, None]) ** 2, have, (1,)))
-    change = np.where(enough, _mean(spread, n > 1, (1,)), 0.0)
+    odd = (off * weight).max(1) * enough
+    length -= mean_length[:, None]
+    spread = np.sqrt(_mean(np.square(length, out=length), have, (1,)))
+    change = _mean(spread, n > 1, (1,)) * enough
 
-    pair = mask[:, 1:] & mask[:, :-1]
     first = values[:, 1:] - values[:, :-1]
-    each = _mean(_sizes(first), pair, (1,))
-    shaking = _mean(_sizes(first[:, 1:] - first[:, :-1]), pair[:, 1:] & pair[:, :-1], (1, 2))
-    speed = each.max(1) / dt_s
+    pair = both = None
+    if not whole:
+        pair = mask[:, 1:] & mask[:, :-1]
+        both = pair[:, 1:] & pair[:, :-1]
+    speed = _mean(_sizes(first), pair, (1,)).max(1) / dt_s
+    shaking = _mean(_sizes(first[:, 1:] - first[:, :-1]), both, (1, 2))
 
     # directions in the newest steps that have the bone
-    newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
-    last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
+    if have is None:
+        last = bone[:, -1]
+    else:
+        newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
+        last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
     unit = last / np.maximum(_sizes(last), 1e-6)[..., None] - bone_mean
     away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ bone_precision)[:, :, 0], unit)
-    pose = np.where(enough, np.sqrt(_mean(away, there, (1,))), 0.0)
-    return np.stack([np.where(enough, np.abs(size), 0.0), odd, change, shaking, speed, pose], 1)
+    pose = np.sqrt(_mean(away, there, (1,))) * enough
+    return np.stack([np.abs(size) * enough, odd, change, shaking, speed, pose], 1)
 
 
 def score(found: np.ndarray, familiar: Familiar) -> np.ndarray:
@@ -119,14 +132,15 @@ def fit(
         ValueError: n is too small for the rate.
     """
     bone, have = bones(values[usual], mask[usual])
+    assert have is not None
     length = np.linalg.norm(bone, axis=-1)
-    bone_m = np.array([np.median(length[..., b][have[..., b]]) for b in range(len(_CHILD))])
+    bone_m = np.array([np.median(length[..., b][have[..., b]]) for b in range(len(_PARENT))])
     last, seen = bone[:, -1], have[:, -1]
     unit = last / np.maximum(np.linalg.norm(last, axis=-1, keepdims=True), 1e-6)
-    mean = np.stack([unit[seen[:, b], b].mean(0) for b in range(len(_CHILD))])
+    mean = np.stack([unit[seen[:, b], b].mean(0) for b in range(len(_PARENT))])
     # directions of stiff bones hardly vary: no less than a tracker's noise, 0.1
     precision = np.stack(
-        [np.linalg.inv(np.cov(unit[seen[:, b], b].T) + 0.1**2 * np.eye(3)) for b in range(len(_CHILD))]
+        [np.linalg.inv(np.cov(unit[seen[:, b], b].T) + 0.1**2 * np.eye(3)) for b in range(len(_PARENT))]
     )
     found = features(values, mask, dt_s, bone_m, mean, precision)
     centre = conformal_quantile(found, 0.5, weights, n)
@@ -164,4 +178,5 @@ class Unfamiliar:
     def __call__(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(N,) score of normalised histories over the threshold: above 1 is out of distribution."""
         found = features(values, mask, self._dt_s, *self._bones)
-        return ((found - self._centre) / self._spread).max(1) / self._familiar.threshold
+        result: np.ndarray = ((found - self._centre) / self._spread).max(1) / self._familiar.threshold
+        return result

@@ -25,7 +25,7 @@ from aux_motion_core.bounds.calibration import (
     key,
 )
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
-from aux_motion_core.history.normalise import last_observed
+from aux_motion_core.history.normalise import LastSeen, last_seen
 from aux_motion_core.skeleton import N_JOINTS
 
 #: Steps of the history that tell a person's speed.
@@ -65,6 +65,7 @@ def known(
     dt_s: float,
     hidden_s: np.ndarray | None = None,
     times: np.ndarray | None = None,
+    last: LastSeen | None = None,
 ) -> Known:
     """Look at the histories.
 
@@ -74,37 +75,53 @@ def known(
         dt_s: seconds from step to step.
         hidden_s: (N, J) seconds since each joint was truly seen: what a tracker guessed is in `mask`, but is no sight.
         times: (N, J) how often each joint was observed within the window: interpolated steps are in `mask`, too.
+        last: of `last_seen`, where it is known.
     """
     steps = mask.shape[1]
-    last, seen, index = last_observed(windows, mask)
+    last = last_seen(windows, mask) if last is None else last
+    seen = last.seen
     times = mask.sum(1) if times is None else np.minimum(times, steps)
     lacking = 1.0 - (times * seen).sum(1) / np.maximum(steps * seen.sum(1), 1)
-    age_s = np.where(seen, (steps - 1 - index) * dt_s, np.inf)
-    if hidden_s is not None:
-        age_s = np.maximum(age_s, np.where(hidden_s < steps * dt_s, hidden_s, np.inf))
-        seen = np.isfinite(age_s)
-    age = np.where(age_s <= 1e-9, 0, np.where(age_s <= RECENT_S + 1e-9, 1, np.where(seen, 2, 3)))
     share = np.searchsorted(SHARE_EDGES, lacking, side="right")
-    part, there = windows[:, -_SPEED_STEPS:], mask[:, -_SPEED_STEPS:]
-    both = there[:, 1:] & there[:, :-1]
-    step = np.where(both[..., None], part[:, 1:] - part[:, :-1], 0.0)
-    speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
-    n = both.sum((1, 2))
-    mean = np.where(n > 0, speed.sum((1, 2)) / np.maximum(n, 1), np.nan)
-    pairs = both.sum(1)
-    each = np.where(pairs > 0, speed.sum(1) / np.maximum(pairs, 1), 0.0)
+    if last.now and (hidden_s is None or not hidden_s.any()):
+        age_s, age = np.zeros(seen.shape), np.zeros(seen.shape, np.intp)
+    else:
+        age_s = np.where(seen, (steps - 1 - last.index) * dt_s, np.inf)
+        if hidden_s is not None:
+            age_s = np.maximum(age_s, np.where(hidden_s < steps * dt_s, hidden_s, np.inf))
+            seen = np.isfinite(age_s)
+        age = np.where(age_s <= 1e-9, 0, np.where(age_s <= RECENT_S + 1e-9, 1, np.where(seen, 2, 3)))
+    mean, each, drift = _speeds(windows[:, -_SPEED_STEPS:], mask[:, -_SPEED_STEPS:], dt_s)
+    return Known(last.positions, seen, age_s, age, share, mean, each.max(1), drift)
+
+
+def _speeds(part: np.ndarray, there: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the newest steps: mean speed (N,), each joint's (N, J), drift (N,); see `Known`."""
+    step = part[:, 1:] - part[:, :-1]
     # a tracker's jitter is no drift: means of the older and of the newer half of these steps
     half = part.shape[1] // 2
+    if there.all():
+        speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
+        each = speed.sum(1) / max(step.shape[1], 1)
+        mean = each.sum(1) / each.shape[1] if step.shape[1] else np.full(len(part), np.nan)
+        moved = part[:, half:].sum(1) / (part.shape[1] - half) - part[:, :half].sum(1) / max(half, 1)
+        way = np.sqrt(np.einsum("njc,njc->nj", moved, moved)) / (0.5 * part.shape[1] * dt_s)
+        return mean, each, way.sum(1) / way.shape[1] if half else np.full(len(part), np.nan)
+    both = there[:, 1:] & there[:, :-1]
+    step = np.where(both[..., None], step, 0.0)
+    speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
+    pairs, sums = both.sum(1), speed.sum(1)
+    n = pairs.sum(1)
+    mean = np.where(n > 0, sums.sum(1) / np.maximum(n, 1), np.nan)
+    each = np.where(pairs > 0, sums / np.maximum(pairs, 1), 0.0)
     older, newer = there[:, :half].sum(1), there[:, half:].sum(1)
     both = (older > 0) & (newer > 0)
-    means = [
-        (x * m[..., None]).sum(1) / np.maximum(m.sum(1), 1)[..., None]
-        for x, m in ((part[:, :half], there[:, :half]), (part[:, half:], there[:, half:]))
-    ]
-    way = np.linalg.norm(means[1] - means[0], axis=-1) / (0.5 * part.shape[1] * dt_s)
+    weighed = part * there[..., None]
+    moved = weighed[:, half:].sum(1) / np.maximum(newer, 1)[..., None]
+    moved -= weighed[:, :half].sum(1) / np.maximum(older, 1)[..., None]
+    way = np.sqrt(np.einsum("njc,njc->nj", moved, moved)) / (0.5 * part.shape[1] * dt_s)
     n = both.sum(1)
-    drift = np.where(n > 0, (way * both).sum(1) / np.maximum(n, 1), np.nan)
-    return Known(last, seen, age_s, age, share, mean, each.max(1), drift)
+    return mean, each, np.where(n > 0, (way * both).sum(1) / np.maximum(n, 1), np.nan)
 
 
 def equivalent_scale(scale: np.ndarray) -> np.ndarray:

@@ -154,6 +154,7 @@ class Sources:
                         people[n].row = -1  # its stamps went back: all starts anew
                     people[n].newest_ns = int(stamp_ns)
                 self._check.observe([people[n] for n in at], int(stamp_ns), inferred.positions[at], inferred.status[at])
+                self._check.finish()  # the mix of this step knows of it
             for gone in [i for i in self._people if i not in step.known]:
                 del self._people[gone]
             self._check.keep(self._people.values())

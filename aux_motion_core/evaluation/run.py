@@ -235,8 +235,11 @@ class _Trial:
             stood[place[has]] = stood_before(values, mask, self._grid.dt_s)
             if self._bounds and has.any():
                 inferred = [s.inferred for s in block.steps]
-                seen = (np.concatenate([getattr(i, n) for i in inferred])[has] for n in ("hidden_s", "times"))
-                what, size = known_of(values, mask, self._grid.dt_s, *seen), equivalent_scale(scale[place[has]])
+                hidden_s, times = (
+                    np.concatenate([getattr(i, n) for i in inferred])[has] for n in ("hidden_s", "times")
+                )
+                what = known_of(values, mask, self._grid.dt_s, hidden_s, times)
+                size = equivalent_scale(scale[place[has]])
                 for k, bound in enumerate(self._bounds):
                     joints, bodies = bound.radii(what, size)
                     at_levels[0, place[has], k] = joints + self._more_m

@@ -9,7 +9,7 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 from aux_motion_core.history.limits import SPEED_LIMITS_MPS
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS
 
 #: What is older says nothing about where a joint can be now.
 MEMORY_NS = NS
@@ -119,25 +119,33 @@ class Bodies:
     def distances(self, stamp_ns: int, slots: np.ndarray, taken: Taken) -> tuple[np.ndarray, np.ndarray]:
         """How far each joint is from where it was believed last (rows, 20), and which have such a place."""
         since = self.seen_ns[slots]
-        common = (taken.status != JointStatus.MISSING) & (since > 0) & (np.abs(stamp_ns - since) < MEMORY_NS)
+        common = taken.status != MISSING
+        common &= since > max(stamp_ns - MEMORY_NS, 0)
+        common &= since < stamp_ns + MEMORY_NS
         delta = taken.positions - self.place[slots]
         return np.sqrt(np.einsum("ijk,ijk->ij", delta, delta)), common
 
     def remember(self, stamp_ns: int, slots: np.ndarray, taken: Taken, ahead: np.ndarray, dt: np.ndarray) -> None:
         """What was believed of this frame becomes what is known."""
-        was = self.seen_ns[slots]
-        fills = (stamp_ns == self.newest_ns[slots])[:, None] & (was < stamp_ns)  # a second sight of one moment
-        seen = (taken.status != JointStatus.MISSING) & (ahead[:, None] | fills)
-        both = seen & (was == self.newest_ns[slots][:, None]) & (was > 0)
+        was, newest = self.seen_ns[slots], self.newest_ns[slots]
+        seen = taken.status != MISSING
+        if not ahead.all():  # a second sight of one moment fills what the first lacks
+            seen &= ahead[:, None] | ((stamp_ns == newest)[:, None] & (was < stamp_ns))
+        both = seen & (was == newest[:, None])
+        both &= was > 0
         n = both.sum(1)
-        step = np.einsum("ijk,ij->ik", taken.positions - self.place[slots], both) / np.maximum(n, 1)[:, None]
+        place = self.place[slots]
+        step = np.einsum("ijk,ij->ik", taken.positions - place, both) / np.maximum(n, 1)[:, None]
         speed = step / np.maximum(dt, 1e-3)[:, None]
-        fresh = (n > 0)[:, None] & (np.abs(speed).max(1) < SPEED_LIMITS_MPS["trunk"])[:, None]
-        self.velocity[slots] = np.where(fresh, 0.5 * (self.velocity[slots] + speed), self.velocity[slots])
-        self.place[slots] = np.where(seen[..., None], taken.positions, self.place[slots])
-        self.seen_ns[slots] = np.where(seen, stamp_ns, was)
-        moved = ahead & seen.any(1)
-        self.newest_ns[slots[moved]] = stamp_ns
+        fresh = (n > 0) & (np.abs(speed).max(1) < SPEED_LIMITS_MPS["trunk"])
+        velocity = self.velocity[slots]
+        self.velocity[slots] = np.where(fresh[:, None], 0.5 * (velocity + speed), velocity)
+        if seen.all():
+            self.place[slots], self.seen_ns[slots] = taken.positions, stamp_ns
+        else:
+            self.place[slots] = np.where(seen[..., None], taken.positions, place)
+            self.seen_ns[slots] = np.where(seen, stamp_ns, was)
+        self.newest_ns[slots[ahead & seen.any(1)]] = stamp_ns
 
 
 def row_of(taken: Taken, row: int) -> Taken:
@@ -147,7 +155,8 @@ def row_of(taken: Taken, row: int) -> Taken:
 def mean_distance(dist: np.ndarray, common: np.ndarray) -> np.ndarray:
     """(rows,) mean over common joints, infinite where there are none."""
     n = common.sum(1)
-    return np.where(n > 0, np.where(common, dist, 0.0).sum(1) / np.maximum(n, 1), np.inf)
+    mean: np.ndarray = np.einsum("ij,ij->i", dist, common) / np.maximum(n, 1)
+    return mean if n.all() else np.where(n > 0, mean, np.inf)
 
 
 def gate(gate: tuple[float, float, float], age_s: np.ndarray) -> np.ndarray:

@@ -36,7 +36,8 @@ from aux_motion_core.skeleton import MIRROR, N_JOINTS
 
 #: A body whose joints moved less than this on average goes on as it was: metres, and metres a second beside it.
 _CALM_M, _CALM_MPS = 0.1, 3.0
-#: Sides are exchanged: mean joint distance at least, and how much smaller it becomes by exchanging back.
+#: Sides are exchanged: mean joint distance at least (no less than what is calm), and how much smaller it becomes by
+#: exchanging back.
 _SWAP_M, _SWAP_SHARE = 0.1, 0.5
 #: People turn round in half a second; a skeleton that still has its sides exchanged after this is believed.
 _SWAP_BELIEVED_NS = NS
@@ -85,17 +86,22 @@ class Continuity:
             resolve_aliases(self.bodies, taken, stamp_ns)
         near = merge(self.bodies, taken, stamp_ns) if len(taken.ids) > 1 else frozenset()
         slots = np.array([self.bodies.slots.get(i, -1) for i in taken.ids])
-        for row in np.flatnonzero(slots < 0):
+        for row in (slots < 0).nonzero()[0]:
             slots[row] = self.bodies.open(taken.ids[row])
         self.bodies.apart[slots] |= [i not in near for i in taken.ids] if near else True
-        back = stamp_ns < self.bodies.newest_ns[slots] - int(config.reset_jump_s * NS)
-        for slot in slots[back]:
-            self.bodies.clear(slot)  # the track starts anew too
+        newest_ns = self.bodies.newest_ns[slots]
+        if newest_ns.max(initial=0) > stamp_ns + int(config.reset_jump_s * NS):
+            for slot in slots[stamp_ns < newest_ns - int(config.reset_jump_s * NS)]:
+                self.bodies.clear(slot)  # the track starts anew too
+            newest_ns = self.bodies.newest_ns[slots]
 
         dist, common = self.bodies.distances(stamp_ns, slots, taken)
         mean = mean_distance(dist, common)
-        dt = (stamp_ns - self.bodies.newest_ns[slots]) * 1e-9
+        dt = (stamp_ns - newest_ns) * 1e-9
         ahead = dt > 0.0
+        if (mean <= _CALM_M).all() and ahead.all() and not self.bodies.swapped_ns[slots].any():
+            self._keep(stamp_ns, slots, taken, dist, common, ahead, dt, config)  # all go on as they were
+            return taken
         count = common.sum(1)
         if ((mean > _SWAP_M) & ahead & (count >= MIN_COMMON)).any() or self.bodies.swapped_ns[slots].any():
             if exchange_back(self.bodies, stamp_ns, slots, taken, mean):
@@ -107,11 +113,25 @@ class Continuity:
                 dist, common = self.bodies.distances(stamp_ns, slots, taken)
                 dt = (stamp_ns - self.bodies.newest_ns[slots]) * 1e-9
                 ahead = dt > 0.0
+        self._keep(stamp_ns, slots, taken, dist, common, ahead, dt, config)
+        return taken
+
+    def _keep(
+        self,
+        stamp_ns: int,
+        slots: np.ndarray,
+        taken: Taken,
+        dist: np.ndarray,
+        common: np.ndarray,
+        ahead: np.ndarray,
+        dt: np.ndarray,
+        config: PredictorConfig,
+    ) -> None:
+        """Mask the joints that jumped, and remember the others."""
         mask(self.bodies, stamp_ns, slots, taken, dist, common, ahead, config)
         for person_id, joints, places in taken.disputed:
             dispute(self.bodies, self.bodies.slots[person_id], stamp_ns, joints, places, config)
         self.bodies.remember(stamp_ns, slots, taken, ahead, dt)
-        return taken
 
 
 def exchange_back(bodies: Bodies, stamp_ns: int, slots: np.ndarray, taken: Taken, mean: np.ndarray) -> bool:

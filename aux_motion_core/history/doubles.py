@@ -17,7 +17,7 @@ from aux_motion_core.history.bodies import (
     mean_distance,
     row_of,
 )
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.skeleton import MISSING
 
 
 def resolve_aliases(bodies: Bodies, taken: Taken, stamp_ns: int) -> None:
@@ -44,7 +44,7 @@ def resolve_aliases(bodies: Bodies, taken: Taken, stamp_ns: int) -> None:
 
 def merge(bodies: Bodies, taken: Taken, stamp_ns: int) -> frozenset[str]:
     """Make one row of the rows on one body; the ids that are near another are returned."""
-    seen = taken.status != JointStatus.MISSING
+    seen = taken.status != MISSING
     # no two skeletons are on one body when no two of their trunks are near each other
     n = np.maximum(seen.sum(1), 1)
     centre = np.einsum("ijk,ij->ik", taken.positions, seen) / n[:, None]
@@ -67,7 +67,7 @@ def merge(bodies: Bodies, taken: Taken, stamp_ns: int) -> frozenset[str]:
                 (a, b), key=lambda r: (taken.ids[r] in bodies.aliases, fit(bodies, stamp_ns, taken, r), -n[r])
             )
             keep, drop = order
-            here, there = taken.status[[keep, drop]] != JointStatus.MISSING  # one may have been filled
+            here, there = taken.status[[keep, drop]] != MISSING  # one may have been filled
             apart = np.linalg.norm(taken.positions[keep] - taken.positions[drop], axis=-1) > DOUBTFUL_M
             differ, fill = here & there & apart, there & ~here
             taken.positions[keep] = np.where(fill[:, None], taken.positions[drop], taken.positions[keep])

@@ -7,6 +7,7 @@ Both come from observed values only, for all people at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,6 +53,47 @@ class Heading:
     origin: np.ndarray
     yaw: np.ndarray
 
+    @cached_property
+    def turn(self) -> np.ndarray:
+        """(N, 3, 3) rotations by the yaws, for row vectors on their left."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        turn = np.zeros((len(cos), 3, 3))
+        turn[:, 0, 0] = turn[:, 1, 1] = cos
+        turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = sin, -sin, 1.0
+        return turn
+
+
+@dataclass(frozen=True)
+class LastSeen:
+    """Each joint's last observation in a window.
+
+    Attributes:
+        positions: (N, J, 3), zero where never seen.
+        seen: (N, J) bool: observed at all.
+        index: (N, J) of the step.
+        now: all joints are seen in the newest step.
+    """
+
+    positions: np.ndarray
+    seen: np.ndarray
+    index: np.ndarray
+    now: bool
+
+
+def last_seen(windows: np.ndarray, mask: np.ndarray) -> LastSeen:
+    """Each joint's last observation.
+
+    Args:
+        windows: (N, T, J, 3).
+        mask: (N, T, J) bool.
+    """
+    newest = mask[:, -1]
+    if newest.all():  # nothing to look for
+        index = np.full(newest.shape, mask.shape[1] - 1)
+        return LastSeen(windows[:, -1], newest, index, True)
+    positions, seen, index = last_observed(windows, mask)
+    return LastSeen(positions, seen, index, False)
+
 
 def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each joint's last observed position.
@@ -70,45 +112,47 @@ def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
     return np.where(seen[..., None], last, 0.0), seen, index
 
 
-def find_heading(windows: np.ndarray, mask: np.ndarray) -> Heading:
-    """Origin and yaw of each person, see the module's docstring; finite also when nothing was observed."""
-    last, seen, _ = last_observed(windows, mask)
-    origin = last[:, _PELVIS]
-    if not seen[:, _PELVIS].all():
-        lifted = last - _REST_HEIGHTS  # heights only: the heading is not known yet
+def find_heading(windows: np.ndarray, mask: np.ndarray, last: LastSeen | None = None) -> Heading:
+    """Origin and yaw of each person, see the module's docstring; finite also when nothing was observed.
+
+    Args:
+        windows: (N, T, J, 3) metres.
+        mask: (N, T, J) bool.
+        last: of `last_seen`, where it is known.
+    """
+    last = last_seen(windows, mask) if last is None else last
+    places, seen = last.positions, last.seen
+    origin = places[:, _PELVIS]
+    if not last.now and not seen[:, _PELVIS].all():
+        lifted = places - _REST_HEIGHTS  # heights only: the heading is not known yet
         centre = np.where(seen[..., None], lifted, 0.0).sum(1) / np.maximum(seen.sum(1, keepdims=True), 1)
         origin = np.where(seen[:, _PELVIS, None], origin, centre)
 
-    both = mask[:, :, _LEFT] & mask[:, :, _RIGHT]
-    has = both.any(1)
-    person = np.arange(len(mask))[:, None]
-    together = mask.shape[1] - 1 - both[:, ::-1].argmax(1)
-    pair = windows[person, together, _LEFT, :2] - windows[person, together, _RIGHT, :2]
-    left = (np.where(has, _WEIGHT, 0.0)[:, None] @ np.where(has[..., None], pair, 0.0))[:, 0]
-    paired = (left**2).sum(-1) > 1e-8
+    if last.now:
+        pair, weight = places[:, _LEFT, :2] - places[:, _RIGHT, :2], np.broadcast_to(_WEIGHT, (len(mask), len(_LEFT)))
+    else:
+        both = mask[:, :, _LEFT] & mask[:, :, _RIGHT]
+        has = both.any(1)
+        together = mask.shape[1] - 1 - both[:, ::-1].argmax(1)
+        person = np.arange(len(mask))[:, None]
+        pair = windows[person, together, _LEFT, :2] - windows[person, together, _RIGHT, :2]
+        pair, weight = np.where(has[..., None], pair, 0.0), np.where(has, _WEIGHT, 0.0)
+    left = (weight[:, None] @ pair)[:, 0]
+    paired = (left * left).sum(-1) > 1e-8
     # the left axis is +y when facing +x
     yaw = np.arctan2(-left[:, 0], left[:, 1])
     if not paired.all():
         # without a pair: the way from the origin to the joint that is farthest from it on the ground
-        away = np.where(seen[..., None], last[..., :2] - origin[:, None, :2], 0.0)
-        far = away[person[:, 0], np.argmax((away**2).sum(-1), 1)]
+        away = np.where(seen[..., None], places[..., :2] - origin[:, None, :2], 0.0)
+        far = away[np.arange(len(mask)), np.argmax((away**2).sum(-1), 1)]
         yaw = np.where(paired, yaw, np.arctan2(far[:, 1], far[:, 0]))
     return Heading(origin, yaw)
-
-
-def _turn(heading: Heading) -> np.ndarray:
-    """(N, 3, 3) rotations by the yaws, for row vectors on their left."""
-    cos, sin = np.cos(heading.yaw), np.sin(heading.yaw)
-    turn = np.zeros((len(cos), 3, 3))
-    turn[:, 0, 0] = turn[:, 1, 1] = cos
-    turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = sin, -sin, 1.0
-    return turn
 
 
 def into_frame(positions: np.ndarray, heading: Heading) -> np.ndarray:
     """(N, ..., 3) from the fixed frame into the normalised frame, float64."""
     flat = positions.reshape(len(positions), -1, 3) - heading.origin[:, None]
-    return (flat @ _turn(heading).transpose(0, 2, 1)).reshape(positions.shape)
+    return (flat @ heading.turn.transpose(0, 2, 1)).reshape(positions.shape)
 
 
 def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Heading]:
@@ -123,13 +167,28 @@ def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Headin
     """
     windows = np.where(mask[..., None], windows, 0.0).astype(np.float64, copy=False)
     heading = find_heading(windows, mask)
-    values = np.where(mask[..., None], into_frame(windows, heading), 0.0)
-    return values.astype(np.float32), heading
+    return normalised(windows, mask, heading), heading
+
+
+def normalised(windows: np.ndarray, mask: np.ndarray, heading: Heading) -> np.ndarray:
+    """(N, T, J, 3) float32 in the normalised frame, zero where not observed, of positions (N, T, J, 3)."""
+    n, steps, joints, _ = windows.shape
+    out = np.empty((n, steps * joints, 3), np.float32)
+    np.matmul(
+        windows.reshape(n, -1, 3) - heading.origin[:, None],
+        heading.turn.transpose(0, 2, 1),
+        out=out,
+        casting="same_kind",
+    )
+    out = out.reshape(windows.shape)
+    if not mask.all():
+        out *= mask[..., None]
+    return out
 
 
 def denormalise(positions: np.ndarray, heading: Heading) -> np.ndarray:
     """The exact inverse of `normalise` for (N, ..., 3) positions, float64."""
-    flat = positions.reshape(len(positions), -1, 3).astype(np.float64, copy=False) @ _turn(heading)
+    flat = positions.reshape(len(positions), -1, 3).astype(np.float64, copy=False) @ heading.turn
     flat += heading.origin[:, None]
     return flat.reshape(positions.shape)
 
@@ -139,9 +198,7 @@ def denormalise_scale(scale: np.ndarray, heading: Heading) -> np.ndarray:
 
     The square roots of the diagonal of the rotated covariance; what is lost is the correlation of x and y.
     """
-    shape = (-1,) + (1,) * (scale.ndim - 2)
-    cos2 = (np.cos(heading.yaw) ** 2).reshape(shape)
-    variance = np.square(scale, dtype=np.float64)
-    x, y = variance[..., 0], variance[..., 1]
-    along = np.stack([cos2 * x + (1.0 - cos2) * y, (1.0 - cos2) * x + cos2 * y, variance[..., 2]], -1)
-    return np.sqrt(along).astype(np.float32)
+    share = np.square(heading.turn)  # of each axis' variance in each other's
+    with np.errstate(invalid="ignore"):  # whatever a model says
+        variance = np.square(scale.reshape(len(scale), -1, 3), dtype=np.float64) @ share
+    return np.sqrt(variance, dtype=np.float32, casting="same_kind").reshape(scale.shape)

@@ -16,7 +16,7 @@ from aux_motion_core.history.bodies import (
     Taken,
 )
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M
-from aux_motion_core.skeleton import INDEX, JointStatus
+from aux_motion_core.skeleton import INDEX, MISSING
 
 #: Noise of a tracker between two frames, not motion; metres.
 NOISE_M = 0.08
@@ -66,13 +66,14 @@ def mask(
 ) -> None:
     limits = np.minimum(JOINT_LIMITS_MPS, config.max_speed_mps)
     since = np.abs(stamp_ns - bodies.seen_ns[slots]) * 1e-9
-    far = common & (dist > limits * since + NOISE_M)
-    seen = taken.status != JointStatus.MISSING
+    far = dist > limits * since + NOISE_M
+    far &= common
+    if not far.any() and not bodies.doubt[slots].any():
+        return
+    seen = taken.status != MISSING
     n = far.sum(1)
     elsewhere = (n >= MIN_COMMON) & (2 * n >= seen.sum(1))  # the body is: what happens to be near is no better
     far |= elsewhere[:, None] & seen
-    if not far.any() and not bodies.doubt[slots].any():
-        return
     far &= seen
     late, now = far & ~ahead[:, None], far & ahead[:, None]  # an old frame proves nothing
     for row in np.flatnonzero(late.any(1) & (stamp_ns == bodies.newest_ns[slots])):  # two sights of one moment
@@ -91,7 +92,7 @@ def mask(
     bodies.pending_n[slots] = np.where(masked, times, np.where(believed | back, 0, bodies.pending_n[slots]))
     bodies.pending[slots] = np.where(masked[..., None], taken.positions, bodies.pending[slots])
     bodies.pending_ns[slots] = np.where(masked, stamp_ns, bodies.pending_ns[slots])
-    taken.status[masked | late] = JointStatus.MISSING
+    taken.status[masked | late] = MISSING
     taken.counters.update(outlier_masked=int((masked | late).sum()), outlier_believed=int(believed.sum()))
     for row in np.flatnonzero(believed.any(1)):
         if not whole[row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.history.bodies import (
     CARRY_S,
@@ -18,7 +17,8 @@ from aux_motion_core.history.bodies import (
     Taken,
     gate,
 )
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.skeleton import MISSING
+from aux_motion_core.solvers import assignment
 
 
 def relink(
@@ -44,7 +44,7 @@ def relink(
         bodies.place[lost] + (bodies.velocity[lost] * (CARRY_S * (1.0 - np.exp(-age / CARRY_S)))[:, None])[:, None]
     )
     known = (bodies.seen_ns[lost] > 0) & (stamp_ns - bodies.seen_ns[lost] < within_ns + MEMORY_NS)
-    common = (taken.status[rows] != JointStatus.MISSING)[:, None] & known
+    common = (taken.status[rows] != MISSING)[:, None] & known
     delta = np.where(common[..., None], taken.positions[rows][:, None] - carried, 0.0)
     n = np.maximum(common.sum(-1), 1)
     place = np.linalg.norm(delta, axis=-1).sum(-1) / n
@@ -55,7 +55,7 @@ def relink(
     # a body that its own id explains as well keeps it
     fits &= itself | (place < CLEARLY * np.where(np.isfinite(own[rows]), own[rows], np.inf)[:, None])
     cost = np.where(fits, place, 1e3)
-    chosen = linear_sum_assignment(cost)
+    chosen = assignment(cost)
     moves: dict[int, int] = {}
     for i, j in zip(*chosen, strict=True):
         if not fits[i, j] or itself[i, j]:

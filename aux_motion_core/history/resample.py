@@ -56,30 +56,49 @@ def resample_all(
     """
     people, n, joints = mask.shape
     grid = dt_s * np.arange(1 - steps, 1)
-    # newest observed sample at or before each sample, and oldest at or after it, per joint
-    row = np.arange(n)[:, None]
-    before = np.maximum.accumulate(np.where(mask, row, -1), axis=1)
-    after = np.minimum.accumulate(np.where(mask, row, n)[:, ::-1], axis=1)[:, ::-1]
     # last sample at or before each grid time, and the first at or after it
     k = (stamps_s[:, None] <= (grid + _SNAP_S)[:, None]).sum(-1) - 1
     person = np.arange(people)[:, None]
     some = np.maximum(k, 0)
     exact = (k >= 0) & (np.abs(stamps_s[person, some] - grid) <= _SNAP_S)
-    first = np.where(exact, k, k + 1)
+    first = k + 1 - exact
+    if mask.all():  # all joints have the same samples
+        ok = (k >= 0) & (first < n)
+        b, a = np.where(ok, k, n - 1), np.where(ok, first, n - 1)  # the newest sample is always there
+        f = _between(stamps_s[person, b], stamps_s[person, a], grid, max_gap_s, ok)
+        flat = positions.reshape(people * n, -1)
+        row = n * person
+        out = _mixed(flat.take(b + row, 0), flat.take(a + row, 0), f[..., None]).reshape(people, steps, joints, 3)
+        if not ok.all():
+            out *= ok[..., None, None]
+        return out, np.repeat(ok[..., None], joints, 2)
+    # newest observed sample at or before each sample, and oldest at or after it, per joint
+    row = np.arange(n, dtype=np.int32)[:, None]
+    before = np.maximum.accumulate(np.where(mask, row, np.int32(-1)), axis=1)
+    after = np.minimum.accumulate(np.where(mask, row, np.int32(n))[:, ::-1], axis=1)[:, ::-1]
     b = np.where((k >= 0)[..., None], before[person, some], -1)
     a = np.where((first < n)[..., None], after[person, np.minimum(first, n - 1)], n)
     ok = (b >= 0) & (a < n)
-    b, a = np.where(ok, b, n - 1), np.where(ok, a, n - 1)  # the newest sample is always there
+    b, a = np.where(ok, b, n - 1), np.where(ok, a, n - 1)
     who = person[..., None]
-    t0, t1 = stamps_s[who, b], stamps_s[who, a]
+    f = _between(stamps_s[who, b], stamps_s[who, a], grid[:, None], max_gap_s, ok)
+    flat = positions.reshape(-1, 3)
+    base = who * (n * joints) + np.arange(joints)
+    out = _mixed(flat.take(b * joints + base, 0), flat.take(a * joints + base, 0), f[..., None])
+    out *= ok[..., None]
+    return out, ok
+
+
+def _between(t0: np.ndarray, t1: np.ndarray, grid: np.ndarray, max_gap_s: float, ok: np.ndarray) -> np.ndarray:
+    """How far each grid time is from the sample before it to the one after, 0 to 1; too long a gap is not `ok`."""
     gap = t1 - t0
     ok &= gap <= max_gap_s + _SNAP_S
-    f = (grid[:, None] - t0) / np.where(gap > 0.0, gap, 1.0)
-    f = np.minimum(np.maximum(f, 0.0), 1.0)[..., None]
-    j = np.arange(joints)
-    p0 = positions[who, b, j]
-    out = positions[who, a, j]
-    out -= p0
-    out *= f
-    out += p0
-    return np.where(ok[..., None], out, 0.0), ok
+    f = (grid - t0) / np.where(gap > 0.0, gap, 1.0)
+    return np.minimum(np.maximum(f, 0.0), 1.0)
+
+
+def _mixed(p0: np.ndarray, p1: np.ndarray, f: np.ndarray) -> np.ndarray:
+    p1 -= p0
+    p1 *= f
+    p1 += p0
+    return p1

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX, JointStatus, derive_joints
+from aux_motion_core.skeleton import INDEX, MISSING, N_JOINTS, TRACKER_PREDICTED, derive_joints, sighted
 from aux_motion_core.types import SkeletonFrame
 
 _HEAD = [INDEX["head"], INDEX["neck"]]
 _FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
+_ENDS = np.zeros((N_JOINTS, 2))
+_ENDS[_HEAD, 0] = _ENDS[_FEET, 1] = 1.0
+#: Joints that follow from others where they are missing.
+_MIDDLE = [INDEX["pelvis"], INDEX["neck"]]
 #: Head this far below the feet is upside down, metres.
 _UPSIDE_DOWN_M = 0.2
 #: No joint is this far away; metres.
@@ -44,30 +48,36 @@ def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
         frame: of at least one person.
         counters: added to.
     """
-    positions = np.asarray(frame.positions, np.float64)
+    positions = np.array(frame.positions, np.float64)
     status = np.array(frame.status, np.uint8)
-    seen = status != JointStatus.MISSING
     usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
-    count(counters, "non_finite_or_absurd_joints", int((seen & ~usable).sum()))
-    status[~usable] = JointStatus.MISSING
-    positions = np.where(usable[..., None], positions, 0.0)
+    if not usable.all():
+        count(counters, "non_finite_or_absurd_joints", int(((status != MISSING) & ~usable).sum()))
+        status *= usable
+        positions = np.where(usable[..., None], positions, 0.0)
     # a body that the tracker only carries on is not seen: it grows old as if nothing had come
-    guessed = status == JointStatus.TRACKER_PREDICTED
-    only_guessed = guessed.any(1) & (guessed | (status == JointStatus.MISSING)).all(1)
-    count(counters, "person_only_guessed", int(only_guessed.sum()))
-    positions, status = derive_joints(positions, status)
-    joints = (status != JointStatus.MISSING).sum(1)
+    only_guessed = np.zeros(len(status), bool)
+    if (status == TRACKER_PREDICTED).any():
+        only_guessed = ~sighted(status).any(1) & (status != MISSING).any(1)
+        count(counters, "person_only_guessed", int(only_guessed.sum()))
+    if not status[:, _MIDDLE].all():
+        positions, status = derive_joints(positions, status)
+    ids = list(frame.person_ids)
+    good = status.any(1) & ~only_guessed
+    if good.all() and len(set(ids)) == len(ids):
+        return Rows(ids, positions, status, frozenset())
 
+    joints = (status != MISSING).sum(1)
     chosen: dict[str, int] = {}
     repeated: set[str] = set()
-    for i, person_id in enumerate(frame.person_ids):
+    for i, person_id in enumerate(ids):
         if person_id in chosen:
             counters["duplicate_person_id"] += 1
             repeated.add(person_id)
         if person_id not in chosen or joints[i] > joints[chosen[person_id]]:
             chosen[person_id] = i
     count(counters, "person_without_joints", sum(1 for i in chosen.values() if joints[i] == 0))
-    rows = {person_id: i for person_id, i in chosen.items() if joints[i] and not only_guessed[i]}
+    rows = {person_id: i for person_id, i in chosen.items() if good[i]}
     index = list(rows.values())
     return Rows(list(rows), positions[index], status[index], frozenset(repeated))
 
@@ -101,10 +111,9 @@ def count(counters: Counter[str], name: str, n: int) -> None:
 
 def stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
     """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
-    height, seen = positions[..., 2], status != JointStatus.MISSING
-    head, feet = seen[:, _HEAD], seen[:, _FEET]
-    n_head, n_feet = head.sum(1), feet.sum(1)
-    top = (height[:, _HEAD] * head).sum(1) / np.maximum(n_head, 1)
-    low = (height[:, _FEET] * feet).sum(1) / np.maximum(n_feet, 1)
-    out: list[int] = np.where((n_head > 0) & (n_feet > 0), np.where(top < low - _UPSIDE_DOWN_M, -1, 1), 0).tolist()
+    seen = status != MISSING
+    heights, counts = (positions[..., 2] * seen) @ _ENDS, seen @ _ENDS
+    heights /= np.maximum(counts, 1.0)
+    up = np.where(heights[:, 0] < heights[:, 1] - _UPSIDE_DOWN_M, -1, 1)
+    out: list[int] = (up * (counts > 0.0).all(1)).tolist()
     return out

@@ -7,9 +7,10 @@ from enum import Enum
 import numpy as np
 
 from aux_motion_core.history.resample import resample_all
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, sighted
 
-_MISSING = int(JointStatus.MISSING)
+#: Age of the samples that fill up rows with fewer of them.
+_LONG_AGO_NS = -(10**17)
 
 
 class Added(Enum):
@@ -75,8 +76,7 @@ class Track:
         jumped_back = self._n > 0 and stamp_ns < self.newest_ns - reset_jump_ns
         if jumped_back:
             self._n, self.seen_ns[:] = 0, 0
-        sight = (status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)
-        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=sight)
+        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=sighted(status))
         if jumped_back:
             self._append(stamp_ns, positions, status)
             return Added.RESET
@@ -85,7 +85,7 @@ class Track:
             return Added.NEWEST
         at = int(np.searchsorted(self.stamps_ns, stamp_ns))
         if self._stamps[at] == stamp_ns:
-            fill = (self._status[at] == JointStatus.MISSING) & (status != JointStatus.MISSING)
+            fill = (self._status[at] == MISSING) & (status != MISSING)
             self._positions[at][fill] = positions[fill]
             self._status[at][fill] = status[fill]
             return Added.MERGED
@@ -100,7 +100,7 @@ class Track:
 
     def forget(self, joints: np.ndarray) -> None:
         """Of these joints (20,) bool nothing is known any more."""
-        self._status[: self._n, joints] = JointStatus.MISSING
+        self._status[: self._n, joints] = MISSING
         self.seen_ns[joints] = 0
         self.version += 1
 
@@ -119,20 +119,17 @@ class Track:
         Returns:
             (steps, 20, 3) metres, zero where missing, and (steps, 20) bool.
         """
-        values, mask = windows([self], dt_s, steps, max_gap_s)
+        values, mask, _ = windows([self], dt_s, steps, max_gap_s)
         return values[0], mask[0]
-
-    def times(self, since_ns: int) -> np.ndarray:
-        """(20,) how often each joint was observed from so long before the newest on; a guess is no observation."""
-        status = self._status[self.part(since_ns)]
-        return ((status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED)).sum(0)
 
     def part(self, since_ns: int) -> slice:
         """Where the samples from so long before the newest on are."""
         return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)
 
 
-def windows(tracks: list[Track], dt_s: float, steps: int, max_gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+def windows(
+    tracks: list[Track], dt_s: float, steps: int, max_gap_s: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`Track.window` of all these people in one go.
 
     Args:
@@ -142,19 +139,24 @@ def windows(tracks: list[Track], dt_s: float, steps: int, max_gap_s: float) -> t
         max_gap_s: see `resample`.
 
     Returns:
-        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool.
+        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool; and (N, 20) how often each joint was
+        observed in the window: a guess is no observation.
     """
     # one sample before the window, and the gap to it, take part in the interpolation
     since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
     parts = [t.part(since_ns) for t in tracks]
     n = max(p.stop - p.start for p in parts)
-    stamps_s = np.full((len(tracks), n), -np.inf)
+    ages_ns = np.full((len(tracks), n), _LONG_AGO_NS)
     positions = np.zeros((len(tracks), n, N_JOINTS, 3))
-    seen = np.zeros((len(tracks), n, N_JOINTS), bool)
+    status = np.zeros((len(tracks), n, N_JOINTS), np.uint8)
     for i, (track, part) in enumerate(zip(tracks, parts, strict=True)):
         at = slice(n - (part.stop - part.start), n)
         stamps = track._stamps[part]
-        stamps_s[i, at] = (stamps - stamps[-1]) * 1e-9
+        np.subtract(stamps, stamps[-1], out=ages_ns[i, at])
         positions[i, at] = track._positions[part]
-        np.not_equal(track._status[part], _MISSING, out=seen[i, at])
-    return resample_all(stamps_s, positions, seen, dt_s, steps, max_gap_s)
+        status[i, at] = track._status[part]
+    values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
+    within = ages_ns >= -int((steps - 0.5) * dt_s * 1e9)
+    sights = sighted(status)
+    sights &= within[..., None]
+    return values, mask, sights.sum(1)

@@ -4,7 +4,8 @@ Each correction is judged before it is learnt from, against the network's own an
 are shares of the corrections; their gains, in parts of the network's error, are summed over the last seconds, and
 exponential weights over them (as in `aux_motion_core.inference.ensemble`) give the share that enters. A distance is
 convex in the prediction, so that the published error is at most the weighted mean of the candidates'. Over a shorter
-time the published answer itself is judged: where it was worse, it is taken back at once and comes again slowly.
+time the published answer itself is judged: where it was worse, it is taken back at once and comes again slowly. What
+it lost at a horizon over about a minute is counted, too, and stops it when it is spent.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ ALARM_S, ALARM = 1.5, 0.05
 ANEW = -0.3 * (CANDIDATES.sum(1) > 0.0)
 #: What was taken back comes again with this time constant.
 RETURN_S = 4.0
+#: What the published answer lost since it last led, in seconds of the network's error, is forgotten with the first time
+#: constant. The more it is, the less enters, and nothing from so much on: it bounds what a minute can lose.
+LOSS_S, LOSS = 30.0, 0.8
 _NOISE_M = 0.002
 #: Radii of the network's answer are widened by a share of the way to the published one; it grows by this much each
 #: second of outcomes that are all outside, and falls while fewer than so many are.
@@ -80,6 +84,7 @@ class Evidence:
             "trust": np.ones((more, h, g)),
             "share": np.zeros((more, h, g, 2), np.float32),
             "widening": np.ones((more, h, g), np.float32),
+            "loss": np.zeros((more, h)),
         }
         self.rows = {k: np.concatenate([self.rows[k], v]) if self.rows else v for k, v in new.items()}
 
@@ -87,7 +92,7 @@ class Evidence:
         """A new person has this row: what all together earned is where it begins."""
         while row >= len(self.rows["trust"]):
             self._rows(max(len(self.rows["trust"]), 16))
-        for name in ("gain", "error", "alarm"):
+        for name in ("gain", "error", "alarm", "loss"):
             self.rows[name][row] = 0.0
         self.rows["trust"][row] = self.rows["widening"][row] = 1.0
         self.rows["gain"][row] = self.common * np.minimum(self.common_s, COMMON_S)[..., None]
@@ -131,7 +136,7 @@ class Evidence:
     def reset(self) -> None:
         """Forget what was earned; people stay."""
         self.common[:], self.common_s[:] = 0.0, 0.0
-        for name in ("gain", "error", "alarm", "share"):
+        for name in ("gain", "error", "alarm", "share", "loss"):
             self.rows[name][:] = 0.0
         self.rows["trust"][:] = self.rows["widening"][:] = 1.0
 
@@ -159,7 +164,23 @@ class Evidence:
         """Make the shares of these (K,) triples anew."""
         a = self.rows
         weight = self._weights(a["gain"][row, h, g])
-        a["share"][row, h, g] = (weight @ CANDIDATES) * a["trust"][row, h, g][:, None]
+        believed = a["trust"][row, h, g] * np.maximum(1.0 - a["loss"][row, h] / LOSS, 0.0)
+        a["share"][row, h, g] = (weight @ CANDIDATES) * believed[:, None]
+
+    def _count_losses(
+        self, row: np.ndarray, horizon: np.ndarray, passed_s: np.ndarray, error: np.ndarray, published: np.ndarray
+    ) -> None:
+        """What the published answer lost, all groups together.
+
+        Args:
+            row, horizon, passed_s: (K,) as in `learn`.
+            error: (K,) metres, mean over the joints, of the network's answer.
+            published: (K,) metres, of the published one.
+        """
+        a = self.rows
+        lost = np.clip((published - error) / (error + _NOISE_M), -1.0, 1.0) * passed_s
+        loss = np.exp(-passed_s / LOSS_S) * a["loss"][row, horizon] + lost
+        a["loss"][row, horizon] = np.clip(loss, 0.0, 1.2 * LOSS)
 
     def learn(
         self,
@@ -195,6 +216,9 @@ class Evidence:
         k, g = np.nonzero(n)
         if not len(k):
             return
+        told = n.sum(1) > 0
+        means = (error * n[..., None]).sum(1)[told] / n.sum(1)[told, None]  # (K, E + 1)
+        self._count_losses(row[told], horizon[told], passed_s[told], means[:, _NONE], means[:, -1])
         row, horizon, passed_s, error = row[k], horizon[k], passed_s[k], error[k, g]
         usual = a["error"][row, horizon, g]
         usual = np.where(usual > 0.0, usual, error[:, _NONE])

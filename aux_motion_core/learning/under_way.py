@@ -183,7 +183,7 @@ class UnderWay:
             good = good & a["seen"][row, at] & (np.abs(residual) < FARTHEST_M).all(-1)  # False for NaN
         residual = np.where(good[..., None], residual, 0.0)
         a["residual"][row, at, horizon], a["good"][row, at, horizon] = residual, good
-        passed_s = np.clip((stamp_ns - a["told_ns"][row, horizon]) / NS, 0.0, _MOST_S)
+        passed_s = np.minimum(np.maximum((stamp_ns - a["told_ns"][row, horizon]) / NS, 0.0), _MOST_S)
         a["told_ns"][row, horizon] = stamp_ns
         outcomes = LearningOutcomes(
             row,

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE
 from aux_motion_core.safety.approach import Approach, approach
-from aux_motion_core.safety.capsules import nearest
+from aux_motion_core.safety.capsules import maybe_nearest, nearest_pairs
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Robot
 from aux_motion_core.types import View
@@ -203,17 +203,22 @@ def distances(ends: np.ndarray, radius: np.ndarray, robot_ends: np.ndarray, robo
     """
     people, steps, groups = radius.shape
     links = len(robot_radius)
-    axis, s, t = nearest(ends.reshape(-1, 2, 3).astype(np.float64), robot_ends)
-    gap = (axis - radius.reshape(-1, 1) - robot_radius).reshape(people, steps, groups * links)
+    ends, radius = ends.reshape(-1, 2, 3).astype(np.float64), radius.reshape(-1).astype(np.float64)
+    of, link = maybe_nearest(ends, radius, robot_ends, robot_radius, groups)
+    axis, s, t = nearest_pairs(ends[of], robot_ends[link])
+    gap = np.full((people * steps, groups * links), np.inf)
+    place = of * links + link
+    gap.reshape(-1)[place] = axis - radius[of] - robot_radius[link]
     best = gap.argmin(-1)
-    pick = best[..., None]
-    shape = (people, steps, groups * links)
+    # of the pairs in their order the one of each group that is nearest
+    pick = np.searchsorted(place, best + np.arange(len(best)) * (groups * links))
+    shape = (people, steps)
     return _Distances(
-        np.take_along_axis(gap, pick, -1)[..., 0],
-        best // links,
-        best % links,
-        np.take_along_axis(s.reshape(shape), pick, -1)[..., 0],
-        np.take_along_axis(t.reshape(shape), pick, -1)[..., 0],
+        gap[np.arange(len(best)), best].reshape(shape),
+        (best // links).reshape(shape),
+        (best % links).reshape(shape),
+        s[pick].reshape(shape),
+        t[pick].reshape(shape),
     )
 
 

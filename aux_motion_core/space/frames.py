@@ -118,6 +118,12 @@ class Frames:
         source = frame_id.lstrip("/")
         return bool(source) and source != self.fixed_frame and source not in self._static
 
+    def remark(self, frame_id: str) -> str:
+        """What is wrong with the transforms that bring a frame here, though they do; empty: nothing is."""
+        if self.tf is None or not self.needs_tf(frame_id):
+            return ""
+        return self.tf.remark(self.fixed_frame, frame_id.lstrip("/"))
+
     def to_fixed(self, frame: SkeletonFrame) -> SkeletonFrame:
         """`frame` with positions and covariance in the fixed frame.
 
@@ -145,8 +151,7 @@ class Frames:
             except TfError as error:
                 raise FrameError(
                     f"no transform from {source!r} to the fixed frame {self.fixed_frame!r} at "
-                    f"{frame.stamp_ns * 1e-9:.3f} s ({error}): publish it on /tf or /tf_static, or set "
-                    "static_transform_frame and static_transform",
+                    f"{frame.stamp_ns * 1e-9:.3f} s ({error}): {error.remedy}",
                     error.pending,
                 ) from None
         return transform_frame(frame, rotation, translation, self.fixed_frame)
@@ -227,8 +232,9 @@ class FrameQueue:
                         break
                     if error.pending:
                         self.counters["tf_queue_full" if full else "tf_timeout"] += 1
-                        waited = f"waited {(now_ns - head.since_ns) * 1e-9:.3f} s; "
-                        error = FrameError(waited + str(error), pending=True)
+                        waited_s = (now_ns - head.since_ns) * 1e-9
+                        limit = f"{self._limit} messages wait" if full else f"tf_timeout_s {timeout_ns * 1e-9:g}"
+                        error = FrameError(f"waited {waited_s:.3f} s ({limit}); {error}", pending=True)
                     done = Ready(source, head.received_ns, None, error)
                 queue.popleft()
                 out.append(done)

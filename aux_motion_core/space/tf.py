@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,21 @@ _MANY, _GONE_NS = 1000, 60 * NS
 _DEEPEST = 100
 
 
+#: What to do where a frame is not connected.
+_PUBLISH = "publish it on /tf or /tf_static, or set static_transform_frame and static_transform"
+
+
 class TfError(ValueError):
     """No transform, in one line.
 
     Attributes:
         pending: it may still come: the newest that is known is older than the stamp, or the frame is not known yet.
+        remedy: what to do.
     """
 
-    def __init__(self, line: str, pending: bool) -> None:
+    def __init__(self, line: str, pending: bool, remedy: str = _PUBLISH) -> None:
         super().__init__(line)
-        self.pending = pending
+        self.pending, self.remedy = pending, remedy
 
 
 def multiply(a: Pose, b: Pose) -> Pose:
@@ -135,6 +140,16 @@ class _Edge:
         self.poses: list[Pose] = []
 
 
+def _what_is_wrong(child: str, parent: str, numbers: Sequence[float]) -> str:
+    """Of a transform that is none, in one line."""
+    if not child or not parent or child == parent:
+        return f"the transform from {parent!r} to {child!r} does not name two frames"
+    values = " ".join(f"{v:.6g}" for v in numbers)
+    if not all(map(math.isfinite, numbers)):
+        return f"the transform from {parent!r} to {child!r} is not a number ({values})"
+    return f"the transform from {parent!r} to {child!r} has no rotation: a quaternion of length 0 ({values})"
+
+
 class TfBuffer:
     """Transforms of the last seconds.
 
@@ -144,6 +159,8 @@ class TfBuffer:
     Attributes:
         counters: what was left out.
         newest_ns: newest stamp that came in.
+        unusable: child frame -> what is wrong with its newest transform, where that was left out.
+        note: what is known about the sources, such as that nobody publishes transforms; for the errors.
     """
 
     def __init__(self, cache_s: float = 10.0) -> None:
@@ -151,6 +168,8 @@ class TfBuffer:
         self._edges: dict[str, _Edge] = {}
         self.counters: Counter[str] = Counter()
         self.newest_ns = 0
+        self.unusable: dict[str, str] = {}
+        self.note = ""
 
     def __contains__(self, frame: str) -> bool:
         return frame in self._edges or any(e.parent == frame for e in self._edges.values())
@@ -186,7 +205,9 @@ class TfBuffer:
             child, parent, pose = child.lstrip("/"), parent.lstrip("/"), _unit(*numbers)
             if pose is None or not child or not parent or child == parent:
                 self.counters["tf_unusable"] += 1
+                self.unusable[child] = _what_is_wrong(child, parent, numbers)
                 continue
+            self.unusable.pop(child, None)
             stamp_ns = int(sec) * NS + int(nanosec)
             if self.set(child, parent, pose, stamp_ns, static):
                 told.append(child)
@@ -232,7 +253,11 @@ class TfBuffer:
         while (edge := self._edges.get(chain[-1])) is not None:
             chain.append(edge.parent)
             if len(chain) > _DEEPEST:
-                raise TfError(f"the transforms of {frame!r} are a loop: {' -> '.join(chain[:5])} ...", pending=False)
+                raise TfError(
+                    f"the transforms of {frame!r} are a loop: {' -> '.join(chain[:5])} ...",
+                    False,
+                    "give each frame one parent",
+                )
         return chain
 
     def _path(self, target: str, source: str) -> tuple[list[str], list[str]]:
@@ -241,13 +266,33 @@ class TfBuffer:
             return [], []
         up, down = self._chain(source), self._chain(target)
         if up[-1] != down[-1]:
-            unknown = [f for f in (source, target) if f not in self]
-            what = f"{' and '.join(map(repr, unknown))} not on /tf or /tf_static" if unknown else "two separate trees"
-            raise TfError(f"{source!r} and {target!r} are not connected: {what}", pending=True)
+            raise self._not_connected(source, target, up, down)
         while up and down and up[-1] == down[-1]:
             up.pop()
             down.pop()
         return up, down
+
+    def _not_connected(self, source: str, target: str, up: list[str], down: list[str]) -> TfError:
+        line = f"{source!r} and {target!r} are not connected"
+        wrong = [self.unusable[f] for f in (*up, *down) if f in self.unusable]
+        if wrong:
+            return TfError(
+                f"{line}: {wrong[0]}", True, "have its publisher send numbers, with a quaternion of length 1"
+            )
+        unknown = [f for f in (source, target) if f not in self]
+        what = f"{' and '.join(map(repr, unknown))} not heard" if unknown else "two separate trees"
+        return TfError(f"{line}: {what}" + (f"; {self.note}" if self.note else ""), pending=True)
+
+    def remark(self, target: str, source: str) -> str:
+        """What is wrong with a way that is there: a frame of it sends transforms that are none; empty: nothing is."""
+        if not self.unusable:
+            return ""
+        try:
+            frames = [frame for part in self._path(target, source) for frame in part]
+        except TfError:
+            return ""  # the error of the lookup says it
+        bad = next((f for f in frames if f in self.unusable), None)
+        return "" if bad is None else f"{self.unusable[bad]}; the one before it is used"
 
     def pose_in_parent(self, frame: str, stamp_ns: int) -> Pose:
         """Pose of a frame in its parent.
@@ -264,10 +309,19 @@ class TfBuffer:
             return edge.poses[at]
         if at == len(stamps):
             late_s = (stamp_ns - stamps[-1]) * 1e-9
-            raise TfError(f"the newest transform of {frame!r} is {late_s:.3f} s older than the message", pending=True)
+            raise TfError(
+                f"the newest transform of {frame!r} is {late_s:.3f} s older than the message",
+                True,
+                "publish it sooner, or set tf_timeout_s, how long a message waits for it, to more",
+            )
         if at == 0:
             early_s = (stamps[0] - stamp_ns) * 1e-9
-            raise TfError(f"the message is {early_s:.3f} s older than any transform of {frame!r}", pending=False)
+            raise TfError(
+                f"the message is {early_s:.3f} s older than any transform of {frame!r}",
+                False,
+                "where that goes on after the start, see whether tracker and transforms have one clock (use_sim_time, "
+                "stamp_source)",
+            )
         share = (stamp_ns - stamps[at - 1]) / (stamps[at] - stamps[at - 1])
         return _between(edge.poses[at - 1], edge.poses[at], share)
 

@@ -9,11 +9,11 @@ from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
+from aux_motion_core.solvers import assignment
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_people, mapping
 from aux_motion_core.types import SkeletonFrame
@@ -136,7 +136,7 @@ class Adapter(ABC):
         positions = self._clean(positions)
         out, status, sure = map_people(joints or self.joints or (), positions, confidence)
         if guessed is not None and guessed.any():
-            status[guessed[:, None] & (status != JointStatus.MISSING)] = JointStatus.TRACKER_PREDICTED
+            status[guessed[:, None] & (status != MISSING)] = TRACKER_PREDICTED
         return SkeletonFrame(
             stamp_ns, self.frame_id or frame_id, tuple(ids), out, status, sure, unplaced=tuple(unplaced)
         )
@@ -164,11 +164,14 @@ class Adapter(ABC):
         holes: Any = ~positions.any(-1)
         for place in self._holes_at:
             holes = holes | np.all(positions == place, axis=-1)
-        flat = np.sort(positions[..., 0][~holes])
+        some = bool(holes.any())
+        flat = positions[..., 0][~holes] if some else positions[..., 0].flatten()
+        flat.sort()
         if (flat[1:] == flat[:-1]).any():
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
                 holes |= self._shared(positions, holes)
-        if not holes.any():
+            some = bool(holes.any())
+        if not some:
             return positions
         self.counters["joints_on_one_place"] += int(holes.sum())
         return np.where(holes[..., None], np.nan, positions)
@@ -319,7 +322,7 @@ class Numbers:
             common = there.sum(-1)
             mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)
             cost = np.where((common > 0) & (mean < self.GATE_M + self.GATE_MPS * age_s), mean, 1e6)
-            for i, j in zip(*linear_sum_assignment(cost), strict=True):
+            for i, j in zip(*assignment(cost), strict=True):
                 if cost[i, j] < 1e6:
                     ids[i] = names[j]
         used = {*taken, *(i for i in ids if i is not None)}

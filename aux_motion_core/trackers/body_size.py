@@ -41,6 +41,8 @@ SCALES = (0.4, 1.6)
 LARGEST_M = 3.0
 #: So many joints within this are no part of a body that a tracker could tell apart: metres.
 SMALLEST_M, _SMALLEST_JOINTS = 0.1, 5
+#: No joint is this far away; metres.
+_FARTHEST_M = 1e4
 #: So many bones tell a scale.
 _MIN_BONES = 3
 #: Height of a body of scale 1, metres.
@@ -65,6 +67,8 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
     Returns:
         (people,) bool, and (people,) height that the body would have, metres; NaN where that is not known.
     """
+    if seen.all() and np.abs(positions).max(initial=0.0) < _FARTHEST_M:
+        return _implausible_whole(positions)
     x = np.where(seen[..., None], positions, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
         bone = np.sqrt(((x[:, _FROM] - x[:, _TO]) ** 2).sum(-1)) / _LENGTH_M
@@ -77,7 +81,7 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
         middle = 0.5 * (order[rows, low] + order[rows, np.minimum(high, order.shape[1] - 1)])
         scale = np.where(count >= _MIN_BONES, middle, np.nan)
         wrong = (scale < SCALES[0]) | (scale > SCALES[1])
-        near = seen & (np.abs(np.nan_to_num(positions)) < 1e4).all(-1)
+        near = seen & (np.abs(np.nan_to_num(positions)) < _FARTHEST_M).all(-1)
         top = np.where(near[..., None], positions, -np.inf).max(1)
         bottom = np.where(near[..., None], positions, np.inf).min(1)
         extent = np.sqrt(((top - bottom) ** 2).sum(-1))
@@ -88,6 +92,20 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
             wide[wide] = [_spread(positions[i][near[i]]) for i in np.flatnonzero(wide)]
         small = (joints >= _SMALLEST_JOINTS) & (extent < SMALLEST_M)
     return wrong | wide | small, scale * _HEIGHT_M
+
+
+def _implausible_whole(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `implausible`, of people all of whose joints are seen."""
+    d = positions.take(_FROM, 1) - positions.take(_TO, 1)
+    order = np.sort(np.sqrt(np.einsum("pbc,pbc->pb", d, d)) / _LENGTH_M, axis=1)
+    bones = len(_LENGTH_M)
+    scale = 0.5 * (order[:, (bones - 1) // 2] + order[:, bones // 2])
+    size = positions.max(1) - positions.min(1)
+    extent = np.sqrt(np.einsum("pc,pc->p", size, size))
+    wrong: np.ndarray = (scale < SCALES[0]) | (scale > SCALES[1]) | (extent < SMALLEST_M)
+    if extent.max(initial=0.0) > LARGEST_M:
+        wrong |= [bool(e > LARGEST_M) and _spread(p) for e, p in zip(extent, positions, strict=True)]
+    return wrong, scale * _HEIGHT_M
 
 
 def _spread(points: np.ndarray) -> bool:

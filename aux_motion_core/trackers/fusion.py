@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.skeleton import DERIVED, MISSING, OBSERVED
+from aux_motion_core.solvers import assignment
 from aux_motion_core.types import SkeletonFrame
 
 #: So long a camera leads after its last frame, and so old is what another one saw and still counts, seconds.
@@ -99,7 +99,7 @@ class Fusion:
         newest = {k: max((s.stamp_ns for s in b.sights.values()), default=0) for k, b in self._bodies.items()}
         for key in [k for k, seen_ns in newest.items() if abs(stamp_ns - seen_ns) > _FORGET_NS]:
             del self._bodies[key]
-        seen = (frame.status != JointStatus.MISSING) & np.isfinite(frame.positions).all(-1)
+        seen = (frame.status != MISSING) & np.isfinite(frame.positions).all(-1)
         keys = [(source, i) for i in frame.person_ids]
         self._part(stamp_ns, source, keys, frame, seen)
         self._link(stamp_ns, source, keys, frame, seen)
@@ -109,7 +109,7 @@ class Fusion:
         for row, key in enumerate(keys):
             body = self._bodies.get(key) or self._open(key)
             # what a tracker guessed does not keep others from telling what they see
-            sight = seen[row] & ((status[row] == JointStatus.OBSERVED) | (status[row] == JointStatus.DERIVED))
+            sight = seen[row] & ((status[row] == OBSERVED) | (status[row] == DERIVED))
             last = body.sights.get(source)
             if last is not None and stamp_ns < last.stamp_ns - NS:
                 last = None  # the clock was set back
@@ -125,7 +125,7 @@ class Fusion:
                 if other == source or not fill.any() or abs(stamp_ns - told.stamp_ns) > int(HOLD_S * NS):
                     continue
                 positions[row][fill] = told.at(stamp_ns)[fill]
-                status[row][fill], confidence[row][fill] = JointStatus.DERIVED, 1.0
+                status[row][fill], confidence[row][fill] = DERIVED, 1.0
                 if covariance is not None:
                     covariance[row][fill] = np.nan
                 told_of |= fill
@@ -207,7 +207,7 @@ class Fusion:
                 distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
                 if distance <= GATE_M + GATE_MPS * age_s:
                     cost[i, j] = distance
-        for i, j in zip(*linear_sum_assignment(cost), strict=True):
+        for i, j in zip(*assignment(cost), strict=True):
             rivals = np.concatenate([np.delete(cost[i], j), np.delete(cost[:, j], i)])
             if cost[i, j] < 1e6 and cost[i, j] <= _CLEARLY * min(rivals, default=1e6):
                 self._bodies[keys[new[i]]] = free[j]

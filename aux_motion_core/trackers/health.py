@@ -18,6 +18,7 @@ WILD_NS, _JUMP = NS, 3
 _WILD_MANY, _WILD_WITHIN_NS = 3, 2 * NS
 #: Key of the count of messages in a row that had a body of no size that bodies have, under whatever ids.
 _ANY_SIZE = "\0size"
+_IMPLAUSIBLE, _FROZEN = int(ViewReason.PERSON_IMPLAUSIBLE), int(ViewReason.INPUT_FROZEN)
 
 
 class Stamps:
@@ -92,8 +93,8 @@ class InputHealth:
             frame: from the sieve.
             here_ns: the present.
         """
-        odd = bool(frame.view_reasons & ViewReason.PERSON_IMPLAUSIBLE)
-        if frame.view_reasons & ViewReason.INPUT_FROZEN:
+        odd = bool(int(frame.view_reasons) & _IMPLAUSIBLE)
+        if int(frame.view_reasons) & _FROZEN:
             self._frozen_ns = here_ns
         if not odd:
             self._odd.pop(_ANY_SIZE, None)  # in a row

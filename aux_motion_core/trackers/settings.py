@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from aux_motion_core.trackers import ALIASES, NAMES
 
 #: For fields that cannot change after the start of the node.
-_READ_ONLY: dict[str, Any] = {"read_only": True}
 #: For fields that the next configure transition applies.
 _AT_CONFIGURE: dict[str, Any] = {"at_configure": True}
 
@@ -22,8 +21,9 @@ class InputConfig(BaseModel):
 
     fixed_frame: str = Field(
         min_length=1,
-        description="Required. Frame of the predictions: not accelerating, z up (for instance map, world).",
-        json_schema_extra=_READ_ONLY,
+        description="Required. Frame of the predictions: not accelerating, z up (for instance map, world). "
+        "Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
     )
     tracker: str = Field(
         "aux_motion",
@@ -41,8 +41,9 @@ class InputConfig(BaseModel):
     )
     input_topic: str = Field(
         "",
-        description="Topic of the input; empty: the tracker's usual one, for SkeletonArray it is skeletons.",
-        json_schema_extra=_READ_ONLY,
+        description="Topic of the input; empty: the tracker's usual one, for SkeletonArray it is skeletons. "
+        "Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
     )
     input_topics: list[str] = Field(
         [""],
@@ -93,15 +94,17 @@ class InputConfig(BaseModel):
     )
     static_transform_frame: str = Field(
         "",
-        description="Frame that static_transform brings to fixed_frame (a fixed camera); empty: not used.",
-        json_schema_extra=_READ_ONLY,
+        description="Frame that static_transform brings to fixed_frame (a fixed camera); empty: not used. "
+        "Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
     )
     static_transform: list[float] = Field(
         [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
         min_length=7,
         max_length=7,
-        description="Pose of static_transform_frame in fixed_frame: x, y, z in m, quaternion x, y, z, w.",
-        json_schema_extra=_READ_ONLY,
+        description="Pose of static_transform_frame in fixed_frame: x, y, z in m, quaternion x, y, z, w. "
+        "Applied at configure.",
+        json_schema_extra=_AT_CONFIGURE,
     )
     static_transforms: list[str] = Field(
         [""],

@@ -12,7 +12,7 @@ from collections import Counter, deque
 import numpy as np
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import N_JOINTS, JointStatus
+from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.trackers.body_size import implausible, remark
 from aux_motion_core.types import SkeletonFrame, ViewReason
 
@@ -65,19 +65,19 @@ class Sieve:
         status, positions = frame.status, np.asarray(frame.positions)
         reasons, unplaced = frame.view_reasons, list(frame.unplaced)
         if self.min_confidence > 0.0:
-            unsure = (status != JointStatus.MISSING) & (frame.confidence < self.min_confidence)
+            unsure = (status != MISSING) & (frame.confidence < self.min_confidence)
             if unsure.any():
                 self.counters["unsure_joints"] += int(unsure.sum())
-                status = np.where(unsure, np.uint8(JointStatus.MISSING), status)
-        with np.errstate(invalid="ignore"):
-            there = (status != JointStatus.MISSING) & (np.abs(positions) < FARTHEST_M).all(-1)
+                status = np.where(unsure, np.uint8(MISSING), status)
+        there = (np.abs(positions) < FARTHEST_M).all(-1)  # False for NaN
+        there &= status != MISSING
         frozen = self._frozen(frame, positions, there)
         if frozen.any():
             self._note("frozen_bodies", int(frozen.sum()))
             reasons |= ViewReason.INPUT_FROZEN
-            guessed = frozen[:, None] & (status != JointStatus.MISSING)
-            status = np.where(guessed, np.uint8(JointStatus.TRACKER_PREDICTED), status)
-        usable = there & (status != JointStatus.TRACKER_PREDICTED)
+            guessed = frozen[:, None] & (status != MISSING)
+            status = np.where(guessed, np.uint8(TRACKER_PREDICTED), status)
+        usable = there & (status != TRACKER_PREDICTED)
         wrong, height_m = implausible(positions, there)
         self._bodies += len(frame.person_ids)
         if wrong.any():
@@ -111,18 +111,30 @@ class Sieve:
         ids = frame.person_ids
         if self.frozen_after_s <= 0.0:
             return np.zeros(len(ids), bool)
-        clean = np.where(there[..., None], positions, 0.0)
-        before = np.array([self._rows.get(i, -1) for i in ids])
+        clean = positions if there.all() else np.where(there[..., None], positions, 0.0)
         since = np.full(len(ids), frame.stamp_ns, np.int64)
-        known = before >= 0
-        if known.any():
-            rows = before[known]
-            same = (clean[known] == self._last[rows]).all((1, 2)) & (self._since[rows] <= frame.stamp_ns)
-            since[known] = np.where(same, self._since[rows], frame.stamp_ns)
-        self._rows = {i: row for row, i in enumerate(ids)}
-        self._last, self._since = clean, since
+        rows = {i: row for row, i in enumerate(ids)}
+        if rows == self._rows and len(rows) == len(ids):  # the same people in the same order
+            self._same(clean, self._last, self._since, frame.stamp_ns, since)
+        else:
+            before = np.array([self._rows.get(i, -1) for i in ids])
+            known = before >= 0
+            if known.any():
+                mine = since[known]
+                self._same(clean[known], self._last[before[known]], self._since[before[known]], frame.stamp_ns, mine)
+                since[known] = mine
+        self._rows, self._last, self._since = rows, clean, since
         result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * NS))
         return result
+
+    @staticmethod
+    def _same(now: np.ndarray, before: np.ndarray, since_ns: np.ndarray, stamp_ns: int, out: np.ndarray) -> None:
+        """Since when each body is the same: into `out`, where it is from before."""
+        same = now[:, :, 0] == before[:, :, 0]
+        rows = np.flatnonzero(same.all(1))  # hardly ever any
+        if len(rows):
+            rows = rows[(now[rows] == before[rows]).all((1, 2)) & (since_ns[rows] <= stamp_ns)]
+            out[rows] = since_ns[rows]
 
     @staticmethod
     def _hidden_by_id(ids: tuple[str, ...], positions: np.ndarray, usable: np.ndarray) -> list[str]:

@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import INDEX, JointStatus
+from aux_motion_core.skeleton import INDEX, sighted
 
 _NEEDED = [INDEX[n] for n in ("neck", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")]
 #: A knee's bend, and the back's against the legs, that is still straight, degrees.
@@ -36,7 +36,7 @@ def straight_axes(positions: np.ndarray, status: np.ndarray) -> np.ndarray:
     Returns:
         (straight people, 3) of length 1.
     """
-    seen = ((status == JointStatus.OBSERVED) | (status == JointStatus.DERIVED))[:, _NEEDED].all(1)
+    seen = sighted(status)[:, _NEEDED].all(1)
     if not seen.any():
         return np.empty((0, 3))
     neck, *rest = np.moveaxis(positions[seen][:, _NEEDED], 1, 0)

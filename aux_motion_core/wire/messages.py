@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from aux_motion_core.constants import NS
-from aux_motion_core.skeleton import INDEX, JOINTS, N_JOINTS, JointStatus
+from aux_motion_core.skeleton import INDEX, JOINTS, MISSING, N_JOINTS, OBSERVED, JointStatus
 from aux_motion_core.types import (
     Fit,
     FitVerdict,
@@ -32,7 +32,6 @@ from aux_motion_core.types import (
 )
 
 _LAST_STATUS = int(max(JointStatus))
-_MISSING = int(JointStatus.MISSING)  # 0: what is multiplied by "not seen"
 
 
 class MessageError(ValueError):
@@ -137,20 +136,24 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     confidence = _optional(msg, "confidence", (people, joints), np.float32)
     covariance = _optional(msg, "covariance", (people, joints, 6), np.float32)
 
-    finite = np.isfinite(position).all(axis=-1)
     if status is None:
-        status = np.full((people, joints), JointStatus.OBSERVED, dtype=np.uint8)
+        status = np.full((people, joints), OBSERVED, dtype=np.uint8)
     elif status.size and int(status.max()) > _LAST_STATUS:
         raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {_LAST_STATUS}")
-    confidence = np.ones((people, joints), np.float32) if confidence is None else confidence
-    with np.errstate(invalid="ignore"):
-        seen = finite & (status != _MISSING) & (confidence > 0.0)  # NaN confidence: not seen
-
-    position = np.where(seen[..., None], position, np.nan)
-    status, confidence = status * seen, np.where(seen, np.minimum(confidence, 1.0), 0.0)
+    seen = np.isfinite(position).all(axis=-1)
+    seen &= status != MISSING
+    if confidence is None:
+        confidence = np.ones((people, joints), np.float32)
+    else:
+        confidence = np.fmin(np.fmax(confidence, 0.0), 1.0)  # NaN: not seen
+        seen &= confidence > 0.0
+    if seen.all():
+        position, status = position.astype(np.float64), status.copy()
+    else:
+        position = np.where(seen[..., None], position, np.nan).astype(np.float64)
+        status, confidence = status * seen, np.where(seen, confidence, np.float32(0.0))
     if names == JOINTS:
-        out_position, out_status = position.astype(np.float64), status
-        out_confidence = confidence.astype(np.float32, copy=False)
+        out_position, out_status, out_confidence = position, status, confidence
     else:
         out_position = np.full((people, N_JOINTS, 3), np.nan)
         out_status = np.zeros((people, N_JOINTS), np.uint8)
@@ -184,7 +187,7 @@ def frame_fields(frame: SkeletonFrame) -> dict[str, Any]:
     Returns:
         Nested dict with the names of the message's fields; arrays flat and in wire type.
     """
-    seen = (np.asarray(frame.status) != JointStatus.MISSING) & np.isfinite(frame.positions).all(axis=-1)
+    seen = (np.asarray(frame.status) != MISSING) & np.isfinite(frame.positions).all(axis=-1)
     covariance = None if frame.covariance is None else np.where(seen[..., None], frame.covariance, np.nan)
     return {
         "header": {"stamp": ns_to_stamp(frame.stamp_ns), "frame_id": frame.frame_id},
@@ -192,7 +195,7 @@ def frame_fields(frame: SkeletonFrame) -> dict[str, Any]:
         "person_ids": list(frame.person_ids),
         "positions": _flat(np.where(seen[..., None], frame.positions, np.nan), np.float32),
         "confidence": _flat(np.where(seen, frame.confidence, 0.0), np.float32),
-        "joint_status": _flat(np.where(seen, frame.status, JointStatus.MISSING), np.uint8),
+        "joint_status": _flat(np.where(seen, frame.status, MISSING), np.uint8),
         "covariance": _flat(covariance, np.float32),
     }
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from support.locks import one_at_a_time
+
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACES = ROOT / "aux_motion_core" / "trackers" / "interfaces"
 _TF = "MSG: tf2_msgs/msg/TFMessage\ngeometry_msgs/TransformStamped[] transforms\n"
@@ -89,6 +91,19 @@ def _folder(texts: dict[str, str]) -> Path:
     return ROOT / "build" / f"foreign_messages-{key}"
 
 
+def _build(texts: dict[str, str], top: Path, env: dict[str, str]) -> None:
+    shutil.rmtree(top, ignore_errors=True)
+    for name, text in texts.items():
+        _write(name, text, top / "src")
+    command = [sys.executable, "-m", "colcon", "--log-base", str(top / "log"), "build", "--merge-install"]
+    command += ["--base-paths", str(top / "src"), "--build-base", str(top / "build")]
+    command += ["--install-base", str(top / "install"), "--cmake-args", "-DBUILD_TESTING=OFF"]
+    command += [f"-DPython3_EXECUTABLE={sys.executable}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    (top / "done").touch()
+
+
 def built(*names: str) -> dict[str, str]:
     """Environment additions for a process that uses these packages (tf2_msgs or one of the trackers')."""
     if shutil.which("cmake") is None:
@@ -99,17 +114,9 @@ def built(*names: str) -> dict[str, str]:
     texts = _texts(names)
     top = _folder(texts)
     install = top / "install"
-    if not (top / "done").is_file():
-        shutil.rmtree(top, ignore_errors=True)
-        for name, text in texts.items():
-            _write(name, text, top / "src")
-        command = [sys.executable, "-m", "colcon", "--log-base", str(top / "log"), "build", "--merge-install"]
-        command += ["--base-paths", str(top / "src"), "--build-base", str(top / "build")]
-        command += ["--install-base", str(install), "--cmake-args", "-DBUILD_TESTING=OFF"]
-        command += [f"-DPython3_EXECUTABLE={sys.executable}"]
-        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=400)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-        (top / "done").touch()
+    with one_at_a_time(top.parent / f"{top.name}.lock"):
+        if not (top / "done").is_file():
+            _build(texts, top, clean_environment())
     site = install / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     return {
         "PYTHONPATH": str(site),

@@ -62,7 +62,7 @@ class NodeProcess:
     def __init__(self, domain: int, log: Path, command: list[str] | None = None, **parameters: object) -> None:
         arguments = ["--ros-args"]
         if command is None:  # people of these tests stand truly still, as a simulator's
-            parameters = {"frozen_after_s": 0.0, **parameters}
+            parameters = {"frozen_after_s": 0.0, "autostart": False, **parameters}
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             arguments += ["-p", f"{name}:={text}"]

@@ -1,20 +1,19 @@
 """Fit how far a network is believed, and how far off it may be, on predictions of what it never saw:
 
-    python -m training.fitting.blend --data ../shared/data --start-from models/body20_25hz --json build/stacking.json
+    python -m training.fitting.blending --data ../shared/data --start-from models/body20_25hz --json build/stacking.json
 
 Reads the networks of `training.fitting.out_of_fold` (build/training/fold_<k>/checkpoint.pt), predicts with each the
-recordings
-that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these predictions:
-its mean by the logarithm of the distance to the truth, so that people who stand count as much as those who run, its
-scale by the Laplace score (a proper one).
+recordings that it was not trained on, corrupted as trackers corrupt them, and fits `training.model.Blend` to these
+predictions: its mean by the logarithm of the distance to the truth, so that people who stand count as much as those
+who run, its scale by the Laplace score (a proper one).
 
 The network that gets the blend has seen all folds and was trained for longer: it deserves more trust than theirs. How
 much more, two numbers (`TRUST`), is chosen for the least log error on the folds, each with the blend of the others, on
-the validation split, and on a real tracker's recordings (Kinect v2), each weighing alike.
+the validation split, on a real tracker's recordings (Kinect v2), and on `TRUSTED_ON`, each weighing alike.
 
 The network of `--start-from` with the blend fitted on all folds is written to `--out`, for `training.export`; the fold
 networks, each with a blend fitted on the other folds alone, to `--folds`, so that what is calibrated on them stays
-honest. `--json` tells what it gains on each of the three.
+honest. `--json` tells what it gains on each.
 """
 
 from __future__ import annotations
@@ -64,6 +63,8 @@ _NOISE = CorruptionConfig(measured_share=1.0)
 _NEAR_M = 0.005
 #: More trust in the network: what is added to the logits of its two experts at the first step, and by the last one.
 TRUST = tuple((near, near + ramp) for near in (0.0, 0.5, 1.0, 1.5) for ramp in (0.0, 1.0, 2.0, 3.0))
+#: Splits of `training/splits` that choose the trust, too, and every how many of their clips; never the new subject.
+TRUSTED_ON = {"nuitrack": 8, "rehab": 4, "robot_work": 2}
 
 
 @dataclass
@@ -314,6 +315,7 @@ def main(
         blends = [fit([p for j, p in enumerate(predicted) if j != k], m, width, steps) for k, m in enumerate(models)]
         blend = fit(predicted, network.eval(), width, steps)
         judged = {"validation": load_split(data, "validation"), "tracker": tracker_clips(data)}
+        judged |= {split: load_split(data, split)[::step] for split, step in TRUSTED_ON.items()}
         seen = {name: of_clips(network, clips) for name, clips in judged.items()}
 
         def table(trust: tuple[float, float]) -> dict[str, dict[str, dict]]:
@@ -362,7 +364,7 @@ def text(report: dict) -> str:
     """The report as a Markdown table: error alone and blended, and the gain in percent, by horizon."""
     heads = [f"{h} s" for h in HORIZONS_S]
     lines = [f"| judged on | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
-    for name in ("folds", "validation", "tracker"):
+    for name in ("folds", "validation", "tracker", *TRUSTED_ON):
         for condition, rows in report[name].items():
             cells = []
             for row in rows.values():

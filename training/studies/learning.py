@@ -40,6 +40,7 @@ from aux_motion_core.types import SkeletonFrame
 from training.data.files import try_to_write
 from training.studies.learning_rivals import KalmanEma, Nlms
 from training.studies.learning_streams import GAP_S, Stream, clips_of, streams
+from training.studies.learning_text import fill
 
 #: Streams that constants were chosen on; the others were only judged.
 CHOICE = ("kinect/1", "kinect/2", "nuitrack/beware2", "noisy/dance", "robot work/a")
@@ -469,6 +470,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="of each stream for the coverage; 0: none")] = 0.5,
     rivals: Annotated[bool, typer.Option(help="judge other learners too")] = False,
     only: Annotated[str, typer.Option(help="one part; the others stay as they are in the JSON")] = "",
+    markdown: Annotated[Path | None, typer.Option(help="page with markers to fill")] = None,
 ) -> None:
     """Judge what is learnt on line on every stream."""
     try:
@@ -497,6 +499,8 @@ def main(
             json_path.write_text(json.dumps({**before, **report}, indent=1) + "\n")
         report = {**before, **report}
         picture(report, image)
+        if markdown is not None:
+            fill(markdown, report)
     except (OSError, ValueError) as e:
         raise SystemExit(f"training.studies.learning: {e}") from None
     print(json.dumps(report["summary"], indent=1))

@@ -14,7 +14,7 @@ from support import tracker_messages as make
 from aux_motion_core import trackers
 from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.bags.files import BagError
-from aux_motion_core.bags.inputs import Recorded, read_frames
+from aux_motion_core.bags.inputs import Recorded, Report, read_frames
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.run import evaluate
 from aux_motion_core.inference.factory import make_backend
@@ -142,6 +142,19 @@ def test_the_bags_own_transforms_bring_a_moving_camera_to_the_fixed_frame(tmp_pa
     frames = list(read_frames(late, frames=Frames("map"), tf_timeout_s=0.5, **options))
     assert len(frames) == 31
     assert all(f.frame_id == "camera" for _, f in read_frames(bag, **options)), "without frames: as it came"
+
+
+def test_a_transform_that_becomes_none_while_recording_is_told(tmp_path) -> None:
+    def items():
+        yield from moving_camera(20_000_000)
+        broken = (np.nan, 0.0, 1.5, 0.0, 0.0, 0.0, 1.0)
+        yield "/tf_static", TF, 6 * NS, make.transforms([("robot", "camera", broken, 0), ("robot", "imu", broken, 0)])
+
+    bag, report = write(tmp_path / "bag", items()), Report()
+    values = {"fixed_frame": "map", "tracker_joints": ["coco17"]}
+    assert len(list(Recorded(bag, values, tracker="pose_array").frames(report=report))) == 31
+    (line,) = report.inputs
+    assert "'robot' to 'camera' is not a number (nan 0 1.5 0 0 0 1); the one before it is used" in line
 
 
 def ros4hri_items(tf: bool = True):

@@ -81,7 +81,7 @@ def test_nothing_is_extrapolated_and_what_may_come_is_told() -> None:
         tf.lookup("map", "camera", 2 * NS + NS // 2)
     with pytest.raises(TfError, match="older than any transform of 'camera'") as early:
         tf.lookup("map", "camera", NS // 2)
-    with pytest.raises(TfError, match="'lidar' not on /tf or /tf_static") as unknown:
+    with pytest.raises(TfError, match="'lidar' not heard") as unknown:
         tf.lookup("map", "lidar", NS)
     tf.add(make.transforms([("odom", "lidar", pose(3), NS)]))
     with pytest.raises(TfError, match="two separate trees"):
@@ -167,10 +167,39 @@ def test_the_queue_gives_up_in_time_and_is_bounded() -> None:
     queue = FrameQueue(Frames("world", tf=tf), limit=3)
     queue.push(0, skeleton("robot_camera", 2 * NS), 0, 0)
     (given_up,) = queue.drain(NS, NS // 2)
-    assert given_up.frame is None and "waited 1.000 s; no transform from 'robot_camera'" in str(given_up.error)
+    assert given_up.frame is None and "waited 1.000 s (tf_timeout_s 0.5); no transform" in str(given_up.error)
+    assert "publish it sooner, or set tf_timeout_s" in str(given_up.error)
     for k in range(6):
         queue.push(0, skeleton("robot_camera", 2 * NS + k), k, NS)
     assert [r.received_ns for r in queue.drain(NS, NS)] == [0, 1, 2] and len(queue) == 3
     assert queue.counters["tf_queue_full"] == 3 and queue.counters["tf_timeout"] == 1
     queue.push(1, skeleton("robot_camera", NS // 2), 9, NS)  # older than all transforms: they will not come
     assert [r.frame for r in queue.drain(NS, NS) if r.source == 1] == [None]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ((np.nan, 0, 0, 0, 0, 0, 1), "is not a number (nan 0 0 0 0 0 1)"),
+        ((0, 0, 1, 0, 0, 0, 0), "has no rotation: a quaternion of length 0"),
+    ],
+)
+def test_a_transform_that_is_none_is_named_and_the_one_before_it_used(bad: tuple[float, ...], says: str) -> None:
+    tf = buffer(static=[("world", "camera", bad, 0), ("world", "imu", bad, 0)])
+    frames = Frames("world", tf=tf)
+    with pytest.raises(FrameError, match="'camera' and 'world' are not connected") as caught:
+        frames.to_fixed(skeleton())
+    assert says in str(caught.value) and "have its publisher send numbers" in str(caught.value)
+    tf.add(make.transforms([("world", "camera", pose(1), 0)]), static=True)
+    frames.to_fixed(skeleton())
+    assert frames.remark("camera") == "", "the other frame is none of ours"
+    tf.add(make.transforms([("world", "camera", bad, 0)]), static=True)
+    frames.to_fixed(skeleton())
+    assert says in frames.remark("camera") and "the one before it is used" in frames.remark("camera")
+
+
+def test_the_error_says_what_is_known_of_the_publishers() -> None:
+    tf = TfBuffer()
+    tf.note = "nobody publishes /robot1/tf or /robot1/tf_static"
+    with pytest.raises(FrameError, match="not heard; nobody publishes /robot1/tf"):
+        Frames("world", tf=tf).to_fixed(skeleton())

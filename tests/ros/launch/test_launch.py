@@ -1,272 +1,185 @@
-"""The launch file: with the real `launch` where it is installed, else compiled and read."""
+"""The launch files, with a stand-in for `launch`: what they start, and what they refuse.
+
+The real ones are run by tests/ros/real_launch.py, where they are installed.
+"""
 
 from __future__ import annotations
 
 import ast
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import get_args, get_origin
 
 import pytest
+from support import launch_stand_in
+from support.launch_stand_in import ArgumentError, Node, launch
 
-try:
-    # Not a bare `import launch`: the folder launch/ makes that succeed from the root.
-    from launch import LaunchDescription  # noqa: F401
-    from launch_ros.actions import Node  # noqa: F401
+pytest.importorskip("ament_index_python", reason="no ROS here")
 
-    HAS_LAUNCH = True
-except ImportError:
-    HAS_LAUNCH = False
-
-ARGUMENTS = {
-    "params_file",
-    "namespace",
-    "model",
-    "tracker",
-    "tracker_joints",
-    "input_topic",
-    "input_topics",
-    "input_trackers",
-    "input_frames",
-    "static_transforms",
-    "stamp_source",
-    "mix",
-    "learning",
-    "learned_file",
-    "fixed_frame",
-    "use_sim_time",
-    "autostart",
-    "log_level",
-}
-needs_launch = pytest.mark.skipif(not HAS_LAUNCH, reason="launch and launch_ros are not installed")
-RUNNER = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-arguments = [tuple(argument.split(":=", 1)) for argument in sys.argv[2:]]
-source = PythonLaunchDescriptionSource(sys.argv[1])
-service = LaunchService()
-service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
-)
-sys.exit(service.run())
-"""
+#: What a launch file may import: it runs in the interpreter of `ros2`.
+ALLOWED = {"launch", "launch_ros", "ament_index_python", "yaml", "aux_motion", *sys.stdlib_module_names}
 
 
 @pytest.fixture
-def launch_file(root: Path) -> Path:
-    """The file in the checkout."""
-    return root / "launch" / "predict.launch.py"
+def files(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Path of a launch file, with the checkout in the index of installed packages."""
+    prefix = tmp_path / "prefix"
+    index = prefix / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "aux_motion").touch()
+    (prefix / "share" / "aux_motion").symlink_to(root)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join([str(prefix), os.environ.get("AMENT_PREFIX_PATH", "")]))
+    with launch_stand_in.installed():
+        yield lambda name: root / "launch" / f"{name}.launch.py"
 
 
-def constants(file: Path) -> dict[str, object]:
-    """What a launch file sets at its top, without importing launch."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    found: dict[str, object] = {}
-    code = ast.Module([n for n in tree.body if isinstance(n, ast.Assign)], type_ignores=[])
-    exec(compile(code, str(file), "exec"), found)
+@pytest.fixture
+def robot(root: Path) -> str:
+    return str(root / "config" / "robot_example.yaml")
+
+
+def nodes(context) -> dict[str, Node]:
+    """The nodes that were started, by name."""
+    found = [a for a in context.started if isinstance(a, Node)]
+    assert len({n.name for n in found}) == len(found)
+    return {n.name: n for n in found}
+
+
+def imports(file: Path, root: Path) -> set[str]:
+    """Top-level modules that a file and the modules of this package that it imports need."""
+    found: set[str] = set()
+    for part in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = [a.name for a in part.names] if isinstance(part, ast.Import) else []
+        if isinstance(part, ast.ImportFrom):
+            names = [part.module, *(f"{part.module}.{a.name}" for a in part.names)]
+        for name in names:
+            found.add(name.split(".")[0])
+            inner = root / f"{name.replace('.', '/')}.py"
+            if name.startswith("aux_motion") and inner.is_file():
+                found |= imports(inner, root)
     return found
 
 
-def test_compiles_and_declares_its_arguments(launch_file: Path) -> None:
-    compile(launch_file.read_text(encoding="utf-8"), str(launch_file), "exec")
-    names = [name for name, _, _ in constants(launch_file)["ARGUMENTS"]]
-    assert sorted(names) == sorted(ARGUMENTS)
+@pytest.mark.parametrize("name", ["predict", "ssm", "cell", "replay"])
+def test_a_launch_file_needs_nothing_that_only_the_virtual_environment_has(root: Path, name: str) -> None:
+    assert imports(root / "launch" / f"{name}.launch.py", root) <= ALLOWED
 
 
-def test_arguments_are_parameters_of_the_node(launch_file: Path) -> None:
+def test_arguments_are_described_and_mean_the_same_in_all_files(files) -> None:
+    rows: dict[str, tuple] = {}
+    for name in ("predict", "ssm"):
+        for argument, default, choices, what in launch_stand_in.module(files(name)).ARGUMENTS:
+            assert what and (choices is None or default in choices), argument
+            assert rows.setdefault(argument, (default, choices)) == (default, choices), argument
+    for argument, _, choices, what in launch_stand_in.module(files("cell")).ARGUMENTS:
+        assert what and (argument == "rviz" or set(choices or ()) <= set(rows[argument][1] or ())), argument
+
+
+def test_arguments_are_parameters_of_the_node(files) -> None:
     from aux_motion.nodes.parameters import NodeParameters
     from aux_motion_core.trackers import ALIASES, NAMES
 
-    found, fields = constants(launch_file), NodeParameters.model_fields
-    choices = {name: set(offered or ()) for name, offered, _ in found["ARGUMENTS"]}
-    assert {*found["TEXTS"], *found["SWITCHES"], *found["LISTS"]} <= {*fields, "use_sim_time"}
-    assert all(get_origin(fields[name].annotation) is list for name in found["LISTS"])
-    other = {"params_file", "namespace", "model", "log_level"}
-    assert set(choices) == other | {*found["TEXTS"], *found["SWITCHES"], *found["LISTS"]}
+    found, fields = launch_stand_in.module(files("predict")), NodeParameters.model_fields
+    choices = {name: set(offered or ()) for name, _, offered, _ in found.ARGUMENTS}
+    parameters = {*found.TEXTS, *found.SWITCHES, *found.LISTS}
+    assert parameters <= {*fields, "use_sim_time"}
+    assert all(get_origin(fields[name].annotation) is list for name in found.LISTS)
+    other = {"params_file", "namespace", "model", "log_level", "namespaced_tf", "respawn"}
+    assert set(choices) == other | parameters
     assert {""} | set(NAMES) <= choices["tracker"] <= {"", *NAMES, *ALIASES}
     assert choices["stamp_source"] == {"", *get_args(fields["stamp_source"].annotation)}
 
 
-def test_starts_the_installed_executable(launch_file: Path, root: Path) -> None:
-    tree = ast.parse(launch_file.read_text(encoding="utf-8"))
-    node = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Node")
-    values = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
-    assert values["package"] == "aux_motion"
-    assert f"{values['executable']} = aux_motion.nodes.predictor_main:main" in (root / "setup.py").read_text()
+def test_what_is_given_wins_over_the_file_and_what_is_not_changes_nothing(files, root: Path) -> None:
+    node = nodes(launch(files("predict"), fixed_frame="123", input_topics="a, b", mix="on", model="body20_25hz"))[
+        "aux_motion_predictor"
+    ]
+    assert node.files == ["predictor.yaml"] and node.parameter("fixed_frame") == "123"
+    assert node.parameter("input_topics") == ["a", "b"] and node.parameter("mix") is True
+    assert Path(node.parameter("model_dir")).samefile(root / "models" / "body20_25hz")
+    assert [node.parameter(n) for n in ("tracker", "autostart", "use_sim_time", "publish_occupancy")] == [None] * 4
+    assert node.remappings == [] and node.respawn is False and node.ros_arguments == []
+    text = (root / "setup.py").read_text()
+    assert f"{node.executable} = aux_motion.nodes.predictor_main:main" in text
 
 
-@needs_launch
-def test_description_shows_every_argument(launch_file: Path) -> None:
-    from launch.launch_description_sources import get_launch_description_from_python_launch_file
-
-    description = get_launch_description_from_python_launch_file(str(launch_file))
-    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
-    assert set(arguments) == ARGUMENTS
-    assert all(argument.description for argument in arguments.values())
-
-
-class Launched:
-    """`ros2 launch aux_motion predict.launch.py` of a built workspace, in a process group of its own."""
-
-    def __init__(self, workspace, tmp_path: Path, *arguments: str) -> None:
-        runner = tmp_path / "runner.py"
-        runner.write_text(RUNNER)
-        file = workspace.install / "aux_motion" / "share" / "aux_motion" / "launch" / "predict.launch.py"
-        self.log = tmp_path / "launch.log"
-        env = {**workspace.env, "ROS_LOG_DIR": str(tmp_path), "HOME": os.environ.get("HOME", str(tmp_path))}
-        with self.log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, str(runner), str(file), *arguments],
-                env=env,
-                cwd=tmp_path,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def output(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def stop(self) -> int:
-        """As Ctrl-C does."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            return self.process.wait(20)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
+@pytest.mark.parametrize("order", [("predict", "ssm"), ("ssm", "predict")])
+def test_predictor_and_monitor_in_one_file_do_not_take_each_others_arguments(files, robot, order) -> None:
+    given = {"fixed_frame": "map", "robot": robot, "use_sim_time": "true"}
+    found = nodes(launch(*map(files, order), **given))
+    assert found["aux_motion_predictor"].files == ["predictor.yaml"]
+    assert found["aux_motion_ssm"].files == ["ssm.yaml"] and found["aux_motion_ssm"].parameter("robot") == robot
+    assert all(n.parameter("use_sim_time") is True for n in found.values())
 
 
-def spin_until(node, condition, launched: Launched, timeout_s: float = 40.0) -> None:
-    """Spin a node until the condition holds."""
-    import rclpy
-
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, launched.output()[-3000:]
-        rclpy.spin_once(node, timeout_sec=0.05)
-
-
-@pytest.fixture
-def listener(ros_domain_id: int):
-    """A node on this run's domain."""
-    rclpy = pytest.importorskip("rclpy")
-    rclpy.init(domain_id=ros_domain_id)
-    node = rclpy.create_node("launch_test")
-    yield node
-    node.destroy_node()
-    rclpy.shutdown()
+def test_a_cell_has_predictor_monitor_and_rviz_in_one_namespace_and_frame(files, robot) -> None:
+    given = {"fixed_frame": "hall", "robot": robot, "rviz": "true", "namespace": "robot1"}
+    found = nodes(launch(files("cell"), namespaced_tf="true", respawn="true", log_level="warn", **given))
+    assert set(found) == {"aux_motion_predictor", "aux_motion_ssm", "aux_motion_rviz"}
+    assert all(n.namespace == "robot1" for n in found.values())
+    assert all(n.remappings == [("/tf", "tf"), ("/tf_static", "tf_static")] for n in found.values())
+    predictor, rviz = found["aux_motion_predictor"], found["aux_motion_rviz"]
+    outputs = ("publish_occupancy", "publish_occupancy_markers", "publish_swept_volume")
+    assert all(predictor.parameter(n) is True for n in outputs)
+    assert predictor.respawn and predictor.ros_arguments == ["--log-level", "warn"]
+    assert rviz.keywords["arguments"][0] == "-d" and rviz.keywords["arguments"][2:] == ["-f", "hall"]
 
 
-def call(node, launched: Launched, kind, name: str, request):
-    """Answer of a service. Asked again each second: an answer can be lost while both sides get to know each other."""
-    client = node.create_client(kind, name)
-    spin_until(node, client.service_is_ready, launched)
-    futures = []
-
-    def answered() -> bool:
-        if not futures or time.monotonic() - futures[-1][0] > 1.0:
-            futures.append((time.monotonic(), client.call_async(request)))
-        return any(future.done() for _, future in futures)
-
-    spin_until(node, answered, launched)
-    return next(future.result() for _, future in futures if future.done())
+def test_a_cell_without_a_robot_says_that_nothing_monitors(files, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("robot1:\n  aux_motion_predictor:\n    ros__parameters: {fixed_frame: hall}\n")
+    context = launch(files("cell"), params_file=str(mine), namespace="robot1", rviz="true")
+    assert set(nodes(context)) == {"aux_motion_predictor", "aux_motion_rviz"}
+    assert nodes(context)["aux_motion_rviz"].keywords["arguments"][2:] == ["-f", "hall"], "the frame of the file"
+    assert any("is not started" in str(a.keywords.get("msg")) for a in context.started)
+    assert nodes(context)["aux_motion_predictor"].parameter("publish_occupancy") is True
 
 
-def parameters_of(node, launched: Launched, target: str, names: list[str]) -> list[object]:
-    """Values of another node's parameters."""
-    from rcl_interfaces.srv import GetParameters
-    from rclpy.parameter import parameter_value_to_python
-
-    request = GetParameters.Request(names=names)
-    answer = call(node, launched, GetParameters, f"{target}/get_parameters", request)
-    return [parameter_value_to_python(value) for value in answer.values]
-
-
-@needs_launch
-@pytest.mark.timeout(400)
-def test_arguments_win_over_the_file_and_the_node_predicts(built_workspace, listener, tmp_path: Path) -> None:
-    from aux_motion_msgs.msg import PredictionArray
-
-    params = tmp_path / "own.yaml"
-    params.write_text(
-        "/**:\n  ros__parameters:\n    fixed_frame: world\n    backend: zero_velocity\n    autostart: true\n"
-        "    input_topic: from_file\n    lost_after_s: 3.0\n"
-    )
-    heard: list[PredictionArray] = []
-    listener.create_subscription(PredictionArray, "/cell_4/predictions", heard.append, 1)
-    launched = Launched(
-        built_workspace,
-        tmp_path,
-        f"params_file:={params}",
-        "namespace:=cell_4",
-        "fixed_frame:=123",
-        "input_topic:=from_argument",
-        "log_level:=info",
-    )
-    try:
-        spin_until(listener, lambda: len(heard) > 2, launched)
-        names = ["fixed_frame", "input_topic", "lost_after_s", "backend", "use_sim_time"]
-        values = parameters_of(listener, launched, "/cell_4/aux_motion_predictor", names)
-        topics = dict(listener.get_topic_names_and_types())
-    finally:
-        status = launched.stop()
-    assert values == ["123", "from_argument", 3.0, "zero_velocity", False]
-    assert heard[-1].header.frame_id == "123" and not heard[-1].people
-    assert "/cell_4/from_argument" in topics
-    assert status == 0, launched.output()
-
-
-@needs_launch
-@pytest.mark.timeout(400)
-def test_without_arguments_the_shipped_model_runs(built_workspace, listener, root: Path, tmp_path: Path) -> None:
-    from aux_motion_msgs.msg import PredictionArray
-
-    if not (root / "models" / "body20_25hz" / "model.onnx").is_file():
-        pytest.skip("no shipped model here")
-    heard: list[PredictionArray] = []
-    listener.create_subscription(PredictionArray, "/predictions", heard.append, 1)
-    launched = Launched(built_workspace, tmp_path)
-    try:
-        spin_until(listener, lambda: len(heard) > 2, launched)
-    finally:
-        status = launched.stop()
-    assert (heard[-1].header.frame_id, heard[-1].model_name) == ("map", "body20_25hz")
-    assert status == 0, launched.output()
-
-
-@needs_launch
-@pytest.mark.timeout(400)
-def test_without_autostart_the_node_waits(built_workspace, listener, tmp_path: Path) -> None:
-    from lifecycle_msgs.msg import State
-    from lifecycle_msgs.srv import GetState
-
-    launched = Launched(built_workspace, tmp_path, "autostart:=false", "use_sim_time:=true")
-    try:
-        names = ["autostart", "use_sim_time"]
-        values = parameters_of(listener, launched, "/aux_motion_predictor", names)
-        answer = call(listener, launched, GetState, "/aux_motion_predictor/get_state", GetState.Request())
-    finally:
-        launched.stop()
-    assert values == [False, True]
-    assert answer.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
-
-
-@needs_launch
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("argument", "says"),
-    [("params_file:=absent.yaml", "absent.yaml does not exist"), ("autostart:=maybe", "autostart")],
+    ("name", "given", "says"),
+    [
+        ("predict", {"params_file": "absent.yaml"}, "params_file:=absent.yaml does not exist"),
+        ("predict", {"autostart": "maybe"}, '"autostart" provided value "maybe"'),
+        ("cell", {"log_level": "loud"}, '"log_level" provided value "loud"'),
+        ("ssm", {}, "robot:= is required"),
+        ("ssm", {"robot": "absent.yaml"}, "robot:=absent.yaml does not exist"),
+        ("ssm", {"robot": "{robot}", "ssm_params_file": "absent.yaml"}, "ssm_params_file:=absent.yaml does not exist"),
+        ("ssm", {"robot": "{robot}", "params_file": "{ssm}"}, "its file is ssm_params_file:="),
+        ("cell", {"robot": "absent.yaml"}, "robot:=absent.yaml does not exist"),
+    ],
 )
-def test_bad_arguments_are_named(built_workspace, tmp_path: Path, argument: str, says: str) -> None:
-    launched = Launched(built_workspace, tmp_path, argument)
-    assert launched.process.wait(30) != 0
-    assert says in launched.output()
+def test_what_cannot_be_used_is_one_line(files, robot, root: Path, name: str, given: dict, says: str) -> None:
+    ssm = str(root / "config" / "ssm.yaml")
+    arguments = {k: v.format(robot=robot, ssm=ssm) for k, v in given.items()}
+    with pytest.raises((RuntimeError, ArgumentError), match=".") as caught:
+        launch(files(name), **arguments)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_replay_plays_predicts_and_records_by_the_time_of_the_bag(files, root: Path, monkeypatch) -> None:
+    bag = root / "samples" / "sports2d_demo.mcap"
+    look = [sys.executable, "-m", "aux_motion.cli"]
+    replay = launch_stand_in.module(files("replay"))
+    monkeypatch.setattr(replay, "AUX_MOTION", look)
+    monkeypatch.setenv("ROS_DOMAIN_ID", os.environ["ROS_DOMAIN_ID"])
+    context = launch_stand_in.Context({"bag": str(bag), "rate": "2", "player": "own", "out": "none"})
+    context.visit(replay.generate_launch_description())
+    node = nodes(context)["aux_motion_predictor"]
+    assert node.parameter("fixed_frame") == "camera_floor" and node.parameter("input_topic") == "skeletons"
+    assert node.parameter("use_sim_time") is True and node.parameter("autostart") is True
+    (player,) = [a for a in context.started if a.keywords.get("name") == "player"]
+    assert " ".join(player.cmd[3:]).startswith(f"play {bag} --topic skeletons --to skeletons --tracker aux_motion")
+    assert "--rate 2" in " ".join(player.cmd) and player.cmd[-2:] == ["--wait-for", "1"]
+    for given, says in (
+        ({"bag": "nowhere.mcap"}, "no such bag: nowhere.mcap"),
+        ({"bag": str(bag), "topic": "/other"}, "no topic '/other'"),
+        ({"bag": str(bag), "rate": "fast"}, "rate:=fast: expected a number from 0.01"),
+        ({"bag": str(bag), "domain": "400"}, "domain:=400: expected a number from 0 to 232"),
+    ):
+        with pytest.raises(RuntimeError, match=says):
+            launch_stand_in.Context(given).visit(replay.generate_launch_description())
+    command = replay.ros2_command({"bag": str(bag), "topic": "/people", "rate": "2.0", "start": "1.5", "loop": "true"})
+    assert command[:6] == ["ros2", "bag", "play", str(bag), "--storage", "mcap"]
+    assert "--clock 200 --rate 2.0 --start-offset 1.5" in " ".join(command) and "--loop" in command
+    assert command[-4:] == ["--topics", "/people", "/tf", "/tf_static"]

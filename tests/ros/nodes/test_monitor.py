@@ -206,8 +206,8 @@ def test_it_is_a_lifecycle_node_with_diagnostics(cell) -> None:
     ("content", "expected"),
     [
         ("/**:\n  ros__parameters: {people_timeout_s: 0.1", "is no YAML"),
-        ("other_node:\n  ros__parameters: {people_timeout_s: 0.1}\n", "has no section aux_motion_ssm"),
-        ("", "has no section aux_motion_ssm"),
+        ("other_node:\n  ros__parameters: {people_timeout_s: 0.1}\n", "has no section for /aux_motion_ssm"),
+        ("", "has no section for /aux_motion_ssm"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -265,7 +266,7 @@ def test_diagnostics_say_what_runs(quiet):
 def test_parameters_are_described_and_checked_while_it_runs(running):
     _, probe = running
     fixed, gap, threads = probe.describe("fixed_frame", "max_gap_s", "threads").descriptors
-    assert fixed.read_only and "Required" in fixed.description
+    assert not fixed.read_only and "Required" in fixed.description
     assert gap.description and len(gap.floating_point_range) == 1 and not gap.read_only
     assert threads.integer_range[0].from_value == 1
     assert probe.set_parameter("max_gap_s", 0.2).successful
@@ -304,10 +305,23 @@ def test_lifecycle_and_a_wrong_model(start, probe, tmp_path):
     assert node.stop(signal.SIGTERM) == 0, node.output()
 
 
-def test_a_missing_fixed_frame_fails_configure_in_one_line(start, probe):
-    node = start(backend="damped_pose", autostart=True)
+def test_a_missing_fixed_frame_is_asked_for_and_the_node_starts_when_it_is_set(start, probe, tmp_path):
+    params, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    params.write_text("/**:\n  ros__parameters: {stale_after: 0.5, backend: damped_pose}\n")
+    other.write_text("aux_predictor:\n  ros__parameters: {fixed_frame: map}\n")
+    files = [word for file in (params, other) for word in ("--params-file", str(file))]
+    node = start([sys.executable, "-m", "aux_motion.nodes.predictor_node", "--ros-args", *files])
     probe.until(lambda: "fixed_frame is required" in node.output(), "the line")
     assert probe.state() == "unconfigured"
+    assert "does not know, and that change nothing: stale_after (did you mean stale_after_s?)" in node.output()
+    assert f"{other} has no section for /aux_motion_predictor" in node.output()
+    assert not probe.set_parameter("stale_after_s", -1.0).successful
+    assert probe.set_parameter("tracker", "aux_motion").successful, "one thing after the other"
+    assert probe.set_parameter("fixed_frame", "world").successful
+    probe.until(lambda: probe.predictions, "a heartbeat: it was tried again")
+    assert probe.predictions[-1].header.frame_id == "world"
+    probe.until(lambda: "stale_after_s?" in probe.diagnostics["prediction"].message, "the remark in the diagnostics")
+    assert "applies at configure" in probe.set_parameter("fixed_frame", "map").reason
     assert node.stop() == 0
 
 
@@ -420,6 +434,44 @@ def test_simulation_time_paused_and_looped(start, probe):
     assert node.stop() == 0, node.output()
 
 
+TAKEN_DOWN = """
+import os, signal, sys
+from aux_motion.nodes import predictor_node, ssm_node
+
+for kind in (predictor_node.PredictorNode, ssm_node.SsmNode):
+    def destroy(self, real=kind.destroy_node):
+        os.kill(os.getpid(), signal.SIGINT)  # as from ros2 launch, after that of the terminal
+        real(self)
+        os.kill(os.getpid(), signal.SIGINT)
+    kind.destroy_node = destroy
+
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+freed = Freed()
+module = predictor_node if sys.argv[1] == "predictor" else ssm_node
+values = {"fixed_frame": "world", "backend": "zero_velocity"} if sys.argv[1] == "predictor" else {"robot": sys.argv[2]}
+print("starts", flush=True)
+sys.exit(module.spin([], values))
+"""
+
+
+@pytest.mark.parametrize("which", ["predictor", "monitor"])
+def test_interrupts_that_come_again_and_again_leave_no_traceback(start, root, which):
+    robot = root / "config" / "robot_example.yaml"
+    node = start([sys.executable, "-c", TAKEN_DOWN, which, str(robot)])
+    end = time.monotonic() + 20.0
+    while "configured" not in node.output() and "monitors" not in node.output():
+        assert time.monotonic() < end and node.alive(), node.output()
+        time.sleep(0.05)
+    for _ in range(3):
+        if node.alive():
+            os.kill(node.pid, signal.SIGINT)
+    assert node.wait() == 0, node.output()
+    assert "Traceback" not in node.output() and "KeyboardInterrupt" not in node.output(), node.output()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_with_status_0(start, probe, how):
     node = start(fixed_frame="world", backend="damped_pose", autostart=True)
@@ -473,7 +525,7 @@ predictor_main.main()
 
 def test_an_interrupt_while_the_executable_is_loaded_says_nothing(start):
     node = start(command=[sys.executable, "-c", IMPORTS])
-    assert node.wait() == 130 and node.output() == "", node.output()
+    assert node.wait() == 0 and node.output() == "", node.output()
 
 
 SPINS = """
@@ -531,8 +583,9 @@ def command(*arguments: object) -> list[str]:
 
 def test_aux_motion_run_takes_a_parameter_file(start, probe, tmp_path):
     params = tmp_path / "params.yaml"
-    params.write_text("/**:\n  ros__parameters:\n    fixed_frame: hall\n    backend: zero_velocity\n")
-    node = start(command=command("--params", params, "--input-topic", "skeletons", "--fixed-frame", "world"))
+    params.write_text("aux_motion_predictor:\n  ros__parameters: {fixed_frame: hall, backend: kalman}\n")
+    options = ["--input-topic", "skeletons", "--fixed-frame", "world", "-p", "backend:=zero_velocity"]
+    node = start(command=command("--params", params, *options))
     message = probe.until(lambda: probe.predictions and probe.predictions[-1], "a heartbeat")
     assert message.header.frame_id == "world", "options win over the file"
     assert message.model_name == "zero_velocity"

@@ -469,7 +469,7 @@ def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     description.write_text(MOVING_ROBOT)
     buffer = TfBuffer()
     poses = TfPoses(load_robot(description), buffer)
-    with pytest.raises(LookupError, match="'cart' and 'world' not on /tf"):
+    with pytest.raises(LookupError, match="'cart' and 'world' not heard"):
         poses.newest("world", 10 * NS)
     buffer.set("base", "world", (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0), 0, static=True)
     for k in range(5):
@@ -566,6 +566,30 @@ def test_people_are_objects_of_the_planning_scene(monkeypatch) -> None:
     assert [(m.id, m.operation) for m in gone] == [("aux_motion/b", b"\x01")]
 
 
+def test_objects_of_a_run_that_was_killed_are_removed_by_the_next(monkeypatch, tmp_path) -> None:
+    from aux_motion.nodes.collision_objects import memory_of
+
+    shapes = SimpleNamespace(SolidPrimitive=_SolidPrimitive)
+    monkeypatch.setitem(sys.modules, "shape_msgs.msg", shapes)
+    monkeypatch.setenv("ROS_HOME", str(tmp_path))
+    file, messages = memory_of("/robot1/aux_motion_predictor"), SimpleNamespace(CollisionObject=_CollisionObject)
+    builder = OccupancyBuilder(OccupancyConfig(occupancy_interval_s=0.2))
+    killed = CollisionObjects(messages, file)
+    next(killed.update(builder.build(walkers("a", "b"))))  # killed while it sends the first object
+    following = CollisionObjects(messages, file)
+    sent = list(following.update(builder.build(walkers("c"))))
+    assert [(m.id, m.operation) for m in sent] == [
+        ("aux_motion/a", b"\x01"), ("aux_motion/b", b"\x01"), ("aux_motion/c", b"\x00")
+    ]  # fmt: skip
+    assert [m.id for m in CollisionObjects(messages, file).update(builder.build(walkers()))] == ["aux_motion/c"]
+    assert list(CollisionObjects(messages, file).update(builder.build(walkers()))) == []
+    file.unlink()
+    file.mkdir()
+    unwritable = CollisionObjects(messages, file)
+    list(unwritable.update(builder.build(walkers("a"))))
+    assert "stay in the planning scene; set ROS_HOME" in unwritable.trouble
+
+
 def test_people_for_social_layers_have_the_predicted_velocity() -> None:
     message = people_message(walkers("a", "b"), _People, _Person)
     assert [p.name for p in message.people] == ["a", "b"] and message.header.frame_id == "world"
@@ -604,12 +628,3 @@ def test_clouds_hold_somebody_who_may_stand_up() -> None:
 def test_shipped_parameters_of_the_monitor_are_its_defaults(root: Path) -> None:
     values = yaml.safe_load((root / "config" / "ssm.yaml").read_text())["/**"]["ros__parameters"]
     assert values == {name: field.default for name, field in SsmParameters.model_fields.items()}
-
-
-def test_the_launch_file_starts_the_installed_monitor(root: Path) -> None:
-    """Read, since launch has no wheel: what it names exists."""
-    source = (root / "launch" / "ssm.launch.py").read_text()
-    compile(source, "ssm.launch.py", "exec")
-    assert 'executable="aux_motion_ssm"' in source
-    assert "aux_motion_ssm = aux_motion.entry:monitor" in (root / "setup.py").read_text()
-    assert '"ssm.yaml"' in source and (root / "config" / "ssm.yaml").is_file()
