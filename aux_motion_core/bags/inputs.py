@@ -196,6 +196,7 @@ class Recorded:
             chosen = self._choose(bag)
             made = make_adapters([name for _, name in chosen], [frame for _, _, frame in self._plan], self._joints)
             pipeline = Pipeline.of(config, made, frames)
+            pipeline.alike.names = [topic.name for topic, _ in chosen]
             yield from read(bag, [topic for topic, _ in chosen], pipeline, config.tf_timeout_s, on_bad, start_ns)
         report.counters.update(pipeline.counters())
         report.stamps.update(pipeline.stamps())

@@ -41,11 +41,12 @@ class Alike:
         names: of the inputs, for the line.
 
     Attributes:
+        names: of the inputs.
         ever: the newest line there was; empty: there was none.
     """
 
     def __init__(self, names: list[str]) -> None:
-        self._names, self.ever = names, ""
+        self.names, self.ever = names, ""
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +94,7 @@ class Alike:
                     continue
                 self._said_ns = self._newest_ns
                 self._line = self.ever = (
-                    f"{one[1]} of {self._names[one[0]]} and {other[1]} of {self._names[other[0]]} move alike, "
+                    f"person {one[1]} of {self.names[one[0]]} and {other[1]} of {self.names[other[0]]} move alike, "
                     f"{apart_m:.1f} m apart: one body, and the transform of a camera is wrong? Measure it with "
                     "aux-motion calibrate-cameras"
                 )

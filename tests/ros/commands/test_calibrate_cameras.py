@@ -86,7 +86,10 @@ def test_a_wrong_transform_is_named_because_the_bodies_move_alike(bag):
     answer[1] = str(float(answer[1]) + 0.9)
     found, (line,) = ids(bag, " ".join(answer))
     assert found == {"0/3", "1/8"}
-    assert "3 of zed 0 and 8 of yolo 1 move alike, 0.9 m apart" in line and "calibrate-cameras" in line
+    assert (
+        "person 3 of /a/skeletons and 8 of /b/detections move alike, 0.9 m apart" in line
+        and "calibrate-cameras" in line
+    )
 
 
 def test_the_reference_may_be_anywhere_in_the_fixed_frame(bag, tmp_path):
