@@ -13,7 +13,7 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import JointStatus
-from aux_motion_core.space.registration import fit_rigid
+from aux_motion_core.space.rigid import fit_rigid
 from aux_motion_core.types import SkeletonFrame
 
 #: Sights of a body are kept for so long, one in so many seconds.
