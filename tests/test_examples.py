@@ -17,6 +17,8 @@ ALONE = {
     "cpp_planner.py": "view not complete: 0\ninput two seconds old: 0",
 }
 LIVE = {"own_tracker.py", "python_planner.py"}
+#: Tried with a stand-in for its controller in tests/ros/commands/test_speed_example.py.
+WITH_CONTROLLER = {"speed_to_controller.py"}
 
 
 def run(root: Path, name: str, *arguments: str) -> str:
@@ -31,7 +33,7 @@ def run(root: Path, name: str, *arguments: str) -> str:
 
 
 def test_every_example_is_here(root: Path) -> None:
-    assert {f.name for f in (root / "examples").glob("*.py")} == {*ALONE, *LIVE}
+    assert {f.name for f in (root / "examples").glob("*.py")} == {*ALONE, *LIVE, *WITH_CONTROLLER}
 
 
 @pytest.mark.parametrize("name", ALONE)

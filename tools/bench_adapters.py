@@ -74,6 +74,14 @@ def messages(tracker: str) -> list[object]:
                 ]
             ]
             out.append(make.transforms(body))
+        elif tracker in ("ros_openpose", "openptrack", "jsk"):
+            joints = {"ros_openpose": "openpose25", "openptrack": "openptrack15", "jsk": "openpose18"}[tracker]
+            bodies = {i: make.person(joints, at, float(i)) for i in range(PEOPLE)}
+            maker = getattr(make, tracker)
+            out.append(maker(bodies if tracker == "openptrack" else list(bodies.values()), ns))
+        elif tracker.startswith("mocap4r2"):
+            worn = {f"{i}:{j}": p for i, b in people.items() for j, p in zip(SOURCES["coco17"], b[2], strict=True)}
+            out.append((make.mocap_markers if tracker == "mocap4r2_markers" else make.mocap_bodies)(worn, ns))
         else:
             count = {"openpose": 25, "mediapipe": 33, "pose_array": 17}[tracker]
             joints = {25: "openpose25", 33: "mediapipe33", 17: "coco17"}[count]
@@ -83,7 +91,10 @@ def messages(tracker: str) -> list[object]:
 
 def measure(tracker: str, rounds: int) -> dict[str, object]:
     """Quantiles of one call, milliseconds."""
-    adapter = trackers.make(tracker, **({"joints": ("coco17",)} if tracker == "pose_array" else {}))
+    joints = ("coco17",) if tracker == "pose_array" else ()
+    if tracker.startswith("mocap4r2"):
+        joints = tuple(f"{joint}={joint}" for joint in SOURCES["coco17"])
+    adapter = trackers.make(tracker, **({"joints": joints} if joints else {}))
     msgtype = "tf2_msgs/msg/TFMessage" if tracker == "ros4hri" else adapter.msgtype
     receive, library = receiver(msgtype)
     sent = [bytes(typestore().serialize_cdr(m, msgtype)) for m in messages(tracker)]
@@ -128,7 +139,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = [measure(tracker, given.rounds) for tracker in trackers.NAMES]
     for row in rows:
-        print(f"{row['tracker']:14}{row['messages_of']:9} p50 {row['p50_ms']:.3f}  p99 {row['p99_ms']:.3f} ms")
+        print(f"{row['tracker']:18}{row['messages_of']:9} p50 {row['p50_ms']:.3f}  p99 {row['p99_ms']:.3f} ms")
     if given.json:
         about = {"python": platform.python_version(), "machine": platform.machine(), "numpy": np.__version__}
         given.json.parent.mkdir(parents=True, exist_ok=True)

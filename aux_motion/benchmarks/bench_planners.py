@@ -15,7 +15,7 @@ from aux_motion_core.safety.occupancy import OccupancyBuilder, OccupancyConfig
 from aux_motion_core.safety.robot import Link, Robot, Stop
 from aux_motion_core.safety.separation import Monitor
 from aux_motion_core.testing import synthetic
-from aux_motion_core.types import PredictionBatch
+from aux_motion_core.types import PredictionBatch, View, ViewReport
 
 #: occupancy: capsules of every interval; occ_message: as the node publishes them; separation: one decision of the
 #: monitor for a robot of six capsules; swept: 5 cm voxels and their cloud.
@@ -28,6 +28,8 @@ def _batch(people: int) -> PredictionBatch:
     for frame in synthetic.frames(people, 1.0, frame_id="map"):
         predictor.add(frame)
     batch = predictor.predict(frame.stamp_ns)
+    # without a complete view the monitor decides nothing
+    batch = replace(batch, view=ViewReport(View.COMPLETE, oldest_input_ns=batch.stamp_ns))
     bound = 0.05 + 0.01 * np.arange(batch.steps)[:, None] + np.zeros(len(batch.joint_names))
     return replace(batch, people=tuple(replace(p, body_radius=bound, body_coverage=0.95) for p in batch.people))
 

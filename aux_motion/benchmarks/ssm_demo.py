@@ -71,6 +71,7 @@ class _Knowledge:
         straight = occupancies(frames, self.straight, self.builder, latency_s, without_bound)
         present = SeparationConfig(formulation="present_body", human_speed_mps=1.6, person_error_m=_Z_D_M)
         swept = SeparationConfig(formulation="swept_occupancy")
+        coming = {"human_speed_from": "approach"}
         return {
             "no_prediction": (model, present, fastest_joint(frames)),
             "fixed_speed": (model, present, None),
@@ -79,6 +80,8 @@ class _Knowledge:
             "simultaneous": (model, swept, None),
             "marginal": (marginal, swept, None),
             "separation": (separation, swept, None),
+            "approach": (model, present.model_copy(update=coming), None),
+            "separation_approach": (separation, swept.model_copy(update=coming), None),
         }
 
     def _model(self, frames: list[SkeletonFrame]) -> list[list[Occupancy]]:

@@ -24,6 +24,8 @@ _COLOURS = {
     "simultaneous": "#c5d9d5",
     "marginal": "#8fc7bd",
     "separation": "#2a9d8f",
+    "approach": "#4f7f9b",
+    "separation_approach": "#1b6f65",
 }
 
 

@@ -34,6 +34,8 @@ from aux_motion_core.trackers.pipeline import Input, Pipeline, adapters
 from aux_motion_core.types import InputEvidence, SkeletonFrame
 from aux_motion_core.wire.clock import StampClock
 
+#: Topics that the node always publishes, or may.
+_OUTPUTS = ("predictions", "markers", "self_check", "occupancy", "occupancy_markers")
 #: How often frames that wait for their transform are looked at, seconds.
 _POLL_S = 0.005
 #: So long after TF was first listened to, frames wait for its first messages, seconds.
@@ -104,6 +106,7 @@ class Sources:
     ) -> None:
         self._node, self._parameters, self._on_message = node, parameters, on_message
         planned = [(topic, adapter, message_class(type(adapter))) for topic, adapter in adapters(parameters)]
+        self._refuse_own_outputs([topic for topic, _, _ in planned])
         tf, no_tf = None, ""
         try:
             tf_message_type()
@@ -147,6 +150,16 @@ class Sources:
         except BaseException:
             self.close()
             raise
+
+    def _refuse_own_outputs(self, topics: list[str]) -> None:
+        """A topic has one type: the tracker's messages cannot come on one that this node publishes."""
+        own = {self._node.resolve_topic_name(name): name for name in _OUTPUTS}
+        for topic in map(self._node.resolve_topic_name, topics):
+            if topic in own:
+                raise AdapterError(
+                    f"input topic {topic} is an output of this node: let the tracker send on another one (remap its "
+                    f"{own[topic]}), or start this node in a namespace"
+                )
 
     def _open(self) -> None:
         for source in self.all:

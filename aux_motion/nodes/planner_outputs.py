@@ -89,6 +89,7 @@ class PlannerOutputs:
         self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
         self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
+        self._coarser = 1  # voxels of the swept volume are so many times as large as wanted
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         #: A stray node of the same name must not pass for this one.
@@ -234,10 +235,21 @@ class PlannerOutputs:
         yield MarkerArray(markers=markers)
 
     def _make_cloud(self, batch: PredictionBatch) -> Iterator[Any]:
-        parts = [np.zeros((0, 3), np.float32)]
-        for points in swept_points(self._coarse.build(batch), self._parameters.swept_volume_resolution_m):
-            parts.append(points)
-            yield None
+        occupancy, most = self._coarse.build(batch), self._parameters.swept_volume_max_points
+        while True:
+            parts, total = [np.zeros((0, 3), np.float32)], 0
+            resolution_m = self._coarser * self._parameters.swept_volume_resolution_m
+            for points in swept_points(occupancy, resolution_m):
+                parts.append(points)
+                total += len(points)
+                if total > most:
+                    break
+                yield None
+            if total <= most:
+                break
+            self._coarser *= 2
+        if self._coarser > 1 and 10 * total < most:  # as fine would be eight times as many
+            self._coarser //= 2
         yield cloud_message(np.concatenate(parts), batch.frame_id, batch.stamp_ns)
 
     def _make_poses(self, batch: PredictionBatch) -> Iterator[Any]:

@@ -31,6 +31,14 @@ class PlannerOutputParameters(OccupancyConfig):
     swept_volume_resolution_m: float = Field(
         0.05, ge=0.01, le=0.5, description="Edge of a voxel. Applied at configure.", json_schema_extra=AT_CONFIGURE
     )
+    swept_volume_max_points: int = Field(
+        200_000,
+        ge=1_000,
+        le=5_000_000,
+        description="Points of swept_volume at most: where there would be more, voxels are twice as large. "
+        "Applied at configure.",
+        json_schema_extra=AT_CONFIGURE,
+    )
     publish_human_poses: bool = Field(
         False,
         description="Publish poses (geometry_msgs/PoseArray): joint positions as ssm_safety reads them. "

@@ -10,7 +10,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -28,6 +28,7 @@ from aux_motion.nodes.parameters import NodeParameters, default_model_dir, valid
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
 from aux_motion.nodes.reporting import Reporting
+from aux_motion_core import solvers
 from aux_motion_core.inference.artefact import Artefact
 from aux_motion_core.inference.build import Windows
 from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
@@ -35,6 +36,8 @@ from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
+#: What no first prediction needs is loaded so long after the node became active, seconds.
+_LOAD_AFTER_S = 3.0
 
 
 def _sample_windows(artefact: Artefact) -> Windows | None:
@@ -75,6 +78,9 @@ class PredictorNode(LifecycleNode):
             self.get_logger().warning(line)
             self.remark(line if mistyped else "")
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._loading = self.create_timer(_LOAD_AFTER_S, self._load_the_rest, clock=steady)
+        self._loading.cancel()  # until it is active
         self._reporting = Reporting(self, self._diagnostics, self._background)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True),
@@ -159,7 +165,18 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.lifecycle = "active"
         self._ask_the_kernel()
         self._collector.start()  # last: what lives now lives on, and later collections skip it
+        self._loading.reset()
         return result
+
+    def _load_the_rest(self) -> None:
+        """Load, in the background, what no first prediction needs."""
+
+        def load() -> None:
+            solvers.load()
+            self._collector.keep()
+
+        self._loading.cancel()
+        self._background.submit("load", load)
 
     def _ask_the_kernel(self) -> None:
         p, asked = self.parameters, {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.history.bodies import (
     CARRY_S,
@@ -19,6 +18,7 @@ from aux_motion_core.history.bodies import (
     gate,
 )
 from aux_motion_core.skeleton import MISSING
+from aux_motion_core.solvers import assignment
 
 
 def relink(
@@ -55,7 +55,7 @@ def relink(
     # a body that its own id explains as well keeps it
     fits &= itself | (place < CLEARLY * np.where(np.isfinite(own[rows]), own[rows], np.inf)[:, None])
     cost = np.where(fits, place, 1e3)
-    chosen = linear_sum_assignment(cost)
+    chosen = assignment(cost)
     moves: dict[int, int] = {}
     for i, j in zip(*chosen, strict=True):
         if not fits[i, j] or itself[i, j]:

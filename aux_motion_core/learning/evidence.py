@@ -49,8 +49,8 @@ ANEW = -0.3 * (CANDIDATES.sum(1) > 0.0)
 #: What was taken back comes again with this time constant.
 RETURN_S = 4.0
 #: What the published answer lost since it last led, in seconds of the network's error, is forgotten with the first time
-#: constant. From so much on nothing enters, until it is less than half of that: it bounds what a minute can lose.
-LOSS_S, LOSS = 40.0, 0.5
+#: constant. The more it is, the less enters, and nothing from so much on: it bounds what a minute can lose.
+LOSS_S, LOSS = 30.0, 0.8
 _NOISE_M = 0.002
 #: Radii of the network's answer are widened by a share of the way to the published one; it grows by this much each
 #: second of outcomes that are all outside, and falls while fewer than so many are.
@@ -85,7 +85,6 @@ class Evidence:
             "share": np.zeros((more, h, g, 2), np.float32),
             "widening": np.ones((more, h, g), np.float32),
             "loss": np.zeros((more, h)),
-            "spent": np.zeros((more, h), bool),
         }
         self.rows = {k: np.concatenate([self.rows[k], v]) if self.rows else v for k, v in new.items()}
 
@@ -93,8 +92,8 @@ class Evidence:
         """A new person has this row: what all together earned is where it begins."""
         while row >= len(self.rows["trust"]):
             self._rows(max(len(self.rows["trust"]), 16))
-        for name in ("gain", "error", "alarm", "loss", "spent"):
-            self.rows[name][row] = 0
+        for name in ("gain", "error", "alarm", "loss"):
+            self.rows[name][row] = 0.0
         self.rows["trust"][row] = self.rows["widening"][row] = 1.0
         self.rows["gain"][row] = self.common * np.minimum(self.common_s, COMMON_S)[..., None]
         h = np.repeat(np.arange(self._h), len(GROUPS))
@@ -137,8 +136,8 @@ class Evidence:
     def reset(self) -> None:
         """Forget what was earned; people stay."""
         self.common[:], self.common_s[:] = 0.0, 0.0
-        for name in ("gain", "error", "alarm", "share", "loss", "spent"):
-            self.rows[name][:] = 0
+        for name in ("gain", "error", "alarm", "share", "loss"):
+            self.rows[name][:] = 0.0
         self.rows["trust"][:] = self.rows["widening"][:] = 1.0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -165,7 +164,7 @@ class Evidence:
         """Make the shares of these (K,) triples anew."""
         a = self.rows
         weight = self._weights(a["gain"][row, h, g])
-        believed = np.where(a["spent"][row, h], 0.0, a["trust"][row, h, g])
+        believed = a["trust"][row, h, g] * np.maximum(1.0 - a["loss"][row, h] / LOSS, 0.0)
         a["share"][row, h, g] = (weight @ CANDIDATES) * believed[:, None]
 
     def _count_losses(
@@ -179,10 +178,9 @@ class Evidence:
             published: (K,) metres, of the published one.
         """
         a = self.rows
-        lost = np.clip((published - error) / (error + _NOISE_M), -1.0, 2.0) * passed_s
-        loss = np.maximum(np.exp(-passed_s / LOSS_S) * a["loss"][row, horizon] + lost, 0.0)
-        a["loss"][row, horizon] = loss
-        a["spent"][row, horizon] = np.where(a["spent"][row, horizon], loss > 0.5 * LOSS, loss > LOSS)
+        lost = np.clip((published - error) / (error + _NOISE_M), -1.0, 1.0) * passed_s
+        loss = np.exp(-passed_s / LOSS_S) * a["loss"][row, horizon] + lost
+        a["loss"][row, horizon] = np.clip(loss, 0.0, 1.2 * LOSS)
 
     def learn(
         self,

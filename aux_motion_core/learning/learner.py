@@ -11,14 +11,12 @@ What measured best: docs/learning.md.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import threadpoolctl
 
 from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading
@@ -30,6 +28,7 @@ from aux_motion_core.learning.maps import Maps
 from aux_motion_core.learning.stream import ASK_S, LearningStream
 from aux_motion_core.learning.under_way import LearningOutcomes, Samples, TakenOutcomes, UnderWay
 from aux_motion_core.skeleton import N_JOINTS
+from aux_motion_core.solvers import one_blas_thread
 from aux_motion_core.types import Learning
 
 #: Fastest growth of a correction, metres per second.
@@ -40,15 +39,6 @@ STRANGE = 0.06
 _WAIT = 256
 #: What the report sums up is forgotten with this time constant, seconds.
 REPORT_S = 60.0
-
-
-@functools.cache
-def one_blas_thread() -> None:
-    """Let numpy and scipy multiply in one thread from now on, in the whole process.
-
-    OpenBLAS starts threads for products as small as these, which wake up for each: four times the processor time.
-    """
-    threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
 
 class Learner:

@@ -9,7 +9,8 @@ least squares algorithm incorporating exponential resetting and forgetting, Int.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+
+from aux_motion_core.solvers import solve_positive
 
 
 class Regression:
@@ -50,8 +51,7 @@ class Regression:
     def solve(self) -> None:
         """`weights` become the solution."""
         regular = self.products + self.ridge * np.eye(len(self.products))
-        factor = cho_factor(regular, lower=True, overwrite_a=True, check_finite=False)
-        self.weights = cho_solve(factor, self.cross, check_finite=False)
+        self.weights = solve_positive(regular, self.cross)
 
     def inverse(self, of: np.ndarray) -> np.ndarray:
         """(T, T) of the regularised products of some inputs, by index (T,)."""

@@ -21,10 +21,22 @@ def nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
         (N, M) metres; and the places of the nearest points on the axes, (N, M) each, 0 to 1 from the first end.
     """
     d1, d2 = a[:, 1] - a[:, 0], b[:, 1] - b[:, 0]
-    aa, ee = (d1 * d1).sum(-1)[:, None], (d2 * d2).sum(-1)[None]
     r = a[:, None, 0] - b[None, :, 0]
-    c, f = np.einsum("nc,nmc->nm", d1, r), np.einsum("mc,nmc->nm", d2, r)
-    mixed = d1 @ d2.T
+    return _nearest(d1[:, None], d2[None], r, (d1 * d1).sum(-1)[:, None], (d2 * d2).sum(-1)[None], d1 @ d2.T)
+
+
+def nearest_pairs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `nearest`, of pairs: a, b (N, 2, 3), results (N,)."""
+    d1, d2 = a[:, 1] - a[:, 0], b[:, 1] - b[:, 0]
+    squares = (np.einsum("nc,nc->n", x, y) for x, y in ((d1, d1), (d2, d2), (d1, d2)))
+    return _nearest(d1, d2, a[:, 0] - b[:, 0], *squares)
+
+
+def _nearest(
+    d1: np.ndarray, d2: np.ndarray, r: np.ndarray, aa: np.ndarray, ee: np.ndarray, mixed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`nearest` by the axes' directions d1, d2, what is between their first ends, and products of the directions."""
+    c, f = np.einsum("...c,...c->...", d1, r), np.einsum("...c,...c->...", d2, r)
     denominator = aa * ee - mixed * mixed
     long_a, long_b = np.maximum(aa, _POINT_M2), np.maximum(ee, _POINT_M2)
     parallel = denominator <= 1e-9 * aa * ee + _POINT_M2**2
@@ -32,8 +44,39 @@ def nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     s = np.clip(s, 0.0, 1.0)
     t = np.clip(np.where(ee > _POINT_M2, (mixed * s + f) / long_b, 0.0), 0.0, 1.0)
     s = np.where(aa > _POINT_M2, np.clip((mixed * t - c) / long_a, 0.0, 1.0), 0.0)
-    between = r + s[..., None] * d1[:, None] - t[..., None] * d2[None]
-    return np.sqrt(np.einsum("nmc,nmc->nm", between, between)), s, t
+    between = r + s[..., None] * d1 - t[..., None] * d2
+    return np.sqrt(np.einsum("...c,...c->...", between, between)), s, t
+
+
+def maybe_nearest(
+    a: np.ndarray, a_radius: np.ndarray, b: np.ndarray, b_radius: np.ndarray, group: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of capsules that may have the least distance of their group, by the spheres around them and their middles.
+
+    Args:
+        a: (N, 2, 3) ends, a_radius: (N,) metres; each `group` in a row belong together.
+        b: (M, 2, 3) ends, b_radius: (M,) metres; each of them is in every group.
+        group: a divisor of N.
+
+    Returns:
+        (K,) indices into a and into b; of what is not finite no pair is left out.
+    """
+    middle_a, middle_b = a.sum(1), b.sum(1)  # twice the middles
+    half_a, half_b = (0.5 * np.sqrt(np.einsum("nc,nc->n", d, d)) for d in (a[:, 1] - a[:, 0], b[:, 1] - b[:, 0]))
+    apart2 = (
+        np.einsum("nc,nc->n", middle_a, middle_a)[:, None]
+        + np.einsum("mc,mc->m", middle_b, middle_b)
+        - 2.0 * (middle_a @ middle_b.T)
+    )
+    most = 0.5 * np.sqrt(np.maximum(apart2, 0.0)) - a_radius[:, None] - b_radius
+    least = (most - half_a[:, None] - half_b).reshape(-1, group * len(b))
+    most = most.reshape(least.shape).min(1, keepdims=True)
+    pair = np.flatnonzero(~(least > most + _MARGIN_M))
+    return pair // len(b), pair % len(b)
+
+
+#: What rounding may do to the bounds of `maybe_nearest`, metres.
+_MARGIN_M = 1e-4
 
 
 def spheres(ends: np.ndarray, radius: np.ndarray, slack_m: float) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +102,27 @@ def spheres(ends: np.ndarray, radius: np.ndarray, slack_m: float) -> tuple[np.nd
     return centre, wide[of]
 
 
+def without_inner(centre: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The spheres (K, 3), (K,) without those that lie inside a larger one: together they are the same."""
+    near = (centre - centre.mean(0)).astype(np.float32)
+    size, wide = np.einsum("kc,kc->k", near, near), radius.astype(np.float32)
+    apart2 = near @ (-2.0 * near.T)
+    apart2 += size[:, None] + np.float32(_ROUNDING_M2)
+    apart2 += size
+    more = wide[:, None] - wide  # of the row over the column
+    more *= np.abs(more)
+    outer = ~(apart2 < more).any(0)
+    return centre[outer], radius[outer]
+
+
+#: What single precision may take off a squared distance within a body's reach, m^2.
+_ROUNDING_M2 = 1e-5
+#: Widths of the squares of columns about spheres are rounded up to this: few sizes, each worked on at once.
+_WIDTHS = 4
+#: Spheres grow by this, in voxels: what single precision may lose.
+_ROUNDING = np.float32(2e-5)
+
+
 def voxels(
     ends: np.ndarray, radius: np.ndarray, resolution_m: float, floor_m: float, top_m: float, most: int = 400_000
 ) -> tuple[np.ndarray, float]:
@@ -79,7 +143,7 @@ def voxels(
     """
     if not len(ends):
         return np.zeros((0, 3), np.float32), resolution_m
-    centre, wide = spheres(ends, radius, 0.25 * resolution_m)
+    centre, wide = without_inner(*spheres(ends, radius, 0.25 * resolution_m))
     low, high = (centre - wide[:, None]).min(0), (centre + wide[:, None]).max(0)
     low[2], high[2] = max(low[2], floor_m), min(high[2], top_m)
     if high[2] <= low[2]:
@@ -90,36 +154,60 @@ def voxels(
         if shape.prod() <= most:
             break
         resolution_m *= 2.0
-    # A vertical line meets a sphere in one interval. The intervals' starts and ends are counted, columns summed up.
-    nx, ny, nz = (int(n) for n in shape)
-    starts, stops = [], []
-    at = centre / resolution_m - origin
-    r = wide / resolution_m
-    half = np.ceil(r + 1.0).astype(np.int64)
-    for size in np.unique(half):  # spheres of one size have the same columns about them
-        mine = np.flatnonzero(half == size)
-        offset = np.arange(-size, size + 1)
-        base = np.floor(at[mine, :2]).astype(np.int64)
-        x, y = base[:, 0, None] + offset, base[:, 1, None] + offset
-        # the nearest place of the voxel's square to the centre: what only touches counts
-        dx = np.clip(at[mine, 0, None], x, x + 1) - at[mine, 0, None]
-        dy = np.clip(at[mine, 1, None], y, y + 1) - at[mine, 1, None]
-        rest = (r[mine] ** 2)[:, None, None] - (dx**2)[:, :, None] - (dy**2)[:, None, :]
-        inside = (rest > 0.0) & ((x >= 0) & (x < nx))[:, :, None] & ((y >= 0) & (y < ny))[:, None, :]
-        i, j, k = np.nonzero(inside)
-        reach = np.sqrt(rest[i, j, k])
-        z = at[mine[i], 2]
-        first = np.clip(np.floor(z - reach), 0, nz).astype(np.int64)
-        last = np.clip(np.floor(z + reach) + 1, 0, nz).astype(np.int64)
-        column = (x[i, j] * ny + y[i, k]) * (nz + 1)
-        starts.append(column + first)
-        stops.append(column + last)
-    total = nx * ny * (nz + 1)
-    count = np.bincount(np.concatenate(starts), minlength=total)
-    count -= np.bincount(np.concatenate(stops), minlength=total)
-    # each column's counts add up to nothing, so one sum over all of them does
-    cell = np.flatnonzero(np.cumsum(count) > 0)
-    column, z = np.divmod(cell, nz + 1)
-    x, y = np.divmod(column, ny)
-    cells = np.stack([x, y, z], 1) + (origin + 0.5)
-    return (cells * resolution_m).astype(np.float32), resolution_m
+    nx, ny, nz = (int(shape[0]) + _WIDTHS, int(shape[1]) + _WIDTHS, int(shape[2]))
+    at, r = (centre / resolution_m - origin).astype(np.float32), (wide / resolution_m).astype(np.float32) + _ROUNDING
+    filled = _filled_columns(at, r, nx, ny, nz)  # (columns, height)
+    x, y, z = (((np.arange(n) + (o + 0.5)) * resolution_m).astype(np.float32) for n, o in zip((nx, ny, nz), origin))
+    count = filled.sum(1, dtype=np.intp)
+    out = np.empty((int(count.sum()), 3), np.float32)
+    out[:, 0], out[:, 1] = np.repeat(np.repeat(x, ny), count), np.repeat(np.tile(y, nx), count)
+    out[:, 2] = z.take(np.flatnonzero(filled) % filled.shape[1], mode="clip")
+    return out, resolution_m
+
+
+def _padded(nz: int) -> int:
+    """Cells in height, a multiple of the bits of a word."""
+    return -(-nz // 64) * 64
+
+
+def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz: int) -> np.ndarray:
+    """Which voxels spheres touch. A vertical line of voxels meets a sphere in one interval: bits of a word.
+
+    Args:
+        centre: (K, 3) float32 voxels; no sphere reaches below 0 sideways.
+        radius: (K,) float32 voxels.
+        nx, ny: of the grid, `_WIDTHS` more than spheres reach.
+        nz: of the grid; what lies beyond in height is left out.
+
+    Returns:
+        (nx * ny, `_padded(nz)`) bool.
+    """
+    words = _padded(nz) // 64
+    grid = np.zeros((nx, ny, words), np.uint64)
+    start = np.maximum(np.floor(centre[:, :2] - radius[:, None]), np.float32(0.0))
+    width = _WIDTHS * np.ceil((2.0 * radius + 2.0) / _WIDTHS).astype(np.int64)
+    zero, one, top = np.float32(0.0), np.float32(1.0), np.float32(nz)
+    for size in np.unique(width).tolist():  # spheres of one size have the same columns about them
+        mine = np.flatnonzero(width == size)
+        first = np.minimum(start[mine], np.array([nx - size, ny - size], np.float32))
+        at = centre[mine, :2, None]
+        edge = first[..., None] + np.arange(size, dtype=np.float32)  # (mine, 2, size)
+        # the nearest place of the voxel's square to the centre
+        away = np.square(np.minimum(np.maximum(at, edge), edge + one) - at)
+        rest = (np.square(radius[mine])[:, None] - away[:, 0])[:, :, None] - away[:, None, 1]
+        meets = np.flatnonzero(rest > zero)
+        reach = np.sqrt(rest.reshape(-1).take(meets))
+        z = np.repeat(centre[mine, 2], size * size).take(meets)
+        enter = np.minimum(np.maximum(z - reach, zero), top).astype(np.intp)
+        leave = np.minimum(np.maximum(np.floor(z + reach) + one, zero), top).astype(np.intp)
+        filled = np.zeros((len(mine), size, size, words), np.uint64)
+        for k in range(words):
+            low, high = (e if words == 1 else np.clip(e - 64 * k, 0, 64) for e in (enter, leave))
+            filled.reshape(-1, words)[meets, k] = _BELOW.take(high, mode="clip") - _BELOW.take(low, mode="clip")
+        for bits, (x, y) in zip(filled, first.astype(int).tolist(), strict=True):
+            grid[x : x + size, y : y + size] |= bits
+    return np.unpackbits(grid.view(np.uint8).reshape(nx * ny, -1), axis=1, bitorder="little").view(bool)
+
+
+#: For each number up to 64 a word with so many bits set, the lowest first.
+_BELOW = np.array([(1 << n) - 1 for n in range(65)], np.uint64)

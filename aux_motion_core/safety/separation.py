@@ -20,7 +20,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from aux_motion_core.safety.anthropometry import LARGEST_SCALE
-from aux_motion_core.safety.capsules import nearest
+from aux_motion_core.safety.approach import Approach, approach
+from aux_motion_core.safety.capsules import maybe_nearest, nearest_pairs
 from aux_motion_core.safety.occupancy import BoundKind, Occupancy
 from aux_motion_core.safety.robot import Robot
 from aux_motion_core.types import View
@@ -70,6 +71,18 @@ class SeparationConfig(BaseModel):
         le=12.0,
         description="Speed of people in S_h (present_body): 1.6 m/s of ISO/TS 15066 where it is not monitored; "
         "2.0 m/s for the upper limbs within 0.5 m (ISO 13855).",
+    )
+    human_speed_from: Literal["fixed", "approach"] = Field(
+        "fixed",
+        description="S_h by human_speed_mps (fixed), or by the speed at which each part of a body comes towards the "
+        "robot and what it may gain until the robot stands (approach): slows down less for who stands or leaves, and "
+        "more for who runs.",
+    )
+    human_acceleration_mps2: float = Field(
+        10.0,
+        gt=0.0,
+        le=100.0,
+        description="How fast a part of a body speeds up towards the robot, up to human_speed_mps (approach).",
     )
     faster_than_fixed: bool = Field(
         False,
@@ -190,17 +203,22 @@ def distances(ends: np.ndarray, radius: np.ndarray, robot_ends: np.ndarray, robo
     """
     people, steps, groups = radius.shape
     links = len(robot_radius)
-    axis, s, t = nearest(ends.reshape(-1, 2, 3).astype(np.float64), robot_ends)
-    gap = (axis - radius.reshape(-1, 1) - robot_radius).reshape(people, steps, groups * links)
+    ends, radius = ends.reshape(-1, 2, 3).astype(np.float64), radius.reshape(-1).astype(np.float64)
+    of, link = maybe_nearest(ends, radius, robot_ends, robot_radius, groups)
+    axis, s, t = nearest_pairs(ends[of], robot_ends[link])
+    gap = np.full((people * steps, groups * links), np.inf)
+    place = of * links + link
+    gap.reshape(-1)[place] = axis - radius[of] - robot_radius[link]
     best = gap.argmin(-1)
-    pick = best[..., None]
-    shape = (people, steps, groups * links)
+    # of the pairs in their order the one of each group that is nearest
+    pick = np.searchsorted(place, best + np.arange(len(best)) * (groups * links))
+    shape = (people, steps)
     return _Distances(
-        np.take_along_axis(gap, pick, -1)[..., 0],
-        best // links,
-        best % links,
-        np.take_along_axis(s.reshape(shape), pick, -1)[..., 0],
-        np.take_along_axis(t.reshape(shape), pick, -1)[..., 0],
+        gap[np.arange(len(best)), best].reshape(shape),
+        (best // links).reshape(shape),
+        (best % links).reshape(shape),
+        s[pick].reshape(shape),
+        t[pick].reshape(shape),
     )
 
 
@@ -374,11 +392,10 @@ class Monitor:
         z_r = robot_uncertainty_m(self.robot, robot_age_s)
         until = age + self.robot.reaction_time_s + self._time_s[:, None]  # (101, P)
         shape = until.shape
-        if swept:
-            s_h, z_d = np.zeros(shape), 0.0
-        else:
-            s_h = person_motion_m(c.human_speed_mps, age + self.robot.reaction_time_s, self._time_s[:, None])
-            z_d = person_uncertainty_m(c)
+        s_h, z_d = np.zeros(shape), 0.0 if swept else person_uncertainty_m(c)
+        coming = None
+        if not swept and len(age):
+            s_h, coming = self._person_motion(o, robot_ends, robot_radius, until)
         others = self._reaction_m + self._distance_m + intrusion_m(c) + z_d + z_r  # (101,)
         needed = s_h + others[:, None]
         step, beyond = np.zeros(shape, int), np.zeros(shape)
@@ -388,7 +405,7 @@ class Monitor:
         elif swept:
             there, step, beyond = distance_until(o, found.metres, until)
         else:
-            there = np.broadcast_to(found.metres[:, 0], shape)
+            there = np.broadcast_to(found.metres[:, 0], shape) if coming is None else coming.gap_m
         kept = there >= needed
         if swept and found is not None and not c.faster_than_fixed:
             still = (o.kind == BoundKind.SEPARATION).any((1, 2)) & _stands(o)
@@ -431,6 +448,8 @@ class Monitor:
             return decision
         person = int(np.argmin(there[row]))
         k = int(step[row, person])
+        if coming is not None:  # the pair that limits the speed, which need not be the nearest
+            found = _Distances(coming.gap_m[row], *(v[row][:, None] for v in coming.where()))
         segment, link = int(found.segment[person, k]), int(found.link[person, k])
         on_person, on_robot = _surface_points(
             ends[person, k, segment].astype(float),
@@ -468,8 +487,20 @@ class Monitor:
         c = self.config
         body = distances(o.body_ends[:, None], o.body_radius[:, None], robot_ends, robot_radius).metres[:, 0]
         since_s = (now_ns - np.minimum(o.last_observed_ns, now_ns)) * 1e-9
-        s_h = person_motion_m(c.human_speed_mps, since_s + self.robot.reaction_time_s, self._time_s[:, None])
-        return body >= s_h + others_m[:, None] + person_uncertainty_m(c)
+        until_s = since_s + self.robot.reaction_time_s + self._time_s[:, None]
+        s_h, coming = self._person_motion(o, robot_ends, robot_radius, until_s)
+        return (body if coming is None else coming.gap_m) >= s_h + others_m[:, None] + person_uncertainty_m(c)
+
+    def _person_motion(
+        self, o: Occupancy, robot_ends: np.ndarray, robot_radius: np.ndarray, until_s: np.ndarray
+    ) -> tuple[np.ndarray, Approach | None]:
+        """S_h (101, P), and the pairs of body and robot that it is of; None: of the nearest."""
+        c = self.config
+        if c.human_speed_from == "fixed":
+            return person_motion_m(c.human_speed_mps, until_s, np.zeros(1)), None
+        limits = c.human_speed_mps, c.human_acceleration_mps2
+        coming = approach(o, robot_ends, robot_radius, *limits, until_s)
+        return coming.s_h_m, coming
 
     def _ages(self, ids: tuple[str, ...], stamps_ns: np.ndarray, now_ns: int) -> np.ndarray:
         """Seconds since people were seen (P,): by the stamp, and no less than since the stamp was here first.

@@ -9,11 +9,11 @@ from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
 from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
+from aux_motion_core.solvers import assignment
 from aux_motion_core.space.tf import TfBuffer
 from aux_motion_core.trackers.joint_maps import MappingError, joint_list, map_people, mapping
 from aux_motion_core.types import SkeletonFrame
@@ -317,7 +317,7 @@ class Numbers:
             common = there.sum(-1)
             mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)
             cost = np.where((common > 0) & (mean < self.GATE_M + self.GATE_MPS * age_s), mean, 1e6)
-            for i, j in zip(*linear_sum_assignment(cost), strict=True):
+            for i, j in zip(*assignment(cost), strict=True):
                 if cost[i, j] < 1e6:
                     ids[i] = names[j]
         used = {*taken, *(i for i in ids if i is not None)}

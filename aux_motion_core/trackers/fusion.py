@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import DERIVED, MISSING, OBSERVED
+from aux_motion_core.solvers import assignment
 from aux_motion_core.types import SkeletonFrame
 
 #: So long a camera leads after its last frame, and so old is what another one saw and still counts, seconds.
@@ -207,7 +207,7 @@ class Fusion:
                 distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
                 if distance <= GATE_M + GATE_MPS * age_s:
                     cost[i, j] = distance
-        for i, j in zip(*linear_sum_assignment(cost), strict=True):
+        for i, j in zip(*assignment(cost), strict=True):
             rivals = np.concatenate([np.delete(cost[i], j), np.delete(cost[:, j], i)])
             if cost[i, j] < 1e6 and cost[i, j] <= _CLEARLY * min(rivals, default=1e6):
                 self._bodies[keys[new[i]]] = free[j]

@@ -116,7 +116,7 @@ class Mocap4r2Markers(_Mocap):
     name = "mocap4r2_markers"
     msgtype = "mocap4r2_msgs/msg/Markers"
     earlier = ("mocap_msgs/msg/Markers",)
-    topic = "markers"
+    topic = "mocap4r2/markers"  # the drivers' `markers` is the name of an output of the node
     install = "build https://github.com/MOCAP4ROS2-Project/mocap4r2_msgs and source it"
 
     def _things(self, message: Any) -> Iterator[tuple[str, Any]]:
@@ -131,7 +131,7 @@ class Mocap4r2Bodies(_Mocap):
     name = "mocap4r2_bodies"
     msgtype = "mocap4r2_msgs/msg/RigidBodies"
     earlier = ("mocap_msgs/msg/RigidBodies",)
-    topic = "rigid_bodies"
+    topic = "mocap4r2/rigid_bodies"
     install = Mocap4r2Markers.install
     things = "rigid bodies"
 

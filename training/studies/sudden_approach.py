@@ -35,6 +35,11 @@ MONITORS: dict[str, tuple[str, SeparationConfig]] = {
     "separation": ("separation", SeparationConfig(**_AT_ONCE)),
     "separation_alone": ("separation", SeparationConfig(faster_than_fixed=True, **_AT_ONCE)),
     "simultaneous": ("simultaneous", SeparationConfig(**_AT_ONCE)),
+    "approach": (
+        "simultaneous",
+        SeparationConfig(formulation="present_body", human_speed_from="approach", **_AT_ONCE),
+    ),
+    "separation_approach": ("separation", SeparationConfig(human_speed_from="approach", **_AT_ONCE)),
 }
 
 

@@ -15,6 +15,8 @@ _MONITORS = {
     "separation": "separation bound, as shipped (never faster beside who stands than the fixed speed)",
     "separation_alone": "separation bound alone (`faster_than_fixed: true`)",
     "simultaneous": "simultaneous bound",
+    "approach": "speed towards the robot: present body (`human_speed_from: approach`)",
+    "separation_approach": "separation bound, beside who stands by the speed towards the robot",
 }
 
 #: Fewer clips have no interval.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aux_motion_core.learning.evidence import GROUPS, Evidence
+from aux_motion_core.learning.evidence import GROUPS, LOSS, Evidence
 from aux_motion_core.skeleton import JOINTS
 
 J, STEP_S = len(JOINTS), 0.2
@@ -28,12 +28,12 @@ def test_small_losses_that_go_on_stop_it_and_it_comes_back():
     while (evidence.shares(np.zeros(1, np.intp))[0, 0] > 0.0).any():
         outcome(evidence, 0.1, -0.004)  # 4 % worse, not enough for the alarm
         seconds += STEP_S
-        assert seconds < 20.0, "it goes on losing"
+        assert seconds < 60.0, "it goes on losing"
     assert seconds > 5.0
-    while evidence.rows["spent"][0, 0]:
+    while evidence.rows["loss"][0, 0] > 0.4 * LOSS:
         outcome(evidence, 0.1, 0.0)
         seconds += STEP_S
-        assert seconds < 80.0, "it never comes back"
+        assert seconds < 120.0, "it never comes back"
     outcome(evidence, 0.1, 0.03)
     assert evidence.shares(np.zeros(1, np.intp)).shape == (1, 1, len(GROUPS), 2)
     assert (evidence.shares(np.zeros(1, np.intp))[0, 0, :, 0] > 0.0).all()
@@ -44,4 +44,4 @@ def test_what_gains_is_never_stopped():
     evidence.start(0)
     for k in range(600):
         outcome(evidence, 0.1, 0.02 if k % 4 else -0.003)
-        assert not evidence.rows["spent"][0, 0]
+        assert evidence.rows["loss"][0, 0] < 0.1 * LOSS

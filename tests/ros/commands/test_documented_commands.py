@@ -40,14 +40,17 @@ def folder_of_a_reader(folder: Path, installed: Path) -> Path:
     return folder
 
 
-def run_until_spoken(commands: list[list[str]], cwd: Path, env: dict[str, str]) -> dict[str, tuple[int, str]]:
+def run_until_spoken(
+    commands: list[list[str]], program: list[str], cwd: Path, env: dict[str, str], logs_in: Path
+) -> dict[str, tuple[int, str]]:
     """{command: exit code and output} of commands that run together, each interrupted when all have said something."""
-    logs = [cwd / f"command_{k}.log" for k in range(len(commands))]
+    logs = [logs_in / f"command_{k}.log" for k in range(len(commands))]
     processes = []
     for command, log in zip(commands, logs):
         with log.open("w") as out:
-            arguments = [sys.executable, "-u", "-m", "aux_motion.cli", *command]
-            processes.append(subprocess.Popen(arguments, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT))
+            processes.append(
+                subprocess.Popen([*program, *command], cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT)
+            )
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and not all(log.stat().st_size for log in logs):
         time.sleep(0.1)
@@ -60,12 +63,28 @@ def run_until_spoken(commands: list[list[str]], cwd: Path, env: dict[str, str]) 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("robot.md", "view.md"))]
 
 
+def check(ended: dict[str, tuple[int, str]]) -> None:
+    for command, (code, said) in ended.items():
+        assert code == 0 and said.strip(), f"aux-motion {command} ended with {code}:\n{said}"
+        assert "Traceback" not in said, f"aux-motion {command}:\n{said}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_lasts_starts_and_ends_in_order(page: Path, tmp_path: Path, domain: int) -> None:
     commands = [c for c in live_commands(page) if "build/eval" not in c]  # an evaluation's page has a test of its own
     assert commands
     env = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    for command, (code, said) in run_until_spoken(commands, folder_of_a_reader(tmp_path / "desk", ROOT), env).items():
-        assert code == 0 and said.strip(), f"aux-motion {command} ended with {code}:\n{said}"
-        assert "Traceback" not in said, f"aux-motion {command}:\n{said}"
+    folder = folder_of_a_reader(tmp_path / "desk", ROOT)
+    program = [sys.executable, "-u", "-m", "aux_motion.cli"]
+    check(run_until_spoken(commands, program, folder, env, tmp_path))
+
+
+@pytest.mark.slow
+def test_the_robots_commands_run_from_the_installed_share_folder(built_workspace, tmp_path: Path, domain: int) -> None:
+    commands = live_commands(ROOT / "README.md")
+    assert {"run", "ssm"} <= {c[0] for c in commands}
+    share = built_workspace.install / "aux_motion" / "share" / "aux_motion"
+    env = {**built_workspace.env, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    program = [str(built_workspace.install / "aux_motion" / "bin" / "aux-motion")]
+    check(run_until_spoken(commands, program, share, env, tmp_path))
