@@ -20,9 +20,9 @@ def shared(folder, pattern="*"):
 
 
 # colcon puts console scripts below lib/aux_motion, where `ros2 run` looks, and bin on the PATH of a sourced workspace.
-# pip puts them into bin by itself.
-BY_COLCON = {"install", "develop", "symlink_data"} & set(sys.argv)
-ON_PATH = [("bin", ["bin/aux-motion"])] if BY_COLCON else []
+# pip makes its own bin/aux-motion.
+BY_PIP = {"bdist_wheel", "editable_wheel"} & set(sys.argv)
+ON_PATH = [] if BY_PIP else [("bin", ["bin/aux-motion"])]
 
 ROS_WHEELS = [
     "ros-rclpy[fastrtps]",

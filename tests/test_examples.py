@@ -53,7 +53,7 @@ def test_the_lifecycle_manager_brings_up_the_nodes_that_wait_for_it(root: Path, 
     robot = str(root / "config" / "robot_example.yaml")
     with launch_stand_in.installed():
         started = launch_stand_in.launch(
-            root / "examples" / "nav2" / "cell.launch.py", fixed_frame="map", robot=robot, namespace="robot1"
+            root / "examples" / "nav2" / "managed_cell.launch.py", fixed_frame="map", robot=robot, namespace="robot1"
         ).started
     predictor, monitor, manager = started
     assert (predictor.parameter("autostart"), monitor.parameter("autostart")) == (False, False)

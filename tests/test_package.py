@@ -194,6 +194,8 @@ def test_colcon_build_puts_everything_where_ros_looks(built_workspace, root: Pat
         assert (share / file).is_file(), file
     for file in ("config/robot_example.yaml", "config/foxglove.json", "samples/sports2d_demo.mcap", "docs/robot.md"):
         assert (share / file).is_file(), file
+    names = [file.name for file in share.rglob("*.launch.py")]
+    assert len(names) == len(set(names)), "`ros2 launch` refuses a name that is there twice"
     models = [m.parent.relative_to(root) for m in (root / "models").glob("*/model.json")]
     for model in models:
         for file in ("model.onnx", "model.json"):

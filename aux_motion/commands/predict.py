@@ -38,9 +38,10 @@ class PredictReport:
         rejected: reason -> messages that were not.
         predictions: messages with at least one predicted (not merely held) person.
         people: ids of the people seen.
-        duration_s: from the first stamp to the last.
+        duration_s: of the stamps, without their jumps.
         predictor_s: time spent in the predictor.
         counters: what was dropped, repaired and waited for.
+        stamps: messages by what was wrong with their stamps.
         problems: what makes the numbers less than they should be, or why there are none, in one line each.
     """
 
@@ -52,6 +53,7 @@ class PredictReport:
     duration_s: float = 0.0
     predictor_s: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
+    stamps: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -72,7 +74,6 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
     reading = Reading(job)
     source = Here(job, reading)
     report = PredictReport()
-    stamps: list[int] = []
     try:
         with ExitStack() as stack:
             writer = stack.enter_context(BagWriter(out)) if out is not None else None
@@ -83,7 +84,6 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
                 believed.update(p.person_id for p in item.batch.people)
                 report.predictions += any(p.state in PREDICTED for p in item.batch.people)
                 report.predictor_s += item.took_s
-                stamps[:] = [min([*stamps[:1], item.frame.stamp_ns]), max([*stamps[1:], item.frame.stamp_ns])]
                 if writer is not None:
                     writer.write("/skeletons", item.frame, item.now_ns)
                     writer.write("/predictions", item.batch, item.now_ns)
@@ -106,7 +106,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
         report.problems.append(why_nothing(job, summary))
     report.verdict = Verdict(summary["mpjpe_mm"], summary["samples"])
     report.rejected, report.counters = end.rejected, dict(end.counters)
-    report.duration_s = (stamps[1] - stamps[0]) * 1e-9
+    report.stamps, report.duration_s = dict(end.clock), summary["input"]["duration_s"]
     return report
 
 
@@ -129,6 +129,7 @@ def as_json(report: PredictReport) -> dict[str, Any]:
         "duration_s": report.duration_s,
         "predictor_s": report.predictor_s,
         "counters": report.counters,
+        "stamps": report.stamps,
         "problems": report.problems,
     }
 
@@ -146,6 +147,8 @@ def text(report: PredictReport, out: Path | None) -> str:
     repaired = {k: v for k, v in sorted(report.counters.items()) if v and k != "frames"}
     if repaired:
         lines.append("dropped or repaired: " + ", ".join(f"{k} {v}" for k, v in repaired.items()))
+    if report.stamps:
+        lines.append("wrong stamps: " + ", ".join(f"{k} {v}" for k, v in sorted(report.stamps.items())))
     if out is not None:
         lines.append(f"written: {out} (/skeletons, /predictions)")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -90,7 +90,14 @@ def rviz(given: dict[str, str], fixed_frame: str) -> Node:
     Args:
         given: namespace, namespaced_tf and use_sim_time.
         fixed_frame: to show all in; empty: that of the file.
+
+    Raises:
+        RuntimeError: RViz is not installed; one line.
     """
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        raise RuntimeError("rviz:=true, but rviz2 is not installed: apt install ros-$ROS_DISTRO-rviz2") from None
     return Node(
         package="rviz2",
         executable="rviz2",

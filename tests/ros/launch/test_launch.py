@@ -27,7 +27,8 @@ def files(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     prefix = tmp_path / "prefix"
     index = prefix / "share" / "ament_index" / "resource_index" / "packages"
     index.mkdir(parents=True)
-    (index / "aux_motion").touch()
+    for package in ("aux_motion", "rviz2"):
+        (index / package).touch()
     (prefix / "share" / "aux_motion").symlink_to(root)
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join([str(prefix), os.environ.get("AMENT_PREFIX_PATH", "")]))
     with launch_stand_in.installed():
@@ -134,6 +135,12 @@ def test_a_cell_without_a_robot_says_that_nothing_monitors(files, tmp_path: Path
     assert nodes(context)["aux_motion_rviz"].keywords["arguments"][2:] == ["-f", "hall"], "the frame of the file"
     assert any("is not started" in str(a.keywords.get("msg")) for a in context.started)
     assert nodes(context)["aux_motion_predictor"].parameter("publish_occupancy") is True
+
+
+def test_rviz_that_is_not_installed_is_named_before_anything_starts(files, tmp_path: Path) -> None:
+    (tmp_path / "prefix" / "share" / "ament_index" / "resource_index" / "packages" / "rviz2").unlink()
+    with pytest.raises(RuntimeError, match="rviz2 is not installed: apt install"):
+        launch(files("cell"), fixed_frame="map", rviz="true")
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,26 @@ from support.node_harness import STANDING  # noqa: E402
 from aux_motion_core.skeleton import INDEX  # noqa: E402
 from aux_motion_core.wire.views import PredictionView  # noqa: E402
 
+ROBOT = """
+name: cart
+max_speed_mps: 1.0
+reaction_time_s: 0.1
+stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
+links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
+"""
 TF_PROCESS = Path(__file__).resolve().parents[2] / "support" / "tf_process.py"
 
 
-def test_a_namespaced_robot_is_heard_and_what_is_not_is_named(probe, start):
+def test_a_namespaced_robot_is_heard_and_what_is_not_is_named(probe, start, tmp_path):
     packages = foreign_messages.built("tf2_msgs")
     names = ["__ns:=/robot1", "/tf:=tf", "/tf_static:=tf_static"]
     parameters = ["fixed_frame:=world", "autostart:=true", "backend:=damped_pose", "frozen_after_s:=0.0"]
     command = [sys.executable, "-m", "aux_motion.nodes.predictor_node", "--ros-args"]
     command += [w for n in names for w in ("-r", n)] + [w for p in parameters for w in ("-p", p)]
+    robot = tmp_path / "robot.yaml"
+    robot.write_text(ROBOT)
+    monitor = ["-c", "from aux_motion.entry import monitor; monitor()", "--ros-args", "-p", f"robot:={robot}"]
+    start([sys.executable, *monitor, *(w for n in names for w in ("-r", n))], packages)
     other = start([sys.executable, str(TF_PROCESS), "/tf"], packages)  # of another robot
     start(command, packages)
     heard: list[PredictionArray] = []
@@ -53,3 +64,6 @@ def test_a_namespaced_robot_is_heard_and_what_is_not_is_named(probe, start):
     (person,) = until(lambda: heard and list(PredictionView(heard[-1])), "somebody")
     pelvis = INDEX["pelvis"]
     assert person.recovered[pelvis][0] == pytest.approx(STANDING[pelvis][0] + 3.0, abs=0.05)
+    for topic in ("/robot1/tf", "/robot1/tf_static"):
+        listeners = {(i.node_namespace, i.node_name) for i in probe.node.get_subscriptions_info_by_topic(topic)}
+        assert {("/robot1", "aux_motion_predictor_tf"), ("/robot1", "aux_motion_ssm_tf")} <= listeners

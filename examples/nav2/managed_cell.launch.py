@@ -1,6 +1,6 @@
 """A cell whose nodes Nav2's lifecycle manager configures and activates: docs/planners.md.
 
-    ros2 launch examples/nav2/cell.launch.py fixed_frame:=map robot:=$PWD/config/robot_example.yaml
+    ros2 launch examples/nav2/managed_cell.launch.py fixed_frame:=map robot:=$PWD/config/robot_example.yaml
 
 It needs apt's ros-$ROS_DISTRO-nav2-lifecycle-manager. All arguments of cell.launch.py are taken.
 """
