@@ -26,7 +26,7 @@ def run(root: Path, name: str, *arguments: str) -> str:
     if name == "cpp_planner.py":
         pytest.importorskip("aux_motion_msgs", reason="the messages are not built")
     command = [sys.executable, str(root / "examples" / name), *arguments]
-    env = {**os.environ, "PYTHONPATH": str(root)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -81,7 +81,7 @@ def test_tracker_predictor_and_planner_understand_each_other(root: Path, tmp_pat
     with predictor_process("map", tmp_path / "predictor.log", None, "damped_pose"):
         tracker = subprocess.Popen(
             [sys.executable, str(root / "examples" / "own_tracker.py"), "--seconds", "14"],
-            env={**os.environ, "PYTHONPATH": str(root)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])},
             stdout=subprocess.PIPE,
             text=True,
         )
