@@ -19,7 +19,9 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make 
 from aux_motion.benchmarks import flame_graph, soak_verdicts, soak_watch  # noqa: E402
 
 KEYS = {"stage", "backend", "people", "threads", "p50_ms", "p95_ms", "p99_ms"}
-STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total", "learning_on")
+STAGES = (
+    "convert", "resample", "backend", "learning", "describe", "message", "publish", "total", "settle", "learning_on"
+)  # fmt: skip
 
 
 def run(root, *arguments: object):
