@@ -40,7 +40,8 @@ GivenBackend = Annotated[
     typer.Option(help="onnx (the model) or a baseline, such as damped_pose; by default as in --params, else onnx."),
 ]
 GivenThreads = Annotated[
-    int | None, typer.Option(min=1, max=64, help="Threads of the backend; by default as in --params, else 1.")
+    int | None,
+    typer.Option(min=0, max=64, help="Threads of the backend; 0: automatic; by default as in --params, else 1."),
 ]
 
 

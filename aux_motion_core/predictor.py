@@ -353,7 +353,8 @@ class Predictor:
         check, c = self.self_check, self.config
         factors = None
         if check and check.adaptation and c.adaptation == "on":
-            factors = check.adaptation.factors(check.rows_of(people))
+            rows = check.rows_of(people)
+            factors = check.adaptation.factors(rows) if check.adaptation.moved(rows) else None
         return self._radii.of(
             what,
             odd,

@@ -93,8 +93,8 @@ class SelfCheck:
         self._dt_s, self._length = dt_s, steps
         self._ahead_ns = np.round(self.horizons_s * NS).astype(np.int64)
         self._max_gap_ns = round(max_gap_s * NS)
-        #: Whether the jitter is measured; nothing else depends on it.
-        self.measure_jitter = True
+        #: Whether errors and jitter are measured, for `fit`; nothing else depends on it.
+        self.measures = True
         self._sources = _OTHERS + (len(mix.names) if mix else 0)
         self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
         #: Told about the outcomes of calibrated radii, where it is set.
@@ -214,7 +214,8 @@ class SelfCheck:
         a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
 
         def rest() -> None:
-            self._age(rows, before_ns, stamp_ns)
+            if self.measures:
+                self._age(rows, before_ns, stamp_ns)
             if judge is not None:
                 judge()
 
@@ -248,6 +249,8 @@ class SelfCheck:
                 self.listener.outcomes(row, what, horizon, stamp_ns, truth, good)
             if learn is not None:
                 learn()
+            if not self.measures and not self.mix:
+                return
             away = a["pose"][row, what, :, horizon] - truth[:, None]
             error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
             n = good.sum(1)
@@ -305,7 +308,7 @@ class SelfCheck:
         self.finish()
         rows, a = self.rows_of(people), self._rows
         future = future.astype(np.float32)
-        if self.measure_jitter:
+        if self.measures:
             self._jitter(rows, stamp_ns, future)
             a["last"][rows], a["last_ns"][rows] = future, stamp_ns
         fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * NS

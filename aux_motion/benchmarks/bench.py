@@ -29,7 +29,7 @@ from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import SkeletonFrame
 
-STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total")
+STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total", "settle")
 RATE_HZ = 30.0
 _WARM_UP = 30
 _FRAME = "map"
@@ -47,9 +47,9 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
     """Time the node's path stage by stage in this process.
 
     Stages: convert (message to frame, into the tracks), resample (windows, normalised), backend (inference), learning
-    (the correction, in shadow; what teaches it is done between messages), describe (normalisation undone, bounds,
-    states), message (written), publish (serialised and handed to DDS), total; and learning_on, the correction of every
-    prediction with `learning: on`.
+    (a correction that enters: none in shadow), describe (normalisation undone, bounds, states), message (written),
+    publish (serialised and handed to DDS), total; settle (what is done after publishing: the self-check, learning in
+    shadow); and learning_on, the correction of every prediction with `learning: on`.
 
     Args:
         name: "onnx" or a baseline.
@@ -79,10 +79,13 @@ def stages(name: str, folder: str, people: int, threads: int, rounds: int, publi
         written = time.perf_counter()
         publisher.publish(filled)
         published = time.perf_counter()
+        predictor.settle()  # as the node does between frames
+        settled = time.perf_counter()
         while jobs:
             deque(jobs.pop()(), maxlen=0)
         if index < _WARM_UP:
             continue
+        spent["settle"].append(settled - published)
         spent["convert"].append(converted - start)
         for stage, seconds in predictor.stage_s.items():
             spent[stage].append(seconds)

@@ -55,7 +55,7 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     first, *others = axes if rates else [axes]
     places = range(len(people))
     bottom = [0.0] * len(people)
-    for colour, stage in zip(_COLOURS, STAGES[:-1], strict=True):
+    for colour, stage in zip(_COLOURS, STAGES[:-2], strict=True):
         height = [next(r["p50_ms"] for r in staged if (r["stage"], r["people"]) == (stage, n)) for n in people]
         first.bar(places, height, bottom=bottom, color=colour, label=stage, width=0.7)
         bottom = [a + b for a, b in zip(bottom, height, strict=True)]

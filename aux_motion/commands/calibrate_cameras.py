@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from aux_motion.commands.parameter_file import file_parameters
 from aux_motion_core import trackers
 from aux_motion_core.bags.files import BagError, Topic
 from aux_motion_core.bags.inputs import choose, read_frames
@@ -65,7 +64,7 @@ def calibrate(
     names: Sequence[str] = (),
     joints: Sequence[str] = (),
     frames: Sequence[str] = (),
-    params: Path | None = None,
+    parameters: dict[str, Any] | None = None,
     fixed_frame: str | None = None,
     max_offset_s: float = 1.0,
 ) -> list[Camera]:
@@ -77,15 +76,14 @@ def calibrate(
         names: tracker of each topic, or one for all; empty: by the types.
         joints: joint list of a tracker whose messages name none.
         frames: frame of the positions of each topic, or one for all; empty: the messages'.
-        params: ROS parameter file: where the reference camera is.
-        fixed_frame: where to bring the others; None: as in `params`, else the reference camera's frame.
+        parameters: of the node, as a parameter file has them: where the reference camera is.
+        fixed_frame: where to bring the others; None: as in `parameters`, else the reference camera's frame.
         max_offset_s: clock offsets up to this are tried.
 
     Raises:
         ValueError: the bag or the walk does not tell; one line.
     """
-    values = file_parameters(params) if params else {}
-    values = {k: v for k, v in values.items() if k in InputConfig.model_fields and v != ""}
+    values = {k: v for k, v in (parameters or {}).items() if k in InputConfig.model_fields and v != ""}
     given = fixed_frame or values.get("fixed_frame")
     config = InputConfig.model_validate({**values, "fixed_frame": given or _UNKNOWN})
     chosen = _choose(bag, topics, names)
@@ -98,7 +96,7 @@ def calibrate(
         made = Frames(
             given, config.static_transform_frame, config.static_transform, more, no_tf=f"bag {bag} has no /tf"
         )
-    given_lines = [line for line in config.given("static_transforms") if params]
+    given_lines = config.given("static_transforms")
     (first, _), *others = chosen
     reference = _read(bag, chosen[0], joints, named[0], made)
     out = []

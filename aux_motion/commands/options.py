@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from aux_motion.commands.shipped import shipped
+
+Namespace = Annotated[str, typer.Option(help="With --params: of the node whose section counts, such as robot1.")]
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _parameters(params: Path | None, namespace: str) -> dict[str, Any]:
+    """What a parameter file says to the node, after what is wrong with its names was said."""
+    from aux_motion.commands.parameter_file import file_parameters
+
+    if params is None:
+        return {}
+    return file_parameters(params, namespace, lambda line: typer.echo(f"aux-motion: {line}", err=True))
+
+
 def calibrate_cameras(
-    bag: Annotated[Path, typer.Argument(help="Recording of somebody who walks before both.", show_default=False)],
+    bag: Annotated[
+        Path, typer.Argument(help="Recording of somebody who walks before both.", show_default=False, callback=shipped)
+    ],
     topics: Annotated[
         str, typer.Option(help="Topics of the trackers, the reference first, with commas; by default all with people.")
     ] = "",
@@ -23,8 +38,12 @@ def calibrate_cameras(
         str, typer.Option(help="Frames of the positions, with commas, where messages name a wrong one or none.")
     ] = "",
     params: Annotated[
-        Path | None, typer.Option(help="Parameter file (YAML): where the reference camera is (static_transforms).")
+        Path | None,
+        typer.Option(
+            help="Parameter file (YAML): where the reference camera is (static_transforms).", callback=shipped
+        ),
     ] = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None,
         typer.Option(help="Frame of the predictions; by default as in --params, else the reference's."),
@@ -38,7 +57,14 @@ def calibrate_cameras(
 
     refuse_overwrite([bag, params], [json_out])
     found = implementation.calibrate(
-        bag, _names(topics), _names(trackers), _names(joints), _names(frames), params, fixed_frame, max_offset
+        bag,
+        _names(topics),
+        _names(trackers),
+        _names(joints),
+        _names(frames),
+        _parameters(params, namespace),
+        fixed_frame,
+        max_offset,
     )
     typer.echo(implementation.text(found))
     if json_out is not None:
@@ -46,7 +72,9 @@ def calibrate_cameras(
 
 
 def export(
-    bag: Annotated[Path, typer.Argument(help="Bag folder, .mcap, .db3 or .bag file.", show_default=False)],
+    bag: Annotated[
+        Path, typer.Argument(help="Bag folder, .mcap, .db3 or .bag file.", show_default=False, callback=shipped)
+    ],
     out_csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
     out_parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it as Parquet (needs pyarrow).")] = None,
     ahead: Annotated[
@@ -60,7 +88,10 @@ def export(
     tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
     joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
-    params: Annotated[Path | None, typer.Option(help="Parameter file (YAML) as the node takes it.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
+    ] = None,
+    namespace: Namespace = "",
     fixed_frame: Annotated[
         str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
     ] = None,
@@ -75,6 +106,7 @@ def export(
         times = [float(t) for t in _names(ahead)]
     except ValueError:
         raise typer.BadParameter(f"{ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
+    _parameters(params, namespace)
     values = {"fixed_frame": fixed_frame, "model_dir": str(model) if model else None}
     job = Job(
         bag=bag,
@@ -82,6 +114,7 @@ def export(
         tracker=tracker,
         joints=_names(joints),
         params=params,
+        namespace=namespace,
         values={k: v for k, v in values.items() if v is not None},
     )
     count = implementation.export(

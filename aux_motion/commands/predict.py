@@ -70,6 +70,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
     Raises:
         ValueError: one line on what is wrong with bag, model or parameters.
     """
+    believed: set[str] = set()
     reading = Reading(job)
     source = Here(job, reading)
     report = PredictReport()
@@ -80,6 +81,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
             def note(item: Replayed) -> Replayed:
                 report.frames += 1
                 report.people.update(item.frame.person_ids)
+                believed.update(p.person_id for p in item.batch.people)
                 report.predictions += any(p.state in PREDICTED for p in item.batch.people)
                 report.predictor_s += item.took_s
                 if writer is not None:
@@ -94,6 +96,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
                 raise BagError(_why_nothing(job, source.end.rejected))
     finally:
         source.close()
+    report.people = believed or report.people  # what was seen once and never again was nobody
     end = source.end
     evaluation.stream.rejected.update(end.rejected)
     evaluation.stream.counters.update(end.counters)

@@ -21,7 +21,7 @@ def run(
     fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, z up.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
     backend: Annotated[str | None, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=64, help="Threads of the backend.")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, max=64, help="Threads of the backend; 0: automatic.")] = None,
     tracker: Annotated[str | None, typer.Option(help="What sends the skeletons (docs/trackers.md).")] = None,
     joints: Annotated[
         str | None, typer.Option(help="Joint list of pose_array: coco17, or every joint with commas.")

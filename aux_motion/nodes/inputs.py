@@ -305,7 +305,8 @@ class Sources:
         """Subscribe to the type under which the tracker's package sends, where that is an earlier or newer one."""
         if not published or source.msgtype in published:
             return
-        for msgtype in source.adapter.types():
+        adapter = source.adapter
+        for msgtype in (*adapter.types(), *sorted(filter(adapter.takes, published))):
             if msgtype in published and (kind := _imported(msgtype)) is not None:
                 source.msgtype, source.kind = msgtype, kind
                 self._node.destroy_subscription(source.subscription)  # DDS: one type for each topic of a process

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
-from scipy.spatial.transform import Rotation
 
 from aux_motion.nodes.planner_messages import header
 from aux_motion_core.skeleton import INDEX, JointStatus
@@ -37,6 +36,8 @@ def body_rotation(pose: np.ndarray) -> np.ndarray:
     Returns:
         (4,) x, y, z, w; no rotation where hips and neck do not tell.
     """
+    from scipy.spatial.transform import Rotation  # only where frames are published: it takes long
+
     up = pose[INDEX["neck"]] - pose[INDEX["pelvis"]]
     left = pose[INDEX["left_hip"]] - pose[INDEX["right_hip"]]
     forward = np.cross(left, up)

@@ -48,9 +48,11 @@ class NodeParameters(PlannerOutputParameters, InputConfig, PredictorConfig):
     )
     threads: int = Field(
         1,
-        ge=1,
+        ge=0,
         le=64,
-        description="Threads of the CPU backend; onnx shares the people between them. Applied at configure.",
+        description="Threads of the CPU backend; onnx shares the people between them. 0: automatic, as many as are "
+        "measured to be worth it at configure, a core left to the tracker where cpu_affinity is empty; the "
+        "diagnostics say what was taken. Applied at configure.",
         json_schema_extra=AT_CONFIGURE,
     )
     cpu_affinity: str = Field(

@@ -99,6 +99,7 @@ class PredictorNode(LifecycleNode):
                 parameters.backend,
                 folder,
                 threads=parameters.threads,
+                cores=len(realtime.cpus(parameters.cpu_affinity)) if parameters.cpu_affinity else None,
                 engine_dir=parameters.engine_dir,
                 deadline_s=parameters.gpu_deadline_s,
                 windows=_sample_windows,
@@ -145,6 +146,8 @@ class PredictorNode(LifecycleNode):
             f"configured: {backend.name} {backend.version} on {backend.about['backend']}, predictions in frame "
             f"{self._predictor.fixed_frame!r} from {sources.topics}"
         )
+        if "threads" in backend.about:
+            self.get_logger().info(f"threads: {backend.about['threads']}")
         if "fallback" in backend.about:
             self.get_logger().warning(f"the CPU predicts: {backend.about['fallback']}")
         if self._predictor.uncalibrated_because:

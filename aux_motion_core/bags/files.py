@@ -154,10 +154,12 @@ def storage_files(path: Path) -> tuple[list[Path], list[str]]:
         BagError: no such path, or nothing in it that could be a bag.
     """
     if not path.exists():
-        raise BagError(f"no such bag: {path}; give a bag folder, a .mcap or a .db3 file")
+        raise BagError(f"no such bag: {path}; give a bag folder, a .mcap, a .db3 or, of ROS 1, a .bag file")
     if not path.is_dir():
         if not path.is_file() or Path(_storage_name(path)).suffix not in _STORAGES:
-            raise BagError(f"{path} is no rosbag2 bag: expected a bag folder, a .mcap or a .db3 file")
+            raise BagError(
+                f"{path} is no rosbag2 bag: expected a bag folder, a .mcap, a .db3 or, of ROS 1, a .bag file"
+            )
         return [path], []
     found: dict[str, Path] = {}
     for file in sorted(path.iterdir(), key=_natural):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-_SUFFIXES = (".mcap", ".db3", ".zstd")
+_SUFFIXES = (".mcap", ".db3", ".bag", ".zstd")
 
 
 def find_bags(paths: Iterable[Path], leave_out: Collection[str] = ()) -> list[Path]:

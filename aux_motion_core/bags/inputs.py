@@ -41,7 +41,9 @@ def choose(bag: BagReader, topic: str | None = None, tracker: str | None = None)
     """
     if tracker is not None:
         kind = trackers.adapter_class(tracker)
-        return bag.select(kind.types(), topic), kind.name
+        own = [t.msgtype for t in bag.topics if t.msgtype in kind.types()]
+        forks = [t.msgtype for t in bag.topics if kind.takes(t.msgtype)]
+        return bag.select(own or forks or kind.types(), topic), kind.name
     telling = {msgtype: name for name in _TELLING for msgtype in trackers.adapter_class(name).types()}
     try:
         found = bag.select(list(telling), topic)
@@ -194,6 +196,7 @@ class Recorded:
             chosen = self._choose(bag)
             made = make_adapters([name for _, name in chosen], [frame for _, _, frame in self._plan], self._joints)
             pipeline = Pipeline.of(config, made, frames)
+            pipeline.alike.names = [topic.name for topic, _ in chosen]
             yield from read(bag, [topic for topic, _ in chosen], pipeline, config.tf_timeout_s, on_bad, start_ns)
         report.counters.update(pipeline.counters())
         report.stamps.update(pipeline.stamps())

@@ -115,10 +115,13 @@ class Adaptation:
 
     def factors(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of people's radii (N, S, J), and of their body radii (N,)."""
-        log = self._rows["log"][rows]
-        if not self.learning or not (log.any() or self._rows["body_log"][rows].any()):
+        if not self.moved(rows):
             return np.ones((len(rows), len(self._between), N_JOINTS)), np.ones(len(rows))
-        return np.exp(self._between @ log), np.exp(self._rows["body_log"][rows])
+        return np.exp(self._between @ self._rows["log"][rows]), np.exp(self._rows["body_log"][rows])
+
+    def moved(self, rows: np.ndarray) -> bool:
+        """Whether any of these people's factors is not 1."""
+        return self.learning and bool(self._rows["log"][rows].any() or self._rows["body_log"][rows].any())
 
     def predicted(
         self,

@@ -101,7 +101,7 @@ class Sources:
         if compare and not self._other:
             self._mix = Ensemble(backend, grid_steps(backend.dt_s, backend.future_steps))
             self._check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=self._mix)
-            self._check.measure_jitter = False
+            self._check.measures = False
         self._people: dict[str, _Person] = {}
 
     def reset(self) -> None:

@@ -75,7 +75,7 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
     """
     predictor.keep_inferred = True
     if predictor.self_check:
-        predictor.self_check.measure_jitter = False
+        predictor.self_check.measures = False
     for log_time_ns, frame in frames:
         now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
         start = perf_counter()

@@ -22,9 +22,9 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
     Args:
         name: one of `MODEL_BACKENDS` or a baseline.
         model_dir: folder of the artefact.
-        threads: of the CPU session.
-        options: `engine_dir`, `deadline_s`, `strict`, `windows` (see `aux_motion_core.inference.tensorrt.make`); what a
-            backend does not know it ignores.
+        threads: of the CPU session; 0: automatic.
+        options: `cores` (see `OnnxBackend`), `engine_dir`, `deadline_s`, `strict`, `windows` (see
+            `aux_motion_core.inference.tensorrt.make`); what a backend does not know it ignores.
 
     Raises:
         ArtefactError: the artefact is missing or wrong, or with `strict` the engine.
@@ -37,5 +37,5 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         raise ValueError(f"no backend is called {name!r}: choose {known}")
     loaded = artefact.load(model_dir)
     if name == "onnx":
-        return OnnxBackend(loaded, threads)
+        return OnnxBackend(loaded, threads, options.get("cores"))
     return tensorrt.make(name, loaded, threads, **options)

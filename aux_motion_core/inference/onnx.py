@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +15,9 @@ import onnxruntime as ort
 from aux_motion_core.inference.artefact import Artefact, ArtefactError
 from aux_motion_core.inference.interface import Answer
 
+#: People that automatic threads are measured with, rounds of it, and the part of the time from which more are worth it.
+_PEOPLE, _ROUNDS, _WORTH = 8, 5, 0.8
+
 
 class OnnxBackend:
     """The exported model, all people in one batch. See `Backend` for the interface.
@@ -22,15 +27,16 @@ class OnnxBackend:
 
     Args:
         artefact: a checked artefact.
-        threads: how many; no more than people have work.
+        threads: how many; no more than people have work. 0: as many as are measured to be worth it.
+        cores: that are this program's own; None: those of the process, of which one is left to others.
 
     Raises:
         ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
             the system gives too few threads.
     """
 
-    def __init__(self, artefact: Artefact, threads: int = 1) -> None:
-        self._artefact, self._threads = artefact, threads
+    def __init__(self, artefact: Artefact, threads: int = 1, cores: int | None = None) -> None:
+        self._artefact, self._threads, self._cores = artefact, threads, cores
         self._session: Any = None  # an onnxruntime session while open
         self._others: Any = None  # a thread pool where there are several threads
         self.name, self.version = artefact.name, artefact.version
@@ -40,10 +46,11 @@ class OnnxBackend:
         self.onnx_sha256 = artefact.onnx_sha256
         self.history_steps, self.future_steps = artefact.history_steps, artefact.future_steps
         self.counters: Counter[str] = Counter()
-        self.about = {"backend": "onnx", "runtime": f"onnxruntime {ort.__version__}, {threads} threads"}
+        self.about = {"backend": "onnx"}
         self.fell_back = False
         self._outputs = artefact.output_names
         self.open()
+        self.about["runtime"] = f"onnxruntime {ort.__version__}, {self._threads} threads"
 
     def open(self) -> None:
         """See `Backend.open`."""
@@ -72,9 +79,44 @@ class OnnxBackend:
                 raise ArtefactError(
                     f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
                 )
-        if self._threads > 1:
-            self._others = _started(self._threads - 1)
         self._session = session
+        try:
+            if self._threads == 0:
+                self._threads = self._measured()
+            if self._threads > 1:
+                self._others = _started(self._threads - 1)
+        except ArtefactError:
+            self.close()
+            raise
+
+    def _measured(self) -> int:
+        """How many threads are worth it for several people; `about` says why."""
+        most = self._cores or max(len(os.sched_getaffinity(0)) - 1, 1)
+        whose = "" if self._cores else ", one core is left to others"
+        if most == 1:
+            self.about["threads"] = f"1 (automatic: no more cores{whose})"
+            return 1
+        steps, joints = self.history_steps, len(self.joint_names)
+        given = np.zeros((_PEOPLE, steps, joints, 3), np.float32), np.ones((_PEOPLE, steps, joints), bool)
+        counts = [n for n in (1, 2, 4, 8) if n <= min(most, _PEOPLE)]
+        self._others = _started(counts[-1] - 1)
+        spent_s: dict[int, list[float]] = {n: [] for n in counts}
+        for _ in range(_ROUNDS):  # in turn: who else is busy is so for all of them
+            for n in counts:
+                self._threads = n
+                start = time.perf_counter()
+                self.infer(*given)
+                spent_s[n].append(time.perf_counter() - start)
+        self._others.shutdown()
+        self._others = None
+        took_s = {n: sorted(s)[len(s) // 2] for n, s in spent_s.items()}
+        chosen = 1
+        for n in counts:
+            if took_s[n] < _WORTH * took_s[chosen]:
+                chosen = n
+        times = ", ".join(f"{1e3 * s:.1f} ms on {n}" for n, s in took_s.items())
+        self.about["threads"] = f"{chosen} (automatic: {_PEOPLE} people take {times}{whose})"
+        return chosen
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""

@@ -138,6 +138,7 @@ def make(
     open_gpu: Callable[[], Gpu] = Gpu,
     load_flavour: Callable[[str], ModuleType] = engines.load_flavour,
     windows: Callable[[Artefact], Windows | None] | None = None,
+    cores: int | None = None,
 ) -> TensorrtBackend:
     """A backend that runs the artefact with TensorRT.
 
@@ -153,6 +154,7 @@ def make(
         load_flavour: imports TensorRT.
         windows: gives real windows to compare a lower precision on, when `auto` builds an engine; None: it is not
             compared.
+        cores: see `OnnxBackend`.
 
     Raises:
         EngineError: with `strict`, what is wrong and the command that builds the engine.
@@ -205,4 +207,4 @@ def make(
                 reasons.append(_line(error))
         raise GpuError("; ".join(dict.fromkeys(reasons)))
 
-    return TensorrtBackend(name, artefact, OnnxBackend(artefact, threads), start, deadline_s, strict)
+    return TensorrtBackend(name, artefact, OnnxBackend(artefact, threads, cores), start, deadline_s, strict)

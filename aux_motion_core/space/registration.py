@@ -1,7 +1,6 @@
 """Where one camera is to another, and how far apart their clocks are, from a person whom both see.
 
-The rotation and translation between two sets of paired points follow from an SVD (Kabsch, Acta Crystallographica A32,
-1976; Umeyama, IEEE PAMI 13, 1991). The clock offset is the one at which the joints of both trackers fit best.
+The clock offset is the one at which the joints of both trackers fit best (`rigid.fit_rigid`).
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+
+from aux_motion_core.space.rigid import fit_rigid
 
 _RATE_HZ = 25.0
 #: Samples of one joint farther apart are not interpolated, seconds.
@@ -89,28 +90,6 @@ def _at(stream: PersonStream, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarr
         for axis in range(3):
             out[:, j, axis] = np.interp(times_s, t, stream.positions[at, j, axis])
     return out, seen
-
-
-def fit_rigid(a: np.ndarray, b: np.ndarray, rounds: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rotation (3, 3), translation (3,) and distances (n,) of the robust best fit `a = rotation @ b + translation`.
-
-    Args:
-        a: (n, 3) metres.
-        b: (n, 3) metres, the same points in the other frame.
-        rounds: of reweighting (Huber, three times the median distance).
-    """
-    weight = np.ones(len(a))
-    for _ in range(rounds):
-        w = weight / weight.sum()
-        centre_a, centre_b = w @ a, w @ b
-        u, _, vt = np.linalg.svd(((b - centre_b) * w[:, None]).T @ (a - centre_a))
-        flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])
-        rotation = vt.T @ flip @ u.T
-        translation = centre_a - rotation @ centre_b
-        away = np.linalg.norm(a - b @ rotation.T - translation, axis=1)
-        limit = max(3.0 * float(np.median(away)), 1e-9)
-        weight = np.minimum(1.0, limit / np.maximum(away, 1e-12))
-    return rotation, translation, away
 
 
 class _Pairs:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import JointStatus
-from aux_motion_core.space.registration import fit_rigid
+from aux_motion_core.space.rigid import fit_rigid
 from aux_motion_core.types import SkeletonFrame
 
 #: Sights of a body are kept for so long, one in so many seconds.
@@ -41,11 +41,12 @@ class Alike:
         names: of the inputs, for the line.
 
     Attributes:
+        names: of the inputs.
         ever: the newest line there was; empty: there was none.
     """
 
     def __init__(self, names: list[str]) -> None:
-        self._names, self.ever = names, ""
+        self.names, self.ever = names, ""
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +94,7 @@ class Alike:
                     continue
                 self._said_ns = self._newest_ns
                 self._line = self.ever = (
-                    f"{one[1]} of {self._names[one[0]]} and {other[1]} of {self._names[other[0]]} move alike, "
+                    f"person {one[1]} of {self.names[one[0]]} and {other[1]} of {self.names[other[0]]} move alike, "
                     f"{apart_m:.1f} m apart: one body, and the transform of a camera is wrong? Measure it with "
                     "aux-motion calibrate-cameras"
                 )

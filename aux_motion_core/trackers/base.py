@@ -23,6 +23,8 @@ from aux_motion_core.wire.messages import MessageError
 _PLACES = 4
 #: Farther from all other joints of the body than any two neighbours are: metres.
 _OFF_BODY_M = 0.7
+#: Factors by which places become numbers: no simple fractions.
+_MIX_Y, _MIX_Z = 0.7548776662466927, 0.5698402909980532
 
 
 class AdapterError(ValueError):
@@ -75,6 +77,11 @@ class Adapter(ABC):
     def types(cls) -> tuple[str, ...]:
         """Types of messages that are understood; the first is today's."""
         return cls.msgtype, *cls.earlier
+
+    @classmethod
+    def takes(cls, msgtype: str) -> bool:
+        """Whether messages of a type are tried where this tracker was named: a fork's have the name in its package."""
+        return msgtype in cls.types() or msgtype.rpartition("/")[2] == cls.msgtype.rpartition("/")[2]
 
     def _joints(self, given: tuple[str, ...]) -> str | tuple[str, ...] | None:
         if given and not self.takes_joints:
@@ -160,7 +167,11 @@ class Adapter(ABC):
         for place in self._holes_at:
             holes = holes | np.all(positions == place, axis=-1)
         some = bool(holes.any())
-        flat = positions[..., 0][~holes] if some else positions[..., 0].flatten()
+        # equal places have equal sums; others hardly ever (left and right of a body share many an x)
+        with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+            sums = positions[..., 0] + _MIX_Y * positions[..., 1]
+            sums += _MIX_Z * positions[..., 2]
+        flat = sums[~holes] if some else sums.reshape(-1)
         flat.sort()
         if (flat[1:] == flat[:-1]).any():
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint

@@ -122,7 +122,7 @@ class Pipeline:
         self.frames, self.stamp_latency_s = frames, stamp_latency_s
         self._queue = FrameQueue(frames) if frames is not None else None
         self._unplaced: list[Ready] = []  # without `frames`: what `drain` gives
-        self.alike = Alike([i.adapter.name + f" {i.index}" for i in self.inputs])
+        self.alike = Alike([getattr(i, "topic", "") or f"{i.adapter.name} {i.index}" for i in self.inputs])
         self.fusion = Fusion([str(i.index) for i in self.inputs], merge) if len(self.inputs) > 1 else None
 
     @classmethod

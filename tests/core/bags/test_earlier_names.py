@@ -6,6 +6,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from support import tracker_messages as make
 
 from aux_motion_core.bags.definitions import typestore
+from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.inputs import read_frames
 from aux_motion_core.constants import NS
 
@@ -73,6 +74,13 @@ def test_messages_of_the_older_package_are_taken_by_their_fields(tmp_path, case,
     frames = [frame for _, frame in read_frames(path, **options)]
     assert [f.stamp_ns for f in frames] == stamps
     assert all(f.person_ids == (person,) for f in frames)
+
+
+def test_a_fork_of_the_package_is_taken_where_its_tracker_is_named(tmp_path):
+    path = renamed(tmp_path / "fork", "zed_msgs/msg/ObjectsStamped", "our_zed_msgs", [(NS, zed(NS))], "/people", True)
+    assert [f.person_ids for _, f in read_frames(path, tracker="zed")] == [("3",)]
+    with pytest.raises(BagError, match="our_zed_msgs"):  # without it nobody can tell
+        list(read_frames(path))
 
 
 def test_a_message_with_other_fields_under_the_older_name_is_refused_in_one_line(tmp_path):

@@ -10,6 +10,7 @@ from support import tracker_messages
 
 from aux_motion_core.bags import reader
 from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.find import find_bags
 from aux_motion_core.bags.inputs import read_frames
 from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.constants import NS
@@ -87,3 +88,8 @@ def test_a_chunk_that_unpacks_to_gigabytes_is_refused(tmp_path):
     path.write_bytes(data[: at - 4] + len(bomb).to_bytes(4, "little") + bomb + data[at + size :])
     with pytest.raises(BagError, match="unpacks to more than"):
         list(reader.read_skeletons(path))
+
+
+def test_a_folder_of_ros_1_bags_is_so_many_recordings(tmp_path):
+    paths = [write(tmp_path / name, count=2) for name in ("a.bag", "b.bag")]
+    assert find_bags([tmp_path]) == paths

@@ -15,7 +15,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.anthropometry import SEGMENT_INDEX, SEGMENT_JOINTS, SEGMENTS, body, body_scale
-from aux_motion_core.safety.capsules import nearest, voxels
+from aux_motion_core.safety.capsules import maybe_nearest, nearest, nearest_pairs, spheres, voxels, without_inner
 from aux_motion_core.safety.occupancy import (
     BoundKind,
     OccupancyBuilder,
@@ -368,3 +368,42 @@ def test_voxels_hold_the_capsules_and_little_more() -> None:
     assert voxels(ends, radius, 0.01, 0.0, 3.0, most=100_000)[1] > 0.01
     assert not len(voxels(np.zeros((0, 2, 3)), np.zeros(0), 0.1, 0.0, 1.0)[0])
     assert not len(voxels(ends, radius, 0.1, 90.0, 91.0)[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_no_pair_that_is_nearest_is_left_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(24, 2, 3)), rng.normal(size=(5, 2, 3))
+    a_radius, b_radius = rng.uniform(0.05, 0.8, 24), rng.uniform(0.05, 0.3, 5)
+    least = (nearest(a, b)[0] - a_radius[:, None] - b_radius).reshape(4, 30)
+    of, to = maybe_nearest(a, a_radius, b, b_radius, 6)
+    found = np.full((4, 30), np.inf)
+    distance, s, t = nearest_pairs(a[of], b[to])
+    found.reshape(-1)[of * 5 + to] = distance - a_radius[of] - b_radius[to]
+    np.testing.assert_allclose(found.min(1), least.min(1), atol=1e-12)
+    assert (found.argmin(1) == least.argmin(1)).all() and len(of) < 120
+    whole = nearest(a, b)
+    np.testing.assert_allclose((s, t), (whole[1][of, to], whole[2][of, to]), atol=1e-9)
+
+
+def test_what_is_not_finite_is_never_left_out() -> None:
+    a = np.zeros((2, 2, 3))
+    a[1, 0, 0] = np.nan
+    of, _ = maybe_nearest(a, np.ones(2), np.ones((3, 2, 3)), np.ones(3), 2)
+    assert (of == 1).sum() == 3, "a distance that is no number stops the robot"
+
+
+def test_spheres_inside_others_add_nothing() -> None:
+    centre = np.array([[5.0, 0, 0], [5.1, 0, 0], [7.0, 0, 0], [5.0, 0, 0]])
+    radius = np.array([0.5, 0.3, 0.3, 0.5])
+    kept, sizes = without_inner(centre, radius)
+    assert kept[:, 0].tolist() == [5.0, 7.0, 5.0] and sizes.tolist() == [0.5, 0.3, 0.5]
+    rng = np.random.default_rng(0)
+    ends, wide = rng.uniform(0, 2, (60, 2, 3)), rng.uniform(0.1, 0.6, 60)
+    chain = spheres(ends, wide, 0.0125)
+    few = without_inner(*chain)
+    assert len(few[1]) < len(chain[1])
+    points = rng.uniform(-0.5, 2.5, (3000, 3))
+    inside = [(np.linalg.norm(points[:, None] - c, axis=-1) < r).any(1) for c, r in (chain, few)]
+    assert (inside[0] == inside[1]).all()

@@ -42,7 +42,7 @@ def test_one_body_and_a_wrong_transform_is_named(turn, move):
     rotation = Rotation.from_euler("zyx", turn, degrees=True).as_matrix()
     alike = run(lambda t: walker(np.array([t]), 0.0)[0] @ rotation.T + move)
     line = alike.trouble()
-    assert "7 of zed 0 and 7 of yolo 1 move alike" in line and "m apart" in line and "calibrate-cameras" in line
+    assert "person 7 of zed 0 and 7 of yolo 1 move alike" in line and "m apart" in line and "calibrate-cameras" in line
     assert alike.ever == line
     alike.observe(0, frame(60.0, walker(np.array([0.0]), 0.0)[0]))  # long ago
     assert not alike.trouble() and alike.ever

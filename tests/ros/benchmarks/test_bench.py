@@ -1,6 +1,8 @@
 """The benchmark and the soak run, and their records have the promised keys and verdicts."""
 
+import cProfile
 import json
+import pstats
 import signal
 import subprocess
 import sys
@@ -14,10 +16,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built (make msgs)")
 
-from aux_motion.benchmarks import soak_verdicts, soak_watch  # noqa: E402
+from aux_motion.benchmarks import flame_graph, soak_verdicts, soak_watch  # noqa: E402
 
 KEYS = {"stage", "backend", "people", "threads", "p50_ms", "p95_ms", "p99_ms"}
-STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish", "total", "learning_on")
+STAGES = (
+    "convert", "resample", "backend", "learning", "describe", "message", "publish", "total", "settle", "learning_on"
+)  # fmt: skip
 
 
 def run(root, *arguments: object):
@@ -240,3 +244,34 @@ def test_a_run_with_one_trouble_fails_by_that_alone(what):
         diagnostics[30] = (*diagnostics[30][:2], 2)
     failed = {name for name, passed in verdicts(watch, memory, diagnostics).items() if not passed}
     assert failed == {what if what in ("memory", "latency", "frames") else "diagnostics"}
+
+
+def test_the_node_is_profiled_under_load(root, tmp_path):
+    out = tmp_path / "profile"
+    done = run(root, "bench", "--profile", out, "--backend", "damped_pose", "--people", "2", "--dds-seconds", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = (out / "profile.txt").read_text()
+    assert table.startswith("2 people, 15 Hz") and table.rstrip() in done.stdout
+    rooms = [line.split() for line in table.split("where", 1)[1].split("\n\n")[0].splitlines()[1:]]
+    shares = {r[0]: float(r[-1].rstrip("%")) for r in rooms if r[0] != "all"}
+    assert {"aux_motion_core.history", "aux_motion.nodes"} <= set(shares) and 95.0 < sum(shares.values()) < 101.0
+    assert "predictor.predict" in table and "calls  function" in table
+    picture = (out / "profile.svg").read_text()
+    assert picture.startswith("<svg") and "prediction_loop" in picture and "ms a frame" in picture
+
+
+def test_a_tree_of_calls_has_all_the_time_of_a_profile():
+    def leaf():
+        return sum(range(20_000))
+
+    def branch():
+        return leaf() + leaf()
+
+    profiler = cProfile.Profile()
+    profiler.runcall(lambda: branch() + leaf())
+    root = flame_graph.tree(pstats.Stats(profiler))
+    calls = list(flame_graph.walk(root))
+    own = sum(c.own_s for c, _ in calls)
+    assert own == pytest.approx(root.seconds, rel=0.05)
+    ways = {(above[-1].function[2], c.function[2]): c.calls for c, above in calls if above}
+    assert ways["branch", "leaf"] == pytest.approx(2.0) and ways["<lambda>", "leaf"] == pytest.approx(1.0)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from aux_motion.cli import app
 from aux_motion.commands import calibrate_cameras
 from aux_motion.commands.offline import Job, Reading
+from aux_motion.commands.parameter_file import file_parameters
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.constants import NS
 from aux_motion_core.space.registration import RegistrationError
@@ -85,7 +86,10 @@ def test_a_wrong_transform_is_named_because_the_bodies_move_alike(bag):
     answer[1] = str(float(answer[1]) + 0.9)
     found, (line,) = ids(bag, " ".join(answer))
     assert found == {"0/3", "1/8"}
-    assert "3 of zed 0 and 8 of yolo 1 move alike, 0.9 m apart" in line and "calibrate-cameras" in line
+    assert (
+        "person 3 of /a/skeletons and 8 of /b/detections move alike, 0.9 m apart" in line
+        and "calibrate-cameras" in line
+    )
 
 
 def test_the_reference_may_be_anywhere_in_the_fixed_frame(bag, tmp_path):
@@ -93,7 +97,10 @@ def test_the_reference_may_be_anywhere_in_the_fixed_frame(bag, tmp_path):
     params.write_text(
         "/**:\n  ros__parameters:\n    fixed_frame: map\n    static_transforms: ['cam_a 1.0 2.0 0.0 0.0 0.0 0.0 1.0']\n"
     )
-    (camera,) = calibrate_cameras.calibrate(bag, topics=["/a/skeletons", "/b/detections"], params=params)
+    parameters = file_parameters(params)
+    (camera,) = calibrate_cameras.calibrate(bag, topics=["/a/skeletons", "/b/detections"], parameters=parameters)
+    said = CliRunner().invoke(app, ["calibrate-cameras", str(bag), "--params", str(params)])
+    assert calibrate_cameras.text([camera]) in said.output
     assert camera.fixed_frame == "map" and camera.frame_id == "cam_b"
     np.testing.assert_allclose(camera.found.translation, MOVE + (1.0, 2.0, 0.0), atol=0.03)
     assert '["cam_a 1.0 2.0 0.0 0.0 0.0 0.0 1.0", "cam_b ' in calibrate_cameras.text([camera])  # both are needed

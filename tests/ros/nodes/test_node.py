@@ -268,7 +268,7 @@ def test_parameters_are_described_and_checked_while_it_runs(running):
     fixed, gap, threads = probe.describe("fixed_frame", "max_gap_s", "threads").descriptors
     assert not fixed.read_only and "Required" in fixed.description
     assert gap.description and len(gap.floating_point_range) == 1 and not gap.read_only
-    assert threads.integer_range[0].from_value == 1
+    assert threads.integer_range[0].from_value == 0
     assert probe.set_parameter("max_gap_s", 0.2).successful
     assert not probe.set_parameter("fixed_frame", "map").successful
     assert not probe.set_parameter("max_gap_s", -1.0).successful
@@ -326,7 +326,7 @@ def test_a_missing_fixed_frame_is_asked_for_and_the_node_starts_when_it_is_set(s
 
 
 def test_a_parameter_out_of_range_ends_the_start_in_one_line(start):
-    node = start(fixed_frame="world", threads=0)
+    node = start(fixed_frame="world", threads=-1)
     assert node.wait() == 1
     assert "threads" in node.output() and "Traceback" not in node.output()
 

@@ -57,11 +57,11 @@ def test_without_tf_the_error_says_what_to_install(monkeypatch):
         ({"fixed_frame": ""}, ["fixed_frame is required"]),
         ({"fixed_frame": "/"}, ["parameter fixed_frame: expected the name of a frame, came '/'"]),
         ({"fixed_frame": "map", "cpu_affinity": "x"}, ["parameter cpu_affinity: cpu_affinity 'x': expected numbers"]),
-        ({"fixed_frame": "map", "threads": 0}, ["threads", "greater than or equal to 1", "0"]),
+        ({"fixed_frame": "map", "threads": -1}, ["threads", "greater than or equal to 0", "-1"]),
         ({"fixed_frame": "map", "static_transform": [0.0] * 7}, ["static_transform", "length 0"]),
         ({"fixed_frame": "map", "lost_after_s": 0.1}, ["lost_after_s", "stale_after_s"]),
         ({"fixed_frame": "map", "trheads": 1}, ["trheads"]),
-        ({"fixed_frame": "map", "threads": 0, "heartbeat_hz": 0.0}, ["threads", "heartbeat_hz"]),
+        ({"fixed_frame": "map", "threads": -1, "heartbeat_hz": 0.0}, ["threads", "heartbeat_hz"]),
     ],
 )
 def test_wrong_parameters_in_one_line(values, words):

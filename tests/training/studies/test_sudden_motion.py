@@ -120,7 +120,8 @@ def test_the_command_writes_what_the_predictor_said(root, tmp_path, capsys, monk
     kick, stand = (found["onset"][m]["0.95"]["joints_outside"]["0.4"] for m in ("kick", "stand"))
     assert kick > 0.02 > stand, "who only stands is inside"
     monitors = found["approaches"]["monitors"]
-    assert set(monitors) == {"fixed", "separation", "separation_alone", "simultaneous"}
+    names = {"fixed", "separation", "separation_alone", "simultaneous", "approach", "separation_approach"}
+    assert set(monitors) == names
     assert all(m["approaches"] == 1 and set(m["motions"]) == {"kick"} for m in monitors.values())
     page = (tmp_path / "page.md").read_text()
     assert "old" not in page and page.startswith("a\n") and page.endswith("\nc\n") and "\nb\n" in page
