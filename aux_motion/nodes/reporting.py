@@ -17,7 +17,7 @@ from aux_motion.nodes.learned import Learned
 from aux_motion.nodes.prediction_loop import PredictionLoop
 
 #: A trouble with the input is logged after so long an activity, and again after so long, seconds.
-_SETTLED_S, _AGAIN_S = 3.0, 60.0
+_SETTLED_S, _AGAIN_S = 5.0, 60.0
 _NUMBERS = re.compile(r"[-\d.]+")
 
 

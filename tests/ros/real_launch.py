@@ -278,6 +278,7 @@ def main(names: list[str]) -> int:
             seen, verdict = f"{type(error).__name__}: {error}", "FELL SHORT"
             failed += 1
         print(f"{verdict:10} {name} ({time.monotonic() - begin:.0f} s): {seen}", flush=True)
+    subprocess.run(["ros2", "daemon", "stop"], capture_output=True)  # that of this domain
     return 1 if failed else 0
 
 
