@@ -90,9 +90,8 @@ def test_a_second_run_begins_where_the_first_ended(start, tmp_path: Path):
     assert answer.success
 
     def forgotten() -> bool:  # some report says so: a slow machine learns for seconds before this is asked
-        return any(self_check_from_message(r).learning.learnt_s < 3.0 for r in reports[before:])
+        return any(self_check_from_message(r).learning.learnt_s < 0.7 * first.learnt_s for r in reports[before:])
 
-    assert learning.learnt_s > 3.0
     wave(again, forgotten, "that it is forgotten")
 
 
