@@ -349,7 +349,11 @@ class PredictionLoop:
     def _between_frames(self) -> None:
         """Do the work that must not delay a prediction."""
         start = time.perf_counter()
-        self.predictor.settle()
+        try:
+            self.predictor.settle()
+        except Exception as error:  # it is about predictions that were published already
+            self._diagnostics.prediction_errors.note(f"self-check failed: {' '.join(str(error).split())}")
+            self._error(self._diagnostics.prediction_errors.last)
         settled = time.perf_counter()
         self.sources.between_frames()
         collected = self._collector.between_frames()

@@ -145,6 +145,21 @@ def windows(
     # one sample before the window, and the gap to it, take part in the interpolation
     since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
     parts = [t.part(since_ns) for t in tracks]
+    if len(tracks) == 1:  # nothing to put side by side
+        track, part = tracks[0], parts[0]
+        ages_ns = (track._stamps[part] - track.newest_ns)[None]
+        positions, status = track._positions[part][None], track._status[part][None]
+    else:
+        ages_ns, positions, status = _side_by_side(tracks, parts)
+    values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
+    within = ages_ns >= -int((steps - 0.5) * dt_s * 1e9)
+    sights = sighted(status)
+    sights &= within[..., None]
+    return values, mask, sights.sum(1)
+
+
+def _side_by_side(tracks: list[Track], parts: list[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ages (N, n) before each track's newest stamp, positions and status of these parts; shorter ones end alike."""
     n = max(p.stop - p.start for p in parts)
     ages_ns = np.full((len(tracks), n), _LONG_AGO_NS)
     positions = np.zeros((len(tracks), n, N_JOINTS, 3))
@@ -155,8 +170,4 @@ def windows(
         np.subtract(stamps, stamps[-1], out=ages_ns[i, at])
         positions[i, at] = track._positions[part]
         status[i, at] = track._status[part]
-    values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
-    within = ages_ns >= -int((steps - 0.5) * dt_s * 1e9)
-    sights = sighted(status)
-    sights &= within[..., None]
-    return values, mask, sights.sum(1)
+    return ages_ns, positions, status

@@ -382,7 +382,9 @@ def test_no_pair_that_is_nearest_is_left_out(seed: int) -> None:
     distance, s, t = nearest_pairs(a[of], b[to])
     found.reshape(-1)[of * 5 + to] = distance - a_radius[of] - b_radius[to]
     np.testing.assert_allclose(found.min(1), least.min(1), atol=1e-12)
-    assert (found.argmin(1) == least.argmin(1)).all() and len(of) < 120
+    assert (found.argmin(1) == least.argmin(1)).all()
+    far = a + np.arange(24)[:, None, None]  # side by side, along a diagonal
+    assert len(maybe_nearest(far, a_radius, b, b_radius, 6)[0]) < 100
     whole = nearest(a, b)
     np.testing.assert_allclose((s, t), (whole[1][of, to], whole[2][of, to]), atol=1e-9)
 

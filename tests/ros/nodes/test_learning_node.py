@@ -85,9 +85,14 @@ def test_a_second_run_begins_where_the_first_ended(start, tmp_path: Path):
 
     answer = again.call(Trigger, "save_learned", Trigger.Request())
     assert answer.success and str(path) in answer.message
+    before = len(reports)
     answer = again.call(Trigger, "reset_learned", Trigger.Request())
     assert answer.success
-    wave(again, lambda: self_check_from_message(reports[-1]).learning.learnt_s < 3.0, "that it is forgotten")
+
+    def forgotten() -> bool:  # some report says so: a slow machine learns for seconds before this is asked
+        return any(self_check_from_message(r).learning.learnt_s < 0.7 * first.learnt_s for r in reports[before:])
+
+    wave(again, forgotten, "that it is forgotten")
 
 
 @pytest.mark.timeout(180)
