@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The ROS 2 package `aux_motion` (ament_python), also installable with pip where no ROS is."""
 
 import sys

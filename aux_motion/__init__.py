@@ -1,1 +1,4 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The ROS 2 side of aux_motion: node, message conversion, command line."""

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The command line `aux-motion`. Each command imports what it needs only when it runs."""
 
 from __future__ import annotations

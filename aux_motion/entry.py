@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The executables `aux-motion` and `aux_motion_ssm`. An interrupt while they are loaded ends them silently.
 
 Loading takes up to a second. A KeyboardInterrupt inside an import would show a traceback, or come out as another error.

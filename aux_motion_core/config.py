@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How the predictor treats its input; the ROS node adds its own parameters to these."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Numbers that every room uses and none may set on its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fast reading of fields of many messages of one type."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who is known: one track a person, under the id that the tracker uses now.
 
 The way of a frame: `believable_rows` (which joints and rows can be used) -> `history.continuity` (which body each row

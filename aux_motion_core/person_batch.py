@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One batch of the backend: what goes in of N people, and what each of them keeps of the answer."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is published of one person: the prediction where it may be believed, else the pose held and the reach bound."""
 
 from __future__ import annotations

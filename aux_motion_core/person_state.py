@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Validity of a person's prediction: state and reasons, first of the window and the answer, then of what time does.
 
 The one place where `TrackState` and `Reason` are decided. Whether the view as a whole is complete is another question.

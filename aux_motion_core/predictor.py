@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames in, predictions out: the one path that the node, bag evaluation and validation share.
 
 `people` (whose track) -> `person_batch.cut_windows` (grid, normalised) -> the backend, for all in one batch -> back to

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Past predictions against what was then observed, while the predictor runs.
 
 Everything of all people is in arrays with one row a person, so that a frame costs a fixed number of numpy calls.

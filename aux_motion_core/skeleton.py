@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The skeleton `body20`: joint names, kinematic tree, mirror pairs, joint status."""
 
 from __future__ import annotations

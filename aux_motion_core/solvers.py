@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """scipy's solvers, loaded where they are first needed: that takes longer than all else at the start of a program."""
 
 from __future__ import annotations

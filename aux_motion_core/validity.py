@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a view is complete: what every output says of "nobody there". Nobody is never assumed.
 
 Each input is judged on its own: that somebody else is seen well changes nothing about the input that died.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Build and run the planner in C++ (examples/cpp_planner) against the installed messages; needs cmake and a compiler.
 
 python examples/cpp_planner.py

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Judge a recording from Python: every prediction against what the tracker saw later.
 
 python examples/judge_a_bag.py [BAG]

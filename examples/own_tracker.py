@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A tracker of your own: publish `aux_motion_msgs/SkeletonArray` and the predictor understands you.
 
 aux-motion run --fixed-frame map          # in another terminal

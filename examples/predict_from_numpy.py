@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Predict from a NumPy array: no ROS, no recording, no tracker.
 
 python examples/predict_from_numpy.py

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A planner in Python: how near people may come to the tool, and when it is safe to say that nobody is there.
 
 python examples/python_planner.py            # plays the sample through a predictor of its own

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The monitor's `speed_fraction` to what moves the robot: slow, stop, and stop when nothing is heard.
 
 python examples/speed_to_controller.py --to trajectory_controller   # ros2_control's joint_trajectory_controller

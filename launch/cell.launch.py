@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts a cell: predictor, monitor and RViz.
 
     ros2 launch aux_motion cell.launch.py fixed_frame:=map tracker:=zed robot:=my_robot.yaml rviz:=true

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts the predictor: `ros2 launch aux_motion predict.launch.py fixed_frame:=map`.
 
 The parameters come from the parameter file. An argument that is given wins over the file; one that is not

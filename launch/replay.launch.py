@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Plays a bag to the predictor and records what it says: `ros2 launch aux_motion replay.launch.py bag:=cell_4.mcap`.
 
 All of it runs by the time of the bag (/clock), and on a ROS domain of its own: a recorded human must never reach a

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Starts the speed and separation monitor: `ros2 launch aux_motion ssm.launch.py robot:=my_robot.yaml`.
 
 It takes `occupancy` of the predictor (parameter publish_occupancy). Not a certified safety function: docs/planners.md.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Shared by all tests: the data folder, a private ROS domain, a colcon build of the workspace."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The command line: results where asked, errors in one line with exit code 2 and no traceback."""
 
 import json

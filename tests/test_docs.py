@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """README and docs name what exists: pages, sections, files, commands with their options, parameters."""
 
 from __future__ import annotations

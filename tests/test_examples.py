@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The example programs run from a checkout, as their first lines say."""
 
 from __future__ import annotations

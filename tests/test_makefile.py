@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What `make` lets through to the demo and the tests."""
 
 from __future__ import annotations

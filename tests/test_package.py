@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is declared, and what `cd ros2_ws && colcon build` puts where ROS looks for it."""
 
 from __future__ import annotations
@@ -89,6 +92,15 @@ def test_both_packages_carry_licence_changelog_address_and_copyright(root: Path)
         assert (folder / "LICENSE").read_text() == (root / "LICENSE").read_text()
         version = package.findtext("version")
         assert re.search(rf"^{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)$", (folder / "CHANGELOG.rst").read_text(), re.M)
+
+
+def test_every_source_file_has_its_copyright_header(root: Path) -> None:
+    if not (root / ".git").exists():
+        pytest.skip("no git checkout")
+    from tools.copyright_headers import sources, without_header
+
+    files = sources()
+    assert len(files) > 300 and without_header(files) == []
 
 
 def test_rosdep_and_release_tools_find_both_packages_by_the_two_folders(root: Path) -> None:

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Time of each tracker's adapter for one message of four people.
 
     .venv/bin/python tools/bench_adapters.py --json docs/benchmarks/adapters.json

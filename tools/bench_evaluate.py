@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How long `aux-motion evaluate` takes, and how much memory.
 
     python tools/bench_evaluate.py --json docs/benchmarks/evaluate.json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Two versions in turn in one run, as ratios: `python tools/bench_versions.py OLD --json FILE`.
 
 OLD is a checkout of another version (`git worktree add OLD COMMIT`). Both are measured by this checkout's

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast `aux-motion view` starts, how fluent it is, and what it needs; in a real browser without a graphics card.
 
     python -m tools.bench_view --json docs/benchmarks/view.json

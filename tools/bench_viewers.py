@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Compares viser and rerun as the page of `aux-motion view`: start, memory, frames a second, without a network.
 
     python -m tools.bench_viewers --json docs/benchmarks/viewers.json --viser PYTHON --rerun PYTHON

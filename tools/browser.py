@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A real browser for tests and benchmarks: chromium by Selenium, without a window, a graphics card or a network."""
 
 from __future__ import annotations

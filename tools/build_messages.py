@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Build `aux_motion_msgs` with colcon against the ROS wheels of this virtual environment.
 
 Run it with the interpreter of that environment: `.venv/bin/python tools/build_messages.py`. The messages

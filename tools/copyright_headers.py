@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Put the copyright header into every source file that has none: `python tools/copyright_headers.py`.
 
 `--check` changes nothing, names the files without one, and ends with status 1 when there are any.

@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
 # Makes the virtual environment $1 with a Python that the ROS wheels exist for (3.10 to 3.13); $PYTHON is tried first.
 set -eu
 venv=$1

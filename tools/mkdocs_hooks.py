@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Hooks of mkdocs.yml: pages of the site that are written elsewhere in the repository."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Write docs/parameters.md from the models of the parameters: `python tools/parameters_doc.py`."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The picture of the page of `aux-motion view` in the documents: the sample beside the example robot.
 
     python -m tools.view_picture --out docs/images/view.png

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Batches of the training loop: a function of seed and step alone."""
 
 from __future__ import annotations

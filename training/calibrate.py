@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrate the radii of an artefact, and show on another person how often they hold:
 
     python -m training.calibrate --model models/body20_25hz --data ../shared/data --json build/cal.json

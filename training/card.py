@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Write MODEL_CARD.md beside an artefact from its model.json and validation.json:
 
 python -m training.card --model models/body20_25hz

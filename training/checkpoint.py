@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints of training: what is in one, written whole or not at all, read with one clear error each."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What all commands of training share: errors of the library become one line and an exit code."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The settings of one training run, read from YAML."""
 
 from __future__ import annotations

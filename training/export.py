@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Write an artefact: `python -m training.export --checkpoint build/training/body20_25hz/checkpoint.pt --out DIR`.
 
 Fails unless the ONNX file and torch agree on real windows, masked ones too.

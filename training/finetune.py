@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Train a model further on one's own recordings:
 
     python -m training.finetune --model models/body20_25hz --bags DIR --out models/mine

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What training further has gained: errors by recording, their means, and the table that tells it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A torch model behind the call of a backend: numpy in and out."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How long exported networks take on one CPU core, in turn in one run:
 
 python -m training.latency --model models/body20_25hz --against FOLDER --json docs/benchmarks/latency.json

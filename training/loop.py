@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The one training loop: a loss a step, a step of the optimiser, a moving average of the weights."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The losses of prediction and of the auxiliary tasks."""
 
 from __future__ import annotations

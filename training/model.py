@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The auxiliary-adapted transformer (Xu et al., ICCV 2023), compact: one token is a patch of time steps.
 
 Tensors carry (batch, slots, joints, width). History slots hold `patch` observed steps each; future slots are

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is looked at while a model trains: errors on the validation clips, and the log for tensorboard."""
 
 from __future__ import annotations

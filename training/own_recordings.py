@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A user's own recordings, cut in time, as batches to train further on; joints may be missing."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Write the graph of a shipped model anew from its weights, after a change of how graphs are exported:
 
 python -m training.reexport models/body20_25hz

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Commands that have moved: `python -m training.<old name>` names the new module and runs it.
 
 `training/__init__.py` installs the finder; a move is one line of `RENAMED`.

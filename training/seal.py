@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Seal model.json and separation.json of a model: put the hash over their content into them.
 
     python -m training.seal models/body20_25hz

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a model does for people as robots meet them: by what they did before, by what happened, root and pose apart.
 
     python -m training.tiers --model models/body20_25hz --against OTHER_MODEL --data ../shared/data --json FILE

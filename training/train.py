@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Train the deployed model: `python -m training.train --config training/configs/body20_25hz.yaml`.
 
 On several GPUs or machines: `torchrun --nproc_per_node N -m training.train ...`; each process draws its share of every

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Validate an artefact on data it never saw:
 
     python -m training.validate --model models/body20_25hz --data ../shared/data --json build/validate.json

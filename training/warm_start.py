@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Begin a network with those weights of another one that fit."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion bench`: latency per stage, of backends, and end to end over DDS, start-up and memory of the node."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Publishes walking people, and notes when their predictions arrive."""
 
 from __future__ import annotations

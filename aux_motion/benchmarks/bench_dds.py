@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """End to end over DDS: the node against a node that only answers, in turns, at several rates and numbers of people."""
 
 from __future__ import annotations

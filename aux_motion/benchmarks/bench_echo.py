@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A node that only answers, `python -m aux_motion.benchmarks.bench_echo FILE`: what DDS alone costs."""
 
 from __future__ import annotations

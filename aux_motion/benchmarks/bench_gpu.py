@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Everything that a GPU is measured for, in one command: `make gpu`, or `python -m aux_motion.benchmarks.bench_gpu`.
 
 Builds the engine for the GPU of this machine, compares it with ONNX on the sample's windows, measures its latency for 1

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Time of what planners take: capsules, their message, the separation monitor, the swept volume."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion bench --profile`: where the node's time goes under load, as a table and as a flame graph."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo: a recorded person, predicted live by the node over DDS, judged by what was seen later.
 
     python -m aux_motion.benchmarks.demo

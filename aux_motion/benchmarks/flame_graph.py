@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What cProfile found as a tree of calls, and the tree as a flame graph (SVG).
 
 cProfile knows who called whom, not the whole stack: a function's time is shared between its callers as it was spent for

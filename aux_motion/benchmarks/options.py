@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Options of `aux-motion bench`, `soak` and `ssm --demo`; what they run is imported when it runs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The predictor node under cProfile: `python -m aux_motion.benchmarks.profiled_node STATS --fixed-frame map ...`.
 
 SIGUSR1 begins to profile the thread that predicts; the next one ends it and writes the file. So the start is not in it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion safety-check`: plays what must never free a robot to a running predictor and monitor, and judges it.
 
 What an integrator runs before commissioning, with the parameters of the cell. It needs no camera and no robot, runs on

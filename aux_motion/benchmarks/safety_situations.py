@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The situations of `aux-motion safety-check`: what must never make a robot fast while somebody is beside it.
 
 Each one is played to a running predictor and monitor (`safety_stage`). The first camera looks at the robot; where there

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A running predictor and monitor with scripted cameras, for `aux-motion safety-check`.
 
 Everything is real: processes of the installed commands, DDS on a private domain, the user's parameters. Only the

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion soak`: the node for minutes, people coming, going and changing ids; what must stay is judged."""
 
 from __future__ import annotations

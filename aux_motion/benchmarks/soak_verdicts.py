@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What must stay during a soak run, and the verdicts on it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Plays people who come and go to the node, and keeps its predictions' latencies and its diagnostics."""
 
 from __future__ import annotations

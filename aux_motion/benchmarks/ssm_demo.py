@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion ssm --demo`: a robot arm beside recorded people, slowed down by one monitor after the other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The picture of `aux-motion ssm --demo` (needs matplotlib, extra `plots`)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The recorded people of `aux-motion ssm --demo`: the sample's, and those of files that the user gives."""
 
 from __future__ import annotations

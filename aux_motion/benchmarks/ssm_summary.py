@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the closed-loop replay of `aux-motion ssm --demo` showed, in figures and words."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A moving picture of a recording: people now, where the model expects them, and the bound (needs pillow).
 
 python -m aux_motion.commands.animation --bag samples/sports2d_demo.mcap --out docs/images/prediction.webp

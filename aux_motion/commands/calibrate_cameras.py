@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion calibrate-cameras`: where trackers are to each other, from somebody who walks in front of them."""
 
 from __future__ import annotations

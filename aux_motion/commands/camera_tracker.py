@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """People in a video or camera as skeletons in metres (extra `tracker`: MediaPipe and OpenCV).
 
 Reads pictures (`video`), asks MediaPipe for 33 landmarks a person (`mediapipe_pose`), puts every person before the

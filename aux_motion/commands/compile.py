@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion compile`: the recording that an engine is compared on, then the engine."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Text in CSV files that people open in a spreadsheet."""
 
 from __future__ import annotations

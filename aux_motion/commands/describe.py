@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion describe`: where the people of a bag are, who sent them, and in which frame."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion evaluate`: recordings through the node's path, every prediction judged by what was seen later."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Errors of a recording over the strength of faults that are laid over it."""
 
 from __future__ import annotations

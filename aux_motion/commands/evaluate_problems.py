@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is wrong with a recording that is evaluated, and what to do about it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """An evaluation's summary as CSV and as lines to read."""
 
 from __future__ import annotations

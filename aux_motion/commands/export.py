@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion export`: joints, predictions and bounds of a recording as a table, a row for each joint and time."""
 
 from __future__ import annotations

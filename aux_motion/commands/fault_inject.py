@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion fault-inject`: lays seeded faults over live skeletons, to see what the predictor makes of them.
 
 It listens on the domain of its environment and publishes on another one, so that false skeletons never reach a robot

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion learn`: what the node would learn on line from recordings, with its code, into a file for it."""
 
 from __future__ import annotations

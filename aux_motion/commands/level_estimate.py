@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The level frame of a fixed camera, estimated from the people that it sees."""
 
 from __future__ import annotations

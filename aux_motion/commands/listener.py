@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Keeps the input and the output of the node with their times of arrival, for the demo."""
 
 from __future__ import annotations

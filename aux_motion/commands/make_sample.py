@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Make the sample bag again: fetch the video, track it (`make sample`, `python -m aux_motion.commands.make_sample`).
 
 The video is the demonstration of Sports2D, carried by its wheel on PyPI (BSD-3-Clause).

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """MediaPipe's pose landmarks as detections. It finds one person; more are found by covering those already found."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags as `aux-motion predict` and `evaluate` take them: read and predicted here, or in a process beside the judge."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The predictor's parameters as a ROS parameter file gives them: the same as the node's own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Detections of one picture after the other as people with ids, in metres."""
 
 from __future__ import annotations

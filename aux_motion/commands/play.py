@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Publishes a bag's skeletons in real time (`aux-motion play`, the demo, the replay launch file).
 
 The bag is streamed; memory does not grow with its length.

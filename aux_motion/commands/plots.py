@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Pictures of predictions (needs matplotlib, extra `plots`; never on the node's path)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion predict`: a bag through the node's path without DDS, written and judged; judged as `evaluate` does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Child processes and a private ROS domain, for the demo and the benchmarks.
 
 A recorded human must never reach a live robot: the domain is random, and discovery stays on this machine.

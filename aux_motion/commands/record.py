@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion record`: skeletons, predictions and what else this package publishes, to an MCAP file.
 
 Messages are taken serialised as they came and written by another thread (`aux_motion_core.bags.recording`).

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The report of `aux-motion evaluate`: one HTML file with everything in it, nothing loaded from elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Pieces of HTML of the report of `aux-motion evaluate`: numbers, tables and pictures."""
 
 from __future__ import annotations

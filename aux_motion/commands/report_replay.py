@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Small replays of the worst moments for the report: numbers and a script in the page, nothing loaded."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sections of the report of `aux-motion evaluate` on errors, bounds, faults and recordings."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Files that are installed with this package, by the names that its pages use: samples/..., config/..., models/..."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion ssm`: the speed and separation monitor without ROS launch, and its closed-loop replay.
 
 The monitor is `aux_motion.nodes.ssm_node`. Not a certified safety function: see docs/planners.md.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The messages of a bag on the time line on which they arrived."""
 
 from __future__ import annotations

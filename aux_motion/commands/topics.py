@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Names and message types of ROS topics that a user or a bag gives."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion track`: people in a video or camera to a topic or into a bag."""
 
 from __future__ import annotations

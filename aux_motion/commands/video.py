@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Pictures of a video file or a camera (OpenCV)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Configure and activate a node at its start, and again where that failed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """People as objects of MoveIt's planning scene (moveit_msgs, shape_msgs)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Between messages of rclpy and the core's types; the rules of the wire are in `aux_motion_core.wire.messages`."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A pydantic model as the parameters of a node: declared with description, range and read-only flag, and read back.
 
 The model is the one place of a parameter's default, description and range.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """An executor that delivers a node's input at once; rclpy handles everything else.
 
 rclpy builds a new wait set for every callback and checks every entity after it, about 0.4 ms on a robot's computer.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a node was given on its command line: parameter files it can read, sections that fit, names that it knows."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The node's inputs: one tracker per topic, its QoS matched, its frames on their way to the fixed frame.
 
 No call here waits: a frame whose transform is not there yet stays in a queue, and a timer looks after it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Joints of people as TF frames, under the names of REP-155."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the launch files share. They run in the interpreter of `ros2`, which may have neither numpy 2 nor pydantic:
 nothing here may import more than launch, launch_ros, PyYAML and the standard library.
 """

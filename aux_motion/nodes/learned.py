@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the predictor learns on line: worked off in the background, kept in a file, served."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Present and future skeletons for RViz: one list of lines a person, which fades with the time ahead."""
 
 from __future__ import annotations

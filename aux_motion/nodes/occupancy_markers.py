@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The capsules of an occupancy as markers for RViz."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS parameter files, read as rcl reads them: nested namespaces, wildcards, the types of plain and quoted values.
 
 Only the standard library and PyYAML: launch files, which run in the interpreter of `ros2`, read files with it too.

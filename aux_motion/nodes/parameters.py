@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The parameters of `aux_motion_predictor`: one pydantic model with defaults, descriptions and ranges."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the monitor knows of people: the newest occupancy of every predictor, and who publishes it.
 
 Two predictors on one topic contradict each other: a stray one that sees nobody would free the robot each time.

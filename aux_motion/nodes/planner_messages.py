@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The messages that planners take, made from a batch of predictions or from an occupancy."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Outputs for planners, each on its own topic, switched on by a parameter; see docs/planners.md.
 
 The `OccupancyArray` is published with each prediction. The other messages are made in the background, at a limited

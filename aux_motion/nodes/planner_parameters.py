@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameters of the outputs for planners; `parameters.NodeParameters` includes them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """From a message to a published prediction: what the predictor node does while it is active.
 
 Messages become frames, `aux_motion_core.predictor` does the work, batches become messages. Work that must not delay a

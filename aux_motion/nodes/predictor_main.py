@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The executable `aux_motion_predictor`. An interrupt while it is loaded (about a second) ends it silently."""
 
 from __future__ import annotations

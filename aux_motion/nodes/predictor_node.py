@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The lifecycle node `aux_motion_predictor`: skeletons in, predictions, markers and diagnostics out.
 
 This module is the lifecycle: what is made, given back and refused when. `prediction_loop` is what happens in between.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Quality of service of the inputs and the outputs of both nodes."""
 
 from __future__ import annotations

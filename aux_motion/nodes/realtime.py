@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Steady latency: work in the background, garbage collection between frames, settings of the kernel."""
 
 from __future__ import annotations

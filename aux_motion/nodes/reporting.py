@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the predictor node does once a second: look at its publishers, and say how it is on /diagnostics."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Where the frames of a robot are: it stands still, or TF or a `geometry_msgs/PoseArray` tells."""
 
 from __future__ import annotations

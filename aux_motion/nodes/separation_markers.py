@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A decision of the monitor as markers for RViz: the robot's capsules, the nearest points, and the allowed speed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Around the nodes of a process: start, spin until a signal, report errors in one line."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the monitor says about itself on /diagnostics, once a second."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The node `aux_motion_ssm`: the speed and separation monitor.
 
 It takes `occupancy` (aux_motion_msgs/OccupancyArray) and the robot's pose, and publishes `separation`

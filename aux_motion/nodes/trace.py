@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A trace of the node's stages, for chrome://tracing and https://ui.perfetto.dev.
 
 Chrome's trace event format, JSON array form: the closing bracket may be missing, so a file of a node that was killed

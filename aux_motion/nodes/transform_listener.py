@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transforms from /tf and /tf_static; `aux_motion_core.space.frames` uses them."""
 
 from __future__ import annotations

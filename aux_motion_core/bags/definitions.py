@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Message definitions for bags: of this package, of trackers, of a bag itself, of the ROS packages installed here."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Serialised messages of bags, also of those that a killed recorder or a full disk left behind.
 
 Whole files are read by rosbags, those of ROS 1 too. Where it refuses (cut off, no index, a damaged chunk, another MCAP

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recorded inputs: any trackers' topics of a bag through the input pipeline, as the node would have had them."""
 
 from __future__ import annotations

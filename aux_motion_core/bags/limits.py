@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How much a bag may make a reader do: what a small file can unpack to, and how long a definition may be.
 
 A bag comes from elsewhere. 130 kB of zstd can unpack to 4 GB, an sqlite view can be without end, and a message

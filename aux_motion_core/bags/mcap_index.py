@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether the index of an MCAP file lists all that the file holds, so that reading by it leaves nothing out.
 
 Only heads of records are read, no chunk is unpacked: a recording of hours takes milliseconds. Source of the layout:

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """MCAP files record by record, also of those that a killed recorder or a full disk left behind."""
 
 from __future__ import annotations

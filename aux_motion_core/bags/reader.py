@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Skeletons and predictions in rosbag2 bags, read without ROS.
 
 Reads sqlite3 and MCAP, as a bag folder or as a bare `.mcap` or `.db3` file.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes serialised messages to an MCAP file that is worth something at every moment.
 
 A thread of its own compresses and writes; whoever hands in a message only puts it into a queue. At least every

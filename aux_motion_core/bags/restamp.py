@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Moves the stamps inside serialised messages, so that a recording can be played in the present."""
 
 from __future__ import annotations

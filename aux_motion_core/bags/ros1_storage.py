@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags of ROS 1 (format 2.0), by rosbags: messages are given as ROS 2 would serialise them."""
 
 from __future__ import annotations

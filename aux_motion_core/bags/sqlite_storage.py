@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sqlite3 databases of rosbag2 row by row, also of those that are cut off or damaged."""
 
 from __future__ import annotations

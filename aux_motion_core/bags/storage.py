@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What all storage files of bags share: topics, raw messages, and the error that names a bag that cannot be used."""
 
 from __future__ import annotations

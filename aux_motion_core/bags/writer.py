@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes skeletons, predictions and other messages to one `.mcap` file that `ros2 bag` and Foxglove open."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Radii that follow what is seen: wider within seconds where they do not hold, narrower slowly.
 
 Online quantile tracking, as adaptive conformal inference (Gibbs and Candes, NeurIPS 2021) in the form of Angelopoulos,

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrated radii of people as they are published: the table, the cap, the tracker's error, adaptation, novelty."""
 
 from __future__ import annotations

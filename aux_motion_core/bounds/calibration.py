@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The table of calibrated radii of an artefact, and the quantiles that it is made of.
 
 A radius is factor x scale: the factor is a conformal quantile of past errors over the scale that the model gave with

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How often bounds held, how large they are, and how both weigh together. Plain numbers in, plain numbers out."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether input is like what the radii were calibrated on: features of a history, and one score of them.
 
 Features are cheap functions of what was observed: how long bones are, how much their length and the joints shake, how

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who stood and now moves: the windows in which a bound made on the average of all motion is tried the hardest.
 
 A window belongs to the group when the person stood in the older part of it, and is elsewhere soon after its newest

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Radii of predictions: calibrated where the table says so, else what physics allows.
 
 Everything is for all people at once. Marginal radii hold each joint at each step on its own with the nominal coverage;

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A hash inside a JSON file over all that is in it, so that a table that was changed afterwards is not believed.
 
 It protects against damage, half copies and edits by hand. Against somebody who can write the file it does not: pin the

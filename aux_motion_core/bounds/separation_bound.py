@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A bound calibrated on what a monitor uses: the distance from people to a place that does not depend on them.
 
 All joints within their spheres at once is much more than a robot needs. It needs the distance from where it is to the

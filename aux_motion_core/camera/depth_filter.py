@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The distance of a body from the camera, filtered over time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One camera's geometry: from landmarks in the picture and a body-centred skeleton to metres in a level frame.
 
 MediaPipe gives 33 landmarks twice: in the picture, and in metres around the middle of the hips, without the

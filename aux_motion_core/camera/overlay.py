@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Present and predicted skeletons drawn on the pictures of the video that they were tracked in (OpenCV)."""
 
 from __future__ import annotations

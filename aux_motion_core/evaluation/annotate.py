@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A recording with what was predicted and what came of it, for RViz and Foxglove."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Intervals by drawing whole stretches of the recording: samples a frame apart tell almost the same."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Closed loop: a robot arm that a separation monitor slows down beside recorded people.
 
 People do not react to the robot, so every monitor meets the same motion. What a monitor knows comes from frames with

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the model is compared with: every baseline and the mix, on the very windows that the predictor cut."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Misses within the first tenths of a second: what nobody has time to answer."""
 
 from __future__ import annotations

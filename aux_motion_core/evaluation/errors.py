@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How far predictions were from what was seen: by horizon, joint, person and speed."""
 
 from __future__ import annotations

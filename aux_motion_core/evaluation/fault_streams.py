@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Faults of ids, frames, clocks and stamps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Seeded faults of trackers and networks, laid over a clean stream of skeletons.
 
     faults = Faults.parse("drop=0.3,limb=left_arm,noise_mm=40,delay_ms=120,swap_ids=0.01,rate_hz=10", seed=1)

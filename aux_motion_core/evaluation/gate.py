@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Conditions on a summary, such as `mpjpe_mm@0.4s>80`, that let a test of a recording fail.
 
     NAME OPERATOR NUMBER      NAME: metric[.of][@HORIZONs]      OPERATOR: < <= > >=

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Quantiles of a stream in memory that does not grow."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How much a prediction for one time changes from one message to the next."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Judges published predictions of several predictors by what was seen later, frame by frame."""
 
 from __future__ import annotations

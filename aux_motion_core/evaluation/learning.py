@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The learning curve of a recording: errors and coverage minute by minute, with and without what was learnt."""
 
 from __future__ import annotations

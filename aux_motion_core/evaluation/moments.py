@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A stretch of a recording, or of what is heard now, kept to be looked at: moment by moment, with what came of each."""
 
 from __future__ import annotations

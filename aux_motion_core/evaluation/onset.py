@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Coverage of those who stood and now move (`aux_motion_core.bounds.onset`), as a group of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Predictions and what was seen later, brought together a block at a time."""
 
 from __future__ import annotations

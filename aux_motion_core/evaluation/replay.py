@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A stream of frames through the predictor, message by message as the node takes them, without DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Every prediction of a stream judged by what was seen later."""
 
 from __future__ import annotations

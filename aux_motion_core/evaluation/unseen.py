@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What became of joints that were seen when the prediction was made: judged, or never seen at its horizon."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Windows of a recording, cut as the node cuts them: a lower precision takes its scales from them, and is compared."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is remembered of each body: where its joints were believed last, and under which id."""
 
 from __future__ import annotations

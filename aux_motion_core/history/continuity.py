@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One body, one history: switched ids, doubled ids, swapped sides and joints that jump.
 
 Works on the frames that enter the predictor, live and from bags alike, on all people of a frame at once.

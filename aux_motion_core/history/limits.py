@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast joints of people can move, and how far limbs reach."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Translation and heading are taken out before the model sees a window, and put back exactly afterwards.
 
 Origin: the last observed pelvis. Heading: from left-to-right pairs of joints, last seen together, on the ground.

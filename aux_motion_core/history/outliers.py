@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Joints that move faster than people can: masked, with a bound that holds both places."""
 
 from __future__ import annotations

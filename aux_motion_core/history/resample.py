@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Irregular samples of one person onto the model's time grid, with a mask. Stamps rule; nothing is extrapolated."""
 
 from __future__ import annotations

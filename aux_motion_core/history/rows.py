@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The rows of a frame: which people and joints of it can be used, and what is told of them."""
 
 from __future__ import annotations

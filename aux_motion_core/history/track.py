@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One person's observations in order of their stamps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Model artefacts: `model.onnx` + `model.json`, checked before anything is predicted with them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Baselines with the interface of a backend. What a model must beat."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A graph to an engine: on the GPU that will run it with `tensorrt`, also ahead of time with `tensorrt_rtx`."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion compile`: build an engine, compare it with fp32, and say what was done."""
 
 from __future__ import annotations

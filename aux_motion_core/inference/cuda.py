@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The CUDA driver through PyCUDA, no more than inference needs. A stand-in with these methods takes its place in tests.
 
 PyCUDA is imported when a GPU is opened, never before.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """An engine's folder: `engine.plan`, and `engine.json`, which says what it was made from and for.
 
 Works with `tensorrt` 10 and 11 and with `tensorrt_rtx`; neither is imported before it is used.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Weighs the model and the baselines by how well each predicted lately, per person and horizon.
 
 Exponential weights with fixed share (Herbster, Warmuth, Tracking the Best Expert, Machine Learning 32, 1998). Bounded

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The interface of everything that predicts: the model's runtimes and the baselines."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Lower precision made in the ONNX graph: fp16 with the parts that need fp32 kept, int8 as Q/DQ nodes.
 
 TensorRT's strongly typed networks take their precision from the graph. Needs `onnx`, int8 also onnxruntime's

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """TensorRT, with a warm CPU session for the frame that the GPU does not answer in time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the CPU backend was chosen from: the same model run in other ways, for `aux-motion bench --backends`."""
 
 from __future__ import annotations

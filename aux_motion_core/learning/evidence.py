@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How much of each correction enters: what evidence earned it, by person, horizon and part of the body.
 
 Each correction is judged before it is learnt from, against the network's own answer, on the same outcome. Candidates

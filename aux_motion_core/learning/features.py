@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the correction is computed from: how a person moves, where that person usually is, what the network says."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What was learnt, in a file: written whole or not at all, read without pickle, refused where it does not belong."""
 
 from __future__ import annotations

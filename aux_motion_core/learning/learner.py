@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A correction of the network's answer that is learnt where it is used, and judged before it counts.
 
 On top of a fixed network a linear map is fitted on line, as Cheng, Zhao, Liu and Tomizuka (Human motion prediction

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The two maps from inputs to corrections, with a long and a short memory, and what they are taught by."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recursive regularised least squares with forgetting, in information form.
 
 The sums of products of inputs and of inputs with targets are kept, multiplied by a little less than one as time goes

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a stream of people is like: what was learnt from one is worth nothing for another."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Predictions that are not judged yet, and what they become: outcomes of each horizon, and whole samples."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How thick the body is about its skeleton, from measured people.
 
 Source: ANSUR II, the 2012 anthropometric survey of US Army personnel (Gordon et al., NATICK/TR-15/007, 2014), public

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """S_h by the speed at which each part of a body comes towards the robot, ISO/TS 15066:2016, 5.5.4.2.3.
 
 There v_h is the person's directed speed towards the moving part of the robot, and where it is monitored the separation

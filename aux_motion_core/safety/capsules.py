@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Geometry of capsules: distances between them, chains of spheres, voxels."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How far a place is from all that anybody may occupy, for planners in Python; `clearance_until` of the C++ view."""
 
 from __future__ import annotations

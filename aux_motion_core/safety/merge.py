@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Occupancies of several predictors as one, for a monitor that was told to expect several."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What space people may occupy: a capsule for each body segment and interval of the time ahead.
 
 A capsule is all that is within `radius` of the line between two ends. Its radius is the thickness of the body

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot as a speed and separation monitor sees it: capsules, and how it stops."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Speed and separation monitoring by the terms of ISO/TS 15066:2016, 5.5.4.2.3. Not a certified safety function.
 
 The protective separation distance is S_p = S_h + S_r + S_s + C + Z_d + Z_r. The robot may be as fast as the distance to

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bring skeletons to the fixed frame: none needed, by a given static transform, or by TF at their stamp.
 
 A frame whose transform is not there yet waits in a queue (`FrameQueue`); nothing here blocks.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Where one camera is to another, and how far apart their clocks are, from a person whom both see.
 
 The clock offset is the one at which the joints of both trackers fit best (`rigid.fit_rigid`).

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The rotation and translation between two sets of paired points.
 
 They follow from an SVD (Kabsch, Acta Crystallographica A32, 1976; Umeyama, IEEE PAMI 13, 1991).

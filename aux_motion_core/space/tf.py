@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transforms by time, as tf2 keeps them, without tf2: fed with `tf2_msgs/TFMessage` of rclpy or of a bag.
 
 Same rules as tf2's buffer: every frame has one parent; between two stamps positions are interpolated linearly and

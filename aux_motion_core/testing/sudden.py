@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A figure that stands, or walks, and then moves suddenly: smooth, known motion with constant bone lengths.
 
 Every motion begins at time 0, with the pelvis above the origin, and goes to +x where it goes anywhere, but for

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A walking figure for tests and benchmarks: smooth, known motion with constant bone lengths."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What trackers send, as `SkeletonFrame`s: one module per tracker, the same for rclpy and rosbags messages.
 
 `make("zed")` gives an adapter; `frames(message)` what it holds. An adapter reads attributes only, so that no tracker's

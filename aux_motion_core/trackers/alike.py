@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bodies of two cameras that move alike but apart: most likely one body, and a transform that is wrong.
 
 Two people do not move their hands and feet alike for seconds; one body that two cameras see does, up to the rotation

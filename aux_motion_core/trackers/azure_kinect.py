@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Azure Kinect and Orbbec Femto: `visualization_msgs/MarkerArray` on `body_tracking_data`.
 
 Facts (Azure_Kinect_ROS_Driver, usage.md): one marker per joint, `id = body * 100 + joint`, the 32 joints of the body

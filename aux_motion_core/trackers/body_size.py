@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether a skeleton has a size that bodies have: what is outside is no person in metres, and which unit it may be in.
 
 Source of the limits: ANSUR II (Gordon et al., NATICK/TR-15/007, 2014): acromion to radiale, radiale to stylion,

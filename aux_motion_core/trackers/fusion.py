@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Several trackers, one list of people: ids that do not meet, and one id for a body that two cameras see.
 
 Two cameras' calibrations differ by centimetres. Were their sights put into one history in turns, the difference would

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What an input is good for now, independent of who is known and of all other inputs.
 
 An input is evidence, also that nobody is there, only while its messages can be used, their stamps advance and are

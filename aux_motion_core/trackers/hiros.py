@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Hi-ROS: `skeleton_msgs/SkeletonGroup`.
 
 Facts (HiROS-unipd/skeleton_msgs): markers are sparse, each with an id and a name; `max_markers` is the full count. The

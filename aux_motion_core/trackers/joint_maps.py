@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """From the joint lists of trackers to `body20`.
 
 Every mapping is a table: for each joint of `body20` a list of alternatives in order of preference, each the

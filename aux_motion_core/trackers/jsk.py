@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """jsk_perception: `jsk_recognition_msgs/HumanSkeletonArray` of people_pose_estimation_2d with depth.
 
 Facts (jsk-ros-pkg/jsk_recognition): a skeleton is a list of bones, each a segment from one joint to another, and their

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Ids and places of a `visualization_msgs/MarkerArray` straight from its bytes.
 
 rclpy makes some twenty Python objects of every marker: for the 128 markers of four people that takes longer than the

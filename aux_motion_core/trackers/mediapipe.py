@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """MediaPipe pose landmarks (BlazePose, 33).
 
 World landmarks are metres around the middle of the hips: where the person is, is lost (mediapipe issues 2623, 4183). A

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Motion capture: `mocap4r2_msgs/Markers` and `RigidBodies`, as drivers of OptiTrack, Vicon and others send them.
 
 Facts (MOCAP4ROS2-Project): a marker has a name, an index or both (`id_type`); a rigid body has a name, which the

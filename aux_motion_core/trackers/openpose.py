@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """OpenPose in 3D: BODY_25 by default, COCO-18 or COCO-17 by the joint list.
 
 OpenPose has no ROS message. `frames` takes a `geometry_msgs/PoseArray` with the joints in OpenPose's order, as bridges

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """OpenPTrack: `opt_msgs/SkeletonTrackArray` on `/tracker/skeleton_tracks`.
 
 Facts (OpenPTrack/open_ptrack_v2): 15 joints in the order of `skeleton_base.h`, in the network's world frame. All of

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The only way in: tracker messages to frames in the fixed frame, for the node, bags and training alike.
 
 message -> adapter -> stamp clock -> latency -> sieve -> transform at the corrected stamp -> fusion of several inputs

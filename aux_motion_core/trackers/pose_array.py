@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`geometry_msgs/PoseArray`: one pose per joint, a joint list tells which.
 
 Several people follow each other in one array. The message has no ids and no confidence: ids are given by nearness, a

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """ROS4HRI (REP-155): body ids on `/humans/bodies/tracked`, their joints by TF.
 
 Facts (REP-155, ros4hri/hri_body_detect): there is no message of a 3D skeleton. A body `<id>` is `body_<id>` in the

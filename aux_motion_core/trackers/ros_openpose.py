@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """ros_openpose: `ros_openpose/Frame`.
 
 Facts (ravijo/ros_openpose): body parts are in OpenPose's order, BODY_25 by default; a part that OpenPose did not find

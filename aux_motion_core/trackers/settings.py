@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is told of the inputs: which trackers, on which topics, how their stamps are read, how they reach one frame."""
 
 from __future__ import annotations

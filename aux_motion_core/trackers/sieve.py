@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What of an input's frame may be believed, and who is reported without a place that can be used.
 
 Works on the tracker's own positions, before any transform: sizes do not change with it, and a pose that a dead tracker

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether the frame is level, told by the people in it.
 
 Who stands with straight legs and a straight back stands upright, or would fall: the feet are below the body. So the

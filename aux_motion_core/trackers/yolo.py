@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """yolo_ros with a pose model: `yolo_msgs/DetectionArray` on `yolo/detections_3d`.
 
 Facts (mgonzs13/yolo_ros): key points are those seen in the image only, `id` is 1-based in COCO-17 order. Where the

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Stereolabs ZED body tracking: `zed_msgs/ObjectsStamped` on `<camera>/body_trk/skeletons`.
 
 Facts (zed_msgs 5.3, zed-ros2-wrapper): `label_id` is the track's id. The 70 key point slots are filled up to the body

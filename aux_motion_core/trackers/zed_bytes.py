@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bodies of a `zed_msgs/ObjectsStamped` straight from its bytes: rclpy makes 180 small arrays of each of them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps that cannot be right: zero, in the future, of another clock, standing still, drifting; each has a name.
 
 What is compared is a frame's stamp with the time at which it was received. A tracker on another machine, or one that

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Between wire messages and the types of this package, without ROS.
 
 Everything here is duck typed: a message may come from rclpy, from rosbags or be any object with the

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Prediction messages as numpy arrays, and poses at absolute times, for consumers in Python.
 
 Duck typed: a message of rclpy or of rosbags. Nothing is copied, the arrays look into the message's memory.

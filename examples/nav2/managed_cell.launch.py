@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A cell whose nodes Nav2's lifecycle manager configures and activates: docs/planners.md.
 
     ros2 launch examples/nav2/managed_cell.launch.py fixed_frame:=map robot:=$PWD/config/robot_example.yaml

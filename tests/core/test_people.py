@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Who is known, who is believed, and who may be there though nobody sees them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The path from frames to predictions: states, reasons, and input that is not as it should be."""
 
 from __future__ import annotations

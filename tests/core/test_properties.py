@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What must hold of every backend, for any motion, mask and place in the world."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The sample bag: readable, finite where seen, upright, and moving as people do."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Predictions judged by what was then seen, while the predictor runs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """scipy is loaded when it is needed, and answers as it does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The view: what must be so before nobody may mean that nobody is there."""
 
 import numpy as np

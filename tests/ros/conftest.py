@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Shared by the tests of the ROS side: a private domain, a probe on it, and node processes that end with the test."""
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
 #!/usr/bin/env python3
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The launch files with the real `ros2 launch`: run by hand, since launch, launch_ros and ros2cli have no wheels.
 
 It needs: `ros2` with the commands launch, lifecycle, param and topic; tf2_msgs and rclpy in this interpreter; and this

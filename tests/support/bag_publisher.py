@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Publishes all messages of a bag, as bytes, each at its log time on the system's clock.
 
 python bag_publisher.py BAG

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a whole bag is predicted as, kept beside the tests: a faster path must say the same.
 
     python -m tests.support.bag_reference

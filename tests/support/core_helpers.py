@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The shipped model and a motion for the tests of the core."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Message packages of others, built as their users have them: for real nodes over real DDS.
 
 No wheel has tf2_msgs or the trackers' messages, so they are made from the interface files that the adapters ship (and

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A stand-in for the CUDA driver and TensorRT's runtime: computes on the CPU, counts what is held, fails on demand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """As much of `launch` and `launch_ros` as the launch files use, which have no wheels.
 
 Arguments behave as there: one set of configurations, that includes share where no group scopes them; a declared default

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Streams of people for tests of what is learnt on line."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Real node processes and a probe that talks to them over DDS, on a domain of their own."""
 
 from __future__ import annotations

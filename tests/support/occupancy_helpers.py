@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """People and their capsules for the tests of what is made of predictions."""
 
 from __future__ import annotations

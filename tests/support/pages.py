@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The pages of the documentation, and the commands that they name."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A robot's ball, somebody at a distance from it, and what a monitor says of them in the end."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The node on a computer with a stand-in GPU: `python stand_in_node.py STATE ENGINE ARGUMENTS`.
 
 STATE is a file of words that change what the GPU does now: lost, hangs, full. ENGINE is a folder, in which engines for

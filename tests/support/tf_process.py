@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A process that publishes one transform again and again, with a QoS of choice; it needs tf2_msgs."""
 
 from __future__ import annotations

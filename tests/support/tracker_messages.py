@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Trackers' messages as rosbags has them, built field by field, and people to put into them."""
 
 from __future__ import annotations

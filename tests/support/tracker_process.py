@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A tracker in a process of its own: publishes walking people as that tracker sends them, stamped now.
 
     python tracker_process.py zed --topic skeletons --seconds 20 [--camera] [--static x,y,z] ...

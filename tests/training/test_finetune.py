@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Training further on one's own recordings: parts do not overlap, gaps do not teach, the export is a model."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A second of history: old steps in the first patch, what is older may be missing, older networks' weights fit in."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The network sees only what was observed, and is defined where nothing was."""
 
 import numpy as np

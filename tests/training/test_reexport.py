@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The graph of the shipped weights can be written anew, and says the same."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Published names of commands go on working, and say the new one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Tiers of use: what people did before and after is told from motion, not from jitter; figures mean what they say."""
 
 import numpy as np

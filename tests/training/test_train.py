@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The training loop: it learns, resumes to the bit, and its export agrees with torch."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What validation says: gains on the best baseline, means over clips, input with parts missing."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recordings as `Clip`s of the `body20` skeleton, and the splits over them."""
 
 from training.data.archives import unpack

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """AMASS: body-model parameters; the joints come from a body model that the user has registered for."""
 
 from __future__ import annotations

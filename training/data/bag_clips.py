@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recordings of a user's own tracker as clips: bags read as the node reads them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """BVH files, read by pybvh; joints are found by their usual names, unit and vertical axis by the body."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """CMU motion capture: the exponential-map text of the papers' split, and ASF/AMC as recorded."""
 
 from __future__ import annotations

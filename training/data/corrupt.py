@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Corruption of observed windows: the paper's masking and noise, and what real trackers do.
 
 All functions take windows (batch, steps, joints, 3) in metres and masks (batch, steps, joints), drawn per sample.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Reads text and npz files: whatever is wrong with one is a ValueError that names it; and tries where results go."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One's own recordings: a folder of bags (SkeletonArray) and npz files."""
 
 from __future__ import annotations

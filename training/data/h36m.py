@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Human3.6M in the exponential-map text layout that the motion-prediction papers share (Jain et al., CVPR 2016)."""
 
 from __future__ import annotations

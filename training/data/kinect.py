@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Kinect recordings: the v1 gesture set, and v2 CSV files of LabanotationSuite."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Finds recordings that two clips share, however they were cut."""
 
 from __future__ import annotations

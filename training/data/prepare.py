@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Convert a data set once into memory-mapped shards:
 
     python -m training.data.prepare --dataset cmu --data ../shared/data --out build/prepared/cmu

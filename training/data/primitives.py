@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Movements of work that athletic recordings lack: reaching, bending, crouching, as minimum-jerk rotations.
 
 Hands that reach follow a minimum-jerk profile (Flash and Hogan, J. Neurosci. 5(7), 1985). They are laid over recorded

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Draws training windows from clips: time warps, mirroring, body size, standing people.
 
 The training motion is athletic; the use is people who stand and reach. So part of the windows is played slowly,

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Memory-mapped shards of clips: written by `training.data.prepare`, read here.
 
 A prepared folder holds `shard-<key>/` with `positions.npy` (frames, 20, 3) float32 metres, `mask.npy` (frames, 20)

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What every data set gives: its files, found and checked, and `Clip`s from them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Splits by recording group: lists of clip names under training/splits, and the clips behind them."""
 
 from __future__ import annotations

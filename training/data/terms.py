@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Where training data come from and under which terms: kept in the checkpoint, written into the artefact."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """3DPW: sequence pickles of SMPL joint positions, read without running anything that they name."""
 
 from __future__ import annotations

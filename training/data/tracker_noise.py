@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Noise as trackers make it, drawn from what `training.fitting.tracker_noise` measured of them.
 
 A sway of the whole skeleton, feet included, larger in depth than across; noise of each joint, partly its parent's; both

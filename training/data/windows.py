@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Evaluation windows: a clip cut at true time by the core's one resampler."""
 
 from __future__ import annotations

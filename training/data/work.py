@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recordings of people at work, and of trackers, in the one layout of their `.npz` files.
 
 Each file holds `positions` float32 (all frames, 20, 3) in metres, z up, in `body20` order, NaN where a joint is

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Movements of people at work, laid over recorded windows: what athletic recordings lack.
 
 Windows are (n, steps, joints, 3) in metres, in the frame of the present: x forward, y left, z up, the pelvis at the

@@ -1,1 +1,4 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is fitted to data beside the network."""

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Between the weights of a network and those that it was trained further to:
 
     python -m training.fitting.average --before models/body20_25hz --after build/training/third/checkpoint.pt \\

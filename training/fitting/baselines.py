@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fit the baselines' decays on the training clips: `python -m training.fitting.baselines`.
 
 A coordinate search over a grid for the least error, averaged over clips and horizons; written to the core's

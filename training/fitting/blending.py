@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fit how far a network is believed, and how far off it may be, on predictions of what it never saw:
 
     python -m training.fitting.blending --data ../shared/data --start-from models/body20_25hz --json build/stacking.json

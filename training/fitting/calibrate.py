@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrates an artefact's radii, on the project's data or on bags of a user's tracker.
 
 `training.calibrate` is the command.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Calibrate the separation bound: the distance to a robot that a prediction promises (`occupancy_bound: separation`).
 
     python -m training.fitting.calibrate_separation --model models/body20_25hz --data ../shared/data --json \

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fits the table of factors: conformal quantiles of scores, by cell, for each joint and for the whole body."""
 
 from __future__ import annotations

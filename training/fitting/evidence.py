@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How far the bounds of a calibrated artefact can be believed, on people, motions and a tracker that it never saw:
 
     python -m training.fitting.evidence --model models/body20_25hz --data ../shared/data \\

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How often the radii of a table hold on scores that are not in it."""
 
 from __future__ import annotations

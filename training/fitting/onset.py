@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How far a table's radii hold for who stood and now moves (`aux_motion_core.bounds.onset`), on people not in it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a network says of recordings that it never saw, for all of the training split:
 
     python -m training.fitting.out_of_fold train --data ../shared/data --fold 0     # and 1, 2

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Errors of predictions with what was known when they were made: what calibration and its evidence are counted from."""
 
 from __future__ import annotations

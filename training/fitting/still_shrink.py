@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Fit how much of a still person's predicted displacement is taken back:
 
     python -m training.train --config training/configs/left_out_a.yaml     # and left_out_b.yaml

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What trackers add to people who stand: measured, and as simulated by `training.data.corrupt`.
 
     python -m training.fitting.tracker_noise --data ../shared/data --json training/tracker_noise.json \\

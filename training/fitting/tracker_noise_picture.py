@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The picture of `training.fitting.tracker_noise`: measured noise and what the corruption draws, over each other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Do the auxiliary tasks help? Many short trainings of a small model, alike but for one thing:
 
     python -m training.studies.auxiliary_tasks --data ../shared/data --out build/study --minutes 60

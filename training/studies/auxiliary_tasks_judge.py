@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How the cells of the study of the auxiliary tasks are judged: conditions, errors, gradients."""
 
 from __future__ import annotations

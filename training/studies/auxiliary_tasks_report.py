@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The tables of the study (`training.studies.auxiliary_tasks`) from the cells that are there.
 
 A cell that is not trained yet stays empty.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How much faster the loop is than one that makes a forward pass for each task, on this machine:
 
     python -m training.studies.bench_loop --data ../shared/data --json build/bench_loop.json

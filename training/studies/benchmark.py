@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The papers' benchmarks, by their own protocol:
 
     python -m training.studies.benchmark --dataset cmu --predictor zero_velocity --data ../shared/data --json OUT.json

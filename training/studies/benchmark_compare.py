@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What helps on the benchmark: variants of a recipe, judged on held-out training files, never on test.
 
     python -m training.studies.benchmark_compare --variants training/configs/benchmark_variants.yaml --data \

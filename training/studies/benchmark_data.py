@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Windows by the protocol that the motion-prediction papers share (Mao et al., ICCV 2019, and those after it).
 
 Nothing here is deployment: rates, units and joints are the papers' own. See docs/experiments.md for what they mean.

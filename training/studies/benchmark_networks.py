@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The networks of the papers' benchmark, their recipe, and the folders that they are kept in."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Train a model for the papers' benchmark:
 
     python -m training.studies.benchmark_train --config training/configs/benchmark_cmu.yaml --data ../shared/data \

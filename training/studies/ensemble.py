@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the mix of model and baselines gains and costs, beside each of them alone:
 
     python -m training.studies.ensemble --model models/body20_25hz --data ../shared/data --json docs/benchmarks/mix.json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is around the network, in NumPy and as part of its graph, in turn: `python -m training.studies.graph_around`.
 
 Before: the newest samples onto the grid, and normalised. After: normalisation undone, radii by a factor of the scale,

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recordings that no training saw, as files for `aux-motion ssm --demo --data`.
 
 python -m training.studies.held_out --data ../shared/data --out build/held_out

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is learnt on line gains, minute by minute, and that it does no harm:
 
     python -m training.studies.learning --data ../shared/data --json docs/benchmarks/learning.json

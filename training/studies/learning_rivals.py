@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Other ways to fit a linear map on line, to be measured in the place of `aux_motion_core.learning.regression`."""
 
 from __future__ import annotations

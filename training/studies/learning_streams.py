@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Streams on which what is learnt on line is judged: what a tracker saw of one person or session, in order of time.
 
 Each is cut on the model's grid once and kept with the network's answers, so that a learner is judged in seconds.

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a size of the deployed network costs and what it gives: quality over latency.
 
     python -m training.studies.sizes --data ../shared/data --out build/sizes          # trains what is not trained yet

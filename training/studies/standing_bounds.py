@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bounds of people who stand before depth cameras, beside the ISO 13855 ball, and how often they hold for moving hands:
 
     python -m training.studies.standing_bounds --model models/body20_25hz --data ../shared/data --json FILE

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast coverage comes back when the kind of motion changes, with and without adaptation:
 
     python -m training.studies.style_change --data ../shared/data --json docs/benchmarks/adaptation.json

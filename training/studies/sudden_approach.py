@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A robot beside somebody who suddenly moves towards it: which monitor is then too fast, and for how long.
 
 The robot stands in one pose and its monitor decides how fast it might move. A violation, as in docs/planners.md:

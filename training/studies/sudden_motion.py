@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What the bounds hold when somebody who stood, or walked, suddenly moves:
 
     python -m training.studies.sudden_motion --model models/body20_25hz --data ../shared/data \\

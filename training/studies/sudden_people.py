@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of a tracker that sees a synthetic person around a sudden beginning."""
 
 from __future__ import annotations

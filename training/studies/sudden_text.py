@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What `training.studies.sudden_motion` measured, as text, and put between the markers of a page."""
 
 from __future__ import annotations

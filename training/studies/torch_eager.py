@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The model in plain torch beside the ways to run it that `aux-motion bench --backends` measures.
 
 python -m training.studies.torch_eager --people 1,4,8,16 --rounds 200 --json build/torch_eager.json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A picture of each movement of `training.data.work_motions`, laid over a recorded person who stands:
 
 python -m training.studies.work_motions_picture --data ../shared/data --out docs/images/primitives.png

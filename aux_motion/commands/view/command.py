@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What `aux-motion view` does: open a source, serve the page, end with Ctrl-C."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What ROS topics say now: predictions, occupancy and the monitor's decisions, and what came of each a second later."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The page: a server on this machine, and the loop that moves the scene along the timeline."""
 
 from __future__ import annotations

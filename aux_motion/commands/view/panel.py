@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The panel beside the scene: timeline, what is shown, states and decisions in words, curves."""
 
 from __future__ import annotations

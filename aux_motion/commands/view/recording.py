@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A recording, predicted and judged around the time that is looked at; it is never loaded whole."""
 
 from __future__ import annotations

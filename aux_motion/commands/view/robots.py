@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot beside the people of a recording: its capsules at a time, and what a monitor decides."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The scene of the page: people now and later, bounds, what was seen, the robot."""
 
 from __future__ import annotations

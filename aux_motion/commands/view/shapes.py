@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sticks, balls and capsules as batches of viser: one draw call for all of a kind, moved in place."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """States, reasons and decisions in words, for people who look at the page."""
 
 from __future__ import annotations

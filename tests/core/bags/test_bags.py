@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags: what is written is read, in every container; damaged and unfitting bags are named in one line."""
 
 import errno

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """MCAP files whose index lists less than they hold: everything is read, and a shortfall is said."""
 
 import struct

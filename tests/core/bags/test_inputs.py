@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags of any tracker: the topic found, the transforms used, what is wrong named."""
 
 from __future__ import annotations

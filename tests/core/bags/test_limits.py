@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A small file must not make a reader do what no recording does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recordings have an index at their end, also where the disk fills up. (Kills: tests/ros/test_record.py.)"""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags of ROS 1: their messages and transforms are those that ROS 2 would have sent."""
 
 import bz2

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What radius a person carries, and that it is the reach set wherever a calibrated one would not be true."""
 
 from __future__ import annotations

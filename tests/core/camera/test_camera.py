@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Geometry of the camera tracker on synthetic projections."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Replay evaluation: figures that can be worked out by hand, equal to the plain judge, and memory that stays."""
 
 from __future__ import annotations

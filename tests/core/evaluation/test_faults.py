@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Seeded faults: each does what it says, on real recordings, and nothing else; wrong ones are named in one line."""
 
 import re

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The learning curve: means, intervals and coverage of blocks."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Moments of a stream: kept in order, with what came of each."""
 
 from __future__ import annotations

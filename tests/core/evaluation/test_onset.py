@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Misses of the first tenths of a second, and the group of who stood and now moves: figures worked out by hand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Switched, doubled and reused ids, exchanged sides, joints that jump; on real recordings too."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps rule: gaps stay missing, nothing is guessed beyond what was seen."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """An artefact that does not fit is refused in one line."""
 
 from __future__ import annotations

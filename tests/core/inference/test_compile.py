@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """ONNX to engines: ahead-of-time builds, lower precision in the graph, and what is refused."""
 
 from __future__ import annotations

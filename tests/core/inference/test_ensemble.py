@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The mix of model and baselines: its weights, its regret, and what it does when the motion changes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The TensorRT backend: answers, deadline, a lost GPU, too little memory, engines that do not match, giving back.
 
 Where no GPU is, a stand-in takes the place of driver and runtime; what only a GPU can show is skipped with a reason.

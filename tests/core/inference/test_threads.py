@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Automatic threads: as many as are worth it, and said why."""
 
 from __future__ import annotations

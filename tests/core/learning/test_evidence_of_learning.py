@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a correction loses over a minute stops it, also where it is never bad enough to be taken back at once."""
 
 import numpy as np

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The file of what was learnt: whole or not at all, and refused where it does not belong."""
 
 from __future__ import annotations

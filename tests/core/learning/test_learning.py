@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is learnt on line: it helps, it does no harm, and bad input teaches nothing."""
 
 from __future__ import annotations

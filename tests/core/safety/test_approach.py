@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """S_h by the speed towards the robot: less for who stands or leaves, more for who runs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Capsules hold the body, the bound and the motion in between."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The protective separation distance, its two formulations, and what happens when something is not known."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The transform and the clock offset between two trackers that see one person."""
 
 from __future__ import annotations

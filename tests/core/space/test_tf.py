@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transforms by time, frames brought to the fixed one, and the queue in which they wait."""
 
 from __future__ import annotations

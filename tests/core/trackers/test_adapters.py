@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Trackers' messages as frames: built field by field, with each one's traps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bodies of two cameras that move alike but apart are named; people who are two are not."""
 
 from __future__ import annotations

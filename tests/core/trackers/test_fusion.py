@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Several cameras: ids that do not meet, one body one person."""
 
 from __future__ import annotations

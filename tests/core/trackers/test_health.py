@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Each input on its own: what it is good for, who is reported without a place, and what no body is."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A MarkerArray from its bytes says the same as the message, or nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """ros_openpose, OpenPTrack, jsk_perception and motion capture: their messages, with each one's traps."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """A body that its detector reports as two people is one; two people are two."""
 
 import numpy as np

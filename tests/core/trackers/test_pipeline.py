@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The input pipeline: latency comes off before the transform is looked up, and once."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """People who stand straight tell whether the frame is level."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Stamps that cannot be right are named; time of receipt as the fallback that one chooses."""
 
 from __future__ import annotations

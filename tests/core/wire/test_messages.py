@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Wire messages to core types and back; what is wrong with a message is said in one line."""
 
 import numpy as np

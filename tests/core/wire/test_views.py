@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Numpy views of prediction messages, with a plain object in place of a message."""
 
 from __future__ import annotations

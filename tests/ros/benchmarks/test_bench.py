@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The benchmark and the soak run, and their records have the promised keys and verdicts."""
 
 import cProfile

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`make gpu`: what it writes, and what it says where no GPU is."""
 
 import re

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The demo's overlay: the right pictures of the video, or a line that says why there is none."""
 
 import json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The table of situations against real processes, with a short hold; and that it can fail."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion ssm --demo` from a checkout with its samples."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion calibrate-cameras`: the line that it prints makes one person of what two cameras see."""
 
 from __future__ import annotations

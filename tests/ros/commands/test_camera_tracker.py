@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """People of a video as skeletons: ids, pauses, bad input, and the real video."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The commands of README and docs that go on until Ctrl-C: each starts, speaks, and ends in order."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion evaluate`: files and exit codes; every bad recording in one line, and what could be judged is judged."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The offline evaluation predicts what the live node predicts: the sample over DDS, with the recorded stamps."""
 
 from importlib import import_module

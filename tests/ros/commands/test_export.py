@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion export`: what a recording holds and what is predicted of it, as CSV and as Parquet."""
 
 from __future__ import annotations

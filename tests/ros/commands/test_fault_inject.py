@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Faults on live skeletons: late messages come late, joints go missing, nothing reaches the tracker's own domain."""
 
 import os

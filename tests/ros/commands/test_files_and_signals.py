@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Commands destroy no recording, start no formula, and end without a traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion learn` and `aux-motion evaluate --learning`, on a recording of somebody who waves."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """One bag, two inputs, a moving camera, latency: predict, evaluate and the live node give the same numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Transforms of a bag are played and recorded, the static ones for those who come late too, with moved stamps."""
 
 import os

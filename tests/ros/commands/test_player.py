@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Playing a bag over DDS: every message, at the pace of its stamps, stamped with the present."""
 
 import sys

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags through the predictor: one prediction per message, judged, and bad messages counted."""
 
 from dataclasses import replace

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Nothing that the demo or the benchmark starts may be heard by a robot."""
 
 import os

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Progress on what takes seconds: shown on a terminal with what is done and how long yet, and nowhere else."""
 
 from __future__ import annotations

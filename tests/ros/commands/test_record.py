@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Recording over DDS: everything that was published is in the file, also of a recorder that is killed."""
 
 import itertools

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The report's replays of the worst moments: what they hold, how large pages get, and that they play in a browser."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """examples/speed_to_controller.py beside a stand-in for MoveIt Servo: real parameters, real services, real silence."""
 
 from __future__ import annotations

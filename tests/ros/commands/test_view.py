@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion view` without a browser: what is shown, how a recording is gone through, the process."""
 
 from __future__ import annotations

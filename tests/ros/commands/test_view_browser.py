@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion view` in a real browser: the scene has people, the timeline moves them, nothing goes wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """`aux-motion view --live`: a real node and a real monitor over DDS, heard by the page's source."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The launch files, with a stand-in for `launch`: what they start, and what they refuse.
 
 The real ones are run by tests/ros/real_launch.py, where they are installed.

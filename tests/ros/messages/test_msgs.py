@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The built messages against the core's enumerations and against their sources."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The C++ view, in a CMake project that finds the package as any other would, against the Python one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Backends that cannot work where the node runs: it runs on, and its diagnostics say so."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Joints as TF frames: names of REP-155, places, and a real node that publishes them."""
 
 from __future__ import annotations

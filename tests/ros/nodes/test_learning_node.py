@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What is learnt on line, over DDS: a second run begins where the first ended."""
 
 from __future__ import annotations

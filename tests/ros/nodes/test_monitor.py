@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The monitor over DDS: who publishes people, how old the input behind them is, parameters, lifecycle, diagnostics."""
 
 from __future__ import annotations

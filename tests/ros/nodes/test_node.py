@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The node as its users meet it: a process, DDS, services."""
 
 from __future__ import annotations

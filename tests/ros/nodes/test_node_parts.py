@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Parts of the node without a process: frames, parameters, conversion, diagnostics."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameter files are read as rcl reads them: compared with real nodes of rclpy, file by file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What planners take, from real processes: predictor -> occupancy -> monitor -> speed fraction."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What keeps the hot path even, and what the node says and writes about it."""
 
 from __future__ import annotations

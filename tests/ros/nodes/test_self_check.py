@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The self-check, the mix and trouble with stamps, over DDS."""
 
 from __future__ import annotations

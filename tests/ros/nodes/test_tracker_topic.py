@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The camera tracker's skeletons over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Trackers over real DDS: their messages, their QoS, their frames."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """TF of a robot in a namespace, with QoS of all kinds: heard, and where it is not, the error is true."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Loaders: golden positions, human speeds, axes, malformed files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Loaders of data sets on files in their real layout, and on the real CMU data; what is wrong with a file is named."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Prepared shards: the clips as the loaders give them, killed runs that go on, and what is wrong in one line."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Movements of work laid over recorded windows keep the body whole."""
 
 from __future__ import annotations

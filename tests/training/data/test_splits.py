@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Splits: nobody's recording is on both sides."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Noise of trackers: what is drawn has the scale, axes and correlations that were measured."""
 
 import json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The npz layout of work and tracker recordings, its splits, and what may be trained on."""
 
 from pathlib import Path

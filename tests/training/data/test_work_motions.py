@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Movements of work: bones keep their length, feet stay, hands get where they are sent."""
 
 import numpy as np

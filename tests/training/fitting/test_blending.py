@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Blend and scale follow what networks say of recordings that they never saw."""
 
 from __future__ import annotations

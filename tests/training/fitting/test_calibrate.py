@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Tables made from scores: how often they hold, what counts as evidence, and a user's own bags."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Scores of the separation bound, and coverage on data that follow the scale."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The evidence for bounds: corruptions, the reach set, and the stream of changing styles."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """How much of a still person's displacement is taken back follows what left-out classes show."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The study of the auxiliary tasks: its cells, what they are judged by, and its tables."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """The papers' protocols, on the real CMU files and on made files in the layouts of the others."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """What a size costs and gives: trained briefly, measured in one run, drawn."""
 
 import json

@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Sudden motion: people that can be, and a report that says what was predicted and what then happened."""
 
 from __future__ import annotations

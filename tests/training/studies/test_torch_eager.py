@@ -1,3 +1,6 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
 """Plain torch beside the other ways to run the model."""
 
 from __future__ import annotations

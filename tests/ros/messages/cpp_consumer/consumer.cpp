@@ -1,3 +1,5 @@
+// Copyright 2026 The aux_motion contributors
+// SPDX-License-Identifier: Apache-2.0
 // Reads a prediction and times as text, prints what the C++ view says about them.
 //
 // Input: steps dt_s joint-count joint-names..., stamp (sec nanosec), valid_until (sec nanosec), then mean, recovered,

@@ -1,3 +1,5 @@
+// Copyright 2026 The aux_motion contributors
+// SPDX-License-Identifier: Apache-2.0
 // Reads an occupancy and questions as text, prints what the C++ view says.
 //
 // Input: intervals interval_s reach_speed_mps segment-count segment-names..., stamp (sec nanosec), valid_until (sec

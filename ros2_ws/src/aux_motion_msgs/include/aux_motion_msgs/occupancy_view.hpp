@@ -1,3 +1,5 @@
+// Copyright 2026 The aux_motion contributors
+// SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the aux_motion maintainers
 // SPDX-License-Identifier: Apache-2.0
 //
