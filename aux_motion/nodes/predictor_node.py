@@ -9,11 +9,12 @@ This module is the lifecycle: what is made, given back and refused when. `predic
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -39,8 +40,6 @@ from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
 
 NODE_NAME = "aux_motion_predictor"
-#: What no first prediction needs is loaded so long after the node became active, seconds.
-_LOAD_AFTER_S = 3.0
 
 
 def _sample_windows(artefact: Artefact) -> Windows | None:
@@ -81,9 +80,6 @@ class PredictorNode(LifecycleNode):
             self.get_logger().warning(line)
             self.remark(line if mistyped else "")
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._loading = self.create_timer(_LOAD_AFTER_S, self._load_the_rest, clock=steady)
-        self._loading.cancel()  # until it is active
         self._reporting = Reporting(self, self._diagnostics, self._background)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True),
@@ -95,6 +91,8 @@ class PredictorNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model, warm it up, make publishers and the subscriptions."""
         self._diagnostics.failure, backend = "", None
+        loading = threading.Thread(target=solvers.load, daemon=True)  # beside the model: not while messages come
+        loading.start()
         try:
             parameters = validate(declaration.read(self, NodeParameters))
             folder = parameters.model_dir or str(default_model_dir())
@@ -109,6 +107,7 @@ class PredictorNode(LifecycleNode):
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()
+            loading.join()
             self._outputs = PlannerOutputs(self, parameters, self._background)
             self._learned = self._reporting.learned = Learned(self, parameters, predictor, self._background)
             self._loop = PredictionLoop(
@@ -171,18 +170,7 @@ class PredictorNode(LifecycleNode):
         self._diagnostics.lifecycle = "active"
         self._ask_the_kernel()
         self._collector.start()  # last: what lives now lives on, and later collections skip it
-        self._loading.reset()
         return result
-
-    def _load_the_rest(self) -> None:
-        """Load, in the background, what no first prediction needs."""
-
-        def load() -> None:
-            solvers.load()
-            self._collector.keep()
-
-        self._loading.cancel()
-        self._background.submit("load", load)
 
     def _ask_the_kernel(self) -> None:
         p, asked = self.parameters, {}

@@ -130,11 +130,6 @@ class Collector:
         gc.freeze()
         gc.disable()
 
-    def keep(self) -> None:
-        """Leave out of later collections what was loaded meanwhile."""
-        if self._on:
-            gc.freeze()
-
     def between_frames(self) -> bool:
         """Collect where enough was made since the last time; whether it was."""
         if gc.get_count()[0] < _MADE:
