@@ -81,7 +81,14 @@ class DataTerms(BaseModel):
 
     def then(self, other: DataTerms) -> DataTerms:
         """These data and then the other ones: all sources; a motion class in both counts with the longer time."""
-        pairs = sorted({(s.source, s.licence) for s in (*self.sources, *other.sources)})
+        names = {s.source for s in (*self.sources, *other.sources)}
+
+        def joined(text: str) -> bool:
+            """Whether it only lists sources that are there on their own, as older artefacts have it."""
+            parts = text.split("; ")
+            return len(parts) > 1 and set(parts) <= names
+
+        pairs = sorted({(s.source, s.licence) for s in (*self.sources, *other.sources) if not joined(s.source)})
         minutes = {
             a: max(self.classes_min.get(a, 0.0), other.classes_min.get(a, 0.0))
             for a in {**self.classes_min, **other.classes_min}
