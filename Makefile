@@ -38,7 +38,7 @@ demo: $(VENV)/.demo-installed
 
 test: $(VENV)/.test-installed
 	@$(PY) tools/build_messages.py
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint-installed
 	@$(PY) -m ruff check .

@@ -102,7 +102,13 @@ class Opened:
             except ValueError:
                 return np.nan
 
+        began = time.monotonic()
+
         def find():
+            nonlocal began
+            if time.monotonic() - began > 8.0:  # on a busy machine the echo of a letter may overwrite the next one
+                began = time.monotonic()
+                self.page._panel.events.put(("seek", self.page._at_s + 0.2))
             fields = self.driver.find_elements(By.CSS_SELECTOR, "input")
             at_s = self.page._panel._time.value
             return next((i for i in fields if abs(number(i) - at_s) < 0.01 and i.is_displayed()), None)
