@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,18 @@ class _Windows:
         return next(self._batches, None)
 
 
+@contextmanager
+def quiet_quantizer() -> Iterator[None]:
+    """Without the quantizer's advice on models with convolutions, which goes to the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
 def to_int8(model, values: np.ndarray, mask: np.ndarray):
     """A copy of an onnx ModelProto whose `trunk` multiplies by int8 weights between Q/DQ nodes.
 
@@ -208,8 +221,7 @@ def to_int8(model, values: np.ndarray, mask: np.ndarray):
 
     onnx = _onnx()
     linear = linear_nodes(model.graph)
-    logging.getLogger().setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
+    with quiet_quantizer(), tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_static(

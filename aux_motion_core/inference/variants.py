@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -138,9 +137,9 @@ def variants(artefact: Artefact, windows: Windows) -> Iterator[dict[str, Callabl
             pass
         else:
             dynamic = Path(folder) / "dynamic.onnx"
-            logging.getLogger().setLevel(logging.ERROR)  # it advises on models with convolutions
             linear = precision.linear_nodes(onnx.load(file).graph)
-            quantize_dynamic(file, dynamic, nodes_to_quantize=linear, weight_type=QuantType.QInt8, per_channel=True)
+            with precision.quiet_quantizer():
+                quantize_dynamic(file, dynamic, nodes_to_quantize=linear, weight_type=QuantType.QInt8, per_channel=True)
             static = precision.make(artefact, "int8", windows)
             made["onnx, int8 dynamic"] = lambda: _session(str(dynamic), _options())
             made["onnx, int8 static"] = lambda: _session(static, _options())
