@@ -25,9 +25,8 @@ from aux_motion.nodes.declaration import ParameterError
 from aux_motion.nodes.diagnostics import Diagnostics
 from aux_motion.nodes.errors import one_line
 from aux_motion.nodes.executor import InputExecutor
-from aux_motion.nodes.given import check_files, unknown_names, without_section
+from aux_motion.nodes.given import unknown_names, without_section
 from aux_motion.nodes.learned import Learned
-from aux_motion.nodes.parameter_files import ParameterFileError
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
 from aux_motion.nodes.planner_outputs import PlannerOutputs
 from aux_motion.nodes.prediction_loop import PredictionLoop
@@ -319,11 +318,6 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
         Exit status: 0 after a signal, 1 when the node could not start.
     """
     given = sys.argv if arguments is None else arguments
-    try:
-        check_files(given)
-    except ParameterFileError as error:
-        print(f"{NODE_NAME}: {error}", file=sys.stderr)
-        return 1
 
     def run(node: PredictorNode) -> int | None:
         for line in without_section(given, node):

@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
 from aux_motion.nodes.errors import one_line
+from aux_motion.nodes.given import check_files
 
 
 class _Interrupts:
@@ -163,6 +164,7 @@ def _until_signal(
     node = None
     try:
         try:
+            check_files(sys.argv if arguments is None else arguments)  # in one line, where rcl takes several
             rclpy.init(args=arguments)
         except Exception as error:  # wrong ROS arguments or parameter file
             print(f"{name}: {one_line(error)}", file=sys.stderr)

@@ -27,8 +27,7 @@ from visualization_msgs.msg import MarkerArray
 
 from aux_motion.nodes import declaration, spinning
 from aux_motion.nodes.errors import one_line
-from aux_motion.nodes.given import check_files, unknown_names, without_section
-from aux_motion.nodes.parameter_files import ParameterFileError
+from aux_motion.nodes.given import unknown_names, without_section
 from aux_motion.nodes.people_input import PeopleInput
 from aux_motion.nodes.qos import output_qos
 from aux_motion.nodes.robot_poses import RobotPoses, make_robot_poses
@@ -281,13 +280,7 @@ def spin(arguments: list[str] | None = None, overrides: dict[str, Any] | None = 
     Returns:
         Exit status: 0 after a signal, 1 when the node could not start.
     """
-
     given = sys.argv if arguments is None else arguments
-    try:
-        check_files(given)
-    except ParameterFileError as error:
-        print(f"{NODE_NAME}: {error}", file=sys.stderr)
-        return 1
 
     def make() -> SsmNode:
         node = SsmNode(overrides)

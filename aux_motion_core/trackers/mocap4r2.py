@@ -11,6 +11,7 @@ says it, one `marker=joint` each. Positions are in metres in the system's frame.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,8 +110,9 @@ class _Mocap(Adapter):
             return joint, person or parts[1]
         return None
 
+    @abstractmethod
     def _things(self, message: Any) -> Iterator[tuple[str, Any]]:
-        raise NotImplementedError
+        """Name and place of everything in a message."""
 
 
 class Mocap4r2Markers(_Mocap):

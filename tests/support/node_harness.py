@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from aux_motion_msgs.msg import PredictionArray, SkeletonArray
@@ -41,6 +43,15 @@ STANDING = np.array(
         [0.00, -0.09, 0.92], [0.01, -0.10, 0.50], [0.00, -0.10, 0.09], [0.14, -0.10, 0.03],
     ]
 )  # fmt: skip
+
+#: A robot whose only link is on a frame that moves, for the monitor.
+MOVING_ROBOT = """
+name: cart
+max_speed_mps: 1.0
+reaction_time_s: 0.1
+stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
+links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
+"""
 
 
 def private_domain() -> int:
@@ -205,3 +216,18 @@ class Probe:
 def stamp_ns(stamp) -> int:
     """Nanoseconds of a message's time."""
     return stamp.sec * 10**9 + stamp.nanosec
+
+
+def wave(probe: Probe, condition: Callable[[], Any], what: str, waves_hz: float = 1.2, timeout_s: float = 60.0) -> Any:
+    """Somebody goes to and fro, from 4 s ago up to now and on, until the condition gives something true."""
+    begin_ns, k = time.time_ns() - 4 * 10**9, 0
+
+    def step() -> Any:
+        nonlocal k
+        while begin_ns + k * 40_000_000 < time.time_ns():
+            probe.send(begin_ns + k * 40_000_000, x=0.15 * float(np.sin(2.0 * np.pi * waves_hz * k / 25)))
+            k += 1
+            probe.spin_for(0.005)
+        return condition()
+
+    return probe.until(step, what, timeout_s=timeout_s)

@@ -240,11 +240,16 @@ def jsk(people: list[np.ndarray], ns: int = NS, frame: str = "camera_optical", h
     return message
 
 
-def mocap_markers(named: dict[str, np.ndarray], ns: int = NS, frame: str = "mocap") -> Any:
-    """A `mocap4r2_msgs/Markers`: name, or index in digits -> place."""
-    message = blank("mocap4r2_msgs/msg/Markers")
+def _of_mocap(kind: str, ns: int, frame: str) -> Any:
+    message = blank(f"mocap4r2_msgs/msg/{kind}")
     stamp(message.header.stamp, ns)
     message.header.frame_id = frame
+    return message
+
+
+def mocap_markers(named: dict[str, np.ndarray], ns: int = NS, frame: str = "mocap") -> Any:
+    """A `mocap4r2_msgs/Markers`: name, or index in digits -> place."""
+    message = _of_mocap("Markers", ns, frame)
     for name, at in named.items():
         marker = blank("mocap4r2_msgs/msg/Marker")
         if name.isdigit():
@@ -258,9 +263,7 @@ def mocap_markers(named: dict[str, np.ndarray], ns: int = NS, frame: str = "moca
 
 def mocap_bodies(named: dict[str, np.ndarray], ns: int = NS, frame: str = "mocap") -> Any:
     """A `mocap4r2_msgs/RigidBodies`: name -> place."""
-    message = blank("mocap4r2_msgs/msg/RigidBodies")
-    stamp(message.header.stamp, ns)
-    message.header.frame_id = frame
+    message = _of_mocap("RigidBodies", ns, frame)
     for name, at in named.items():
         body = blank("mocap4r2_msgs/msg/RigidBody")
         body.rigid_body_name = name

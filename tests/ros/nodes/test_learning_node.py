@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 Trigger = pytest.importorskip("std_srvs.srv", reason="std_srvs is not installed").Trigger
 
 from aux_motion_msgs.msg import SelfCheck  # noqa: E402
-from support.node_harness import Probe  # noqa: E402
+from support.node_harness import Probe, wave  # noqa: E402
 
 from aux_motion_core.wire.messages import self_check_from_message  # noqa: E402
 
@@ -25,21 +24,6 @@ from aux_motion_core.wire.messages import self_check_from_message  # noqa: E402
 def start(watched_node):
     """Start a node with these parameters; returns the process and the probe."""
     return lambda **parameters: watched_node(fixed_frame="world", backend="constant_velocity", **parameters)
-
-
-def wave(probe: Probe, condition, what: str, timeout_s: float = 90.0):
-    """Somebody goes to and fro, up to now and on, until the condition gives something true."""
-    begin_ns, k = time.time_ns() - 2 * 10**9, 0
-
-    def step():
-        nonlocal k
-        while begin_ns + k * 40_000_000 < time.time_ns():
-            probe.send(begin_ns + k * 40_000_000, x=0.15 * float(np.sin(1.6 * np.pi * k / 25)))
-            k += 1
-            probe.spin_for(0.005)
-        return condition()
-
-    return probe.until(step, what, timeout_s=timeout_s)
 
 
 def heard(probe: Probe) -> list[SelfCheck]:
@@ -63,10 +47,10 @@ def test_a_second_run_begins_where_the_first_ended(start, tmp_path: Path):
     process, probe = start(learning="on", learned_file=str(path))
     reports = heard(probe)
     probe.connect()
-    wave(probe, lambda: (gains(reports) > 0.3).all(), "a gain of a third at every horizon")
+    wave(probe, lambda: (gains(reports) > 0.3).all(), "a gain of a third at every horizon", 0.8, 90.0)
     first = self_check_from_message(reports[-1]).learning
     assert first.mode == "on" and first.learnt_s > 3.0
-    wave(probe, lambda: probe.values("prediction").get("learning") == "on", "the figures in the diagnostics")
+    wave(probe, lambda: probe.values("prediction").get("learning") == "on", "the figures in the diagnostics", 0.8, 90.0)
     assert len(probe.values("prediction")["learning_gain_percent"].split()) == 5
     assert process.stop() == 0
     assert path.stat().st_size < 2_000_000 and [f.name for f in tmp_path.glob("*.npz*")] == ["learned.npz"]
@@ -81,7 +65,7 @@ def test_a_second_run_begins_where_the_first_ended(start, tmp_path: Path):
     def judged() -> bool:
         return bool(reports) and self_check_from_message(reports[-1]).learning.outcomes[-1] > 5.0
 
-    wave(again, judged, "outcomes of the second run")
+    wave(again, judged, "outcomes of the second run", 0.8, 90.0)
     learning = self_check_from_message(reports[-1]).learning
     assert learning.learnt_s >= 0.8 * first.learnt_s
     assert (learning.gain()[1:] > 0.1).all(), "it helps at once"
@@ -95,7 +79,7 @@ def test_a_second_run_begins_where_the_first_ended(start, tmp_path: Path):
     def forgotten() -> bool:  # some report says so: a slow machine learns for seconds before this is asked
         return any(self_check_from_message(r).learning.learnt_s < 0.7 * first.learnt_s for r in reports[before:])
 
-    wave(again, forgotten, "that it is forgotten")
+    wave(again, forgotten, "that it is forgotten", 0.8, 90.0)
 
 
 @pytest.mark.timeout(180)
@@ -105,7 +89,13 @@ def test_a_damaged_file_is_one_line_and_learning_starts_from_nothing(start, tmp_
     process, probe = start(learned_file=str(path))
     probe.connect()
     assert process.output().count("cannot be read") == 1
-    wave(probe, lambda: "cannot be read" in probe.values("prediction").get("learned_file_trouble", ""), "the trouble")
+    wave(
+        probe,
+        lambda: "cannot be read" in probe.values("prediction").get("learned_file_trouble", ""),
+        "the trouble",
+        0.8,
+        90.0,
+    )
     assert probe.values("prediction")["learning"] == "shadow"
     answer = probe.call(Trigger, "save_learned", Trigger.Request())
     assert answer.success, answer.message

@@ -25,7 +25,7 @@ from rcl_interfaces.srv import GetParameters  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
-from support.node_harness import STANDING, Probe, stamp_ns  # noqa: E402
+from support.node_harness import MOVING_ROBOT, STANDING, Probe, stamp_ns  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from aux_motion.commands.ssm import main  # noqa: E402
@@ -61,13 +61,6 @@ PREDICTOR = {
     "absent_hold_s": 0.6,
     "assume_empty_at_start": True,
 }
-MOVING_ROBOT = """
-name: cart
-max_speed_mps: 1.0
-reaction_time_s: 0.1
-stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
-links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
-"""
 
 
 class Listener(Probe):

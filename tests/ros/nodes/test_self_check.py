@@ -15,7 +15,7 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import SelfCheck  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from support.node_harness import Probe  # noqa: E402
+from support.node_harness import Probe, wave  # noqa: E402
 
 from aux_motion_core.types import TrackState  # noqa: E402
 from aux_motion_core.wire.messages import self_check_from_message  # noqa: E402
@@ -25,21 +25,6 @@ from aux_motion_core.wire.messages import self_check_from_message  # noqa: E402
 def start(watched_node):
     """Start a node with these parameters; returns the probe."""
     return lambda **parameters: watched_node(fixed_frame="world", **parameters)[1]
-
-
-def wave(probe: Probe, condition, what: str):
-    """Somebody goes to and fro, up to now and on, until the condition gives something true."""
-    begin_ns, k = time.time_ns() - 4 * 10**9, 0
-
-    def step():
-        nonlocal k
-        while begin_ns + k * 40_000_000 < time.time_ns():
-            probe.send(begin_ns + k * 40_000_000, x=0.15 * float(np.sin(2.4 * np.pi * k / 25)))
-            k += 1
-            probe.spin_for(0.005)
-        return condition()
-
-    return probe.until(step, what, timeout_s=60.0)
 
 
 def test_the_report_and_the_weights_of_the_mix_are_published(start):

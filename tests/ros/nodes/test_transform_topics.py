@@ -16,18 +16,11 @@ pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make 
 
 from aux_motion_msgs.msg import PredictionArray, SkeletonArray  # noqa: E402
 from support import foreign_messages  # noqa: E402
-from support.node_harness import STANDING  # noqa: E402
+from support.node_harness import MOVING_ROBOT, STANDING  # noqa: E402
 
 from aux_motion_core.skeleton import INDEX  # noqa: E402
 from aux_motion_core.wire.views import PredictionView  # noqa: E402
 
-ROBOT = """
-name: cart
-max_speed_mps: 1.0
-reaction_time_s: 0.1
-stopping: [{speed_fraction: 1.0, time_s: 0.3, distance_m: 0.15}]
-links: [{name: box, frame: cart, ends_m: [[0, 0, 0.2], [0, 0, 1.0]], radius_m: 0.2}]
-"""
 TF_PROCESS = Path(__file__).resolve().parents[2] / "support" / "tf_process.py"
 
 
@@ -38,7 +31,7 @@ def test_a_namespaced_robot_is_heard_and_what_is_not_is_named(probe, start, tmp_
     command = [sys.executable, "-m", "aux_motion.nodes.predictor_node", "--ros-args"]
     command += [w for n in names for w in ("-r", n)] + [w for p in parameters for w in ("-p", p)]
     robot = tmp_path / "robot.yaml"
-    robot.write_text(ROBOT)
+    robot.write_text(MOVING_ROBOT)
     monitor = ["-c", "from aux_motion.entry import monitor; monitor()", "--ros-args", "-p", f"robot:={robot}"]
     start([sys.executable, *monitor, *(w for n in names for w in ("-r", n))], packages)
     other = start([sys.executable, str(TF_PROCESS), "/tf"], packages)  # of another robot
