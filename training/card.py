@@ -52,8 +52,9 @@ noise included. A phantom step: somebody who stays within 0.15 m is predicted mo
 {use}
 
 ## What it does not know
-- The training people are few: {classes}. Sitting, kneeling, side steps, turning and carrying are made, not recorded
-  (`training/work_motions.py`); nobody uses a wheelchair.
+- The training people are few: {classes}. Sitting, kneeling, bent knees, side steps, shifts of weight, turning and carrying are made, not
+  recorded
+  (`training/data/work_motions.py`); nobody uses a wheelchair.
 - Children and people outside about 1.5 to 2.0 m were not seen; body size was only scaled by 0.85 to 1.15.
 - The heading is told from hips and shoulders: a tracker that swaps left and right turns the person round.
 - Two people in contact are predicted one by one.
@@ -105,7 +106,8 @@ def card(model_dir: Path) -> str:
             if g["clips"] >= 2:
                 cells = ["{} ({} to {})".format(*g[h]["gain_on_best"]) for h in ("0.4", "1.0")]
                 steps = of["phantom_steps"]
-                phantom = f"{steps['percent']} % ({steps['low']} to {steps['high']})" if kind == "all" else ""
+                steps = {"still or hands": steps["stood_before"], "body moves": steps["moved_before"]}.get(kind, steps)
+                phantom = "{percent} % ({low} to {high})".format(**steps) if steps["clips"] else ""
                 use.append(f"| {tier} | {kind} | {g['clips']} | {' | '.join(cells)} | {phantom} |")
     robust = [
         f"| {r['what']} | "

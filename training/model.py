@@ -28,6 +28,8 @@ from aux_motion_core.skeleton import INDEX, N_JOINTS
 TRUNK = tuple(INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder"))
 #: Additive mask; finite in fp16, and far below any score.
 MASKED_SCORE = -1.0e4
+#: Up to so many slots are attended to element by element.
+FEW = 4
 
 
 @dataclass
@@ -78,6 +80,25 @@ def attend(q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
     return (score if added is None else score + added).softmax(-1) @ v
 
 
+def attend_few(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
+    """Attention over few slots, element by element: a runtime's product of two or three rows costs more than its
+    arithmetic.
+
+    Args:
+        q, k, v: (batch, slots, joints, heads, head width).
+        keys: (batch, slots, joints) 0/1, or None for all.
+    """
+    score = (q[:, :, None] * k[:, None]).sum(-1) * q.shape[-1] ** -0.5  # (batch, slots, slots, joints, heads)
+    if keys is not None:
+        keys = keys[:, None, :, :, None]
+        score = score + (1.0 - keys) * MASKED_SCORE
+    share = (score - score.amax(2, keepdim=True)).exp()
+    share = share / share.sum(2, keepdim=True)
+    if keys is not None:
+        share = share * keys.amax(2, keepdim=True)
+    return (share[..., None] * v[:, None]).sum(2)
+
+
 def rows(x: Tensor, linear: nn.Linear) -> Tensor:
     """`linear` of (..., width); exported as a product of two axes and a sum, which runtimes join to one operation.
 
@@ -108,27 +129,32 @@ class Attention(nn.Module):
             nn.Linear(feed_forward * width, width),
         )
 
-    def forward(self, x: Tensor, observed: Tensor | None) -> Tensor:
-        """x: (batch, slots, joints, width); observed: (batch, slots, joints) 0/1 keys, or None for all."""
-        b, s, j, w = x.shape
-        qkv = rows(self.norm(x), self.qkv).reshape(b, s, j, 3, self.heads, w // self.heads)
-        # (3, batch, other, heads, sequence, head width)
-        if self.axis == "time":
-            q, k, v = qkv.permute(3, 0, 2, 4, 1, 5).unbind(0)
+    @staticmethod
+    def _over_joints(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
+        """Over the third axis of (batch, slots, joints, heads, head width); keys (batch, slots, joints) 0/1."""
+        q, k, v = (t.transpose(2, 3) for t in (q, k, v))
+        if keys is None:
+            return attend(q, k, v, None).transpose(2, 3)
+        keys = keys[:, :, None, None, :]
+        y = attend(q, k, v, (1.0 - keys) * MASKED_SCORE) * keys.amax(-1, keepdim=True)
+        return y.transpose(2, 3)
+
+    def forward(self, x: Tensor, of: tuple[int, int, int], observed: Tensor | None) -> Tensor:
+        """x: (tokens, width), `of` (batch, slots, joints); observed: (batch, slots, joints) 0/1 keys, or None for all."""
+        w = x.shape[-1]
+        # (batch, slots, joints, heads, head width) each
+        q, k, v = (t.reshape(*of, self.heads, w // self.heads) for t in rows(self.norm(x), self.qkv).split(w, -1))
+        keys = None if observed is None else observed.to(q.dtype)
+        if self.axis == "space":
+            y = self._over_joints(q, k, v, keys)
+        elif of[1] <= FEW:
+            y = attend_few(q, k, v, keys)
         else:
-            q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).unbind(0)
-        if observed is None:
-            y = attend(q, k, v, None)
-        else:
-            keys = observed.transpose(1, 2) if self.axis == "time" else observed
-            keys = keys[:, :, None, None, :].to(q.dtype)
-            y = attend(q, k, v, (1.0 - keys) * MASKED_SCORE)
-            y = y * keys.amax(-1, keepdim=True)
-        y = y.permute(0, 3, 1, 2, 4) if self.axis == "time" else y.permute(0, 1, 3, 2, 4)
-        x = x.reshape(-1, w) + rows(y.reshape(-1, w), self.out)
+            swap = [None if t is None else t.transpose(1, 2) for t in (q, k, v, keys)]
+            y = self._over_joints(*swap).transpose(1, 2)
+        x = x + rows(y.reshape(-1, w), self.out)
         normed, wide, gelu, drop, narrow = self.ff
-        x = x + rows(drop(gelu(rows(normed(x), wide))), narrow)
-        return x.reshape(b, s, j, w)
+        return x + rows(drop(gelu(rows(normed(x), wide))), narrow)
 
 
 class Layer(nn.Module):
@@ -141,12 +167,17 @@ class Layer(nn.Module):
         self.full_time, self.full_space = block("time"), block("space")
 
     def observed_only(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Update observed history tokens from observed ones; others stay as they are."""
-        y = self.observed_space(self.observed_time(x, observed), observed)
-        return torch.where(observed[..., None] > 0, y, x)
+        """Update observed history tokens (batch, slots, joints, width) from observed ones; others stay as they are."""
+        of = x.shape[:-1]
+        y = self.observed_time(x.reshape(-1, x.shape[-1]), of, observed)
+        y = self.observed_space(y, of, observed)
+        return torch.where(observed[..., None] > 0, y.reshape(x.shape), x)
 
     def full(self, x: Tensor) -> Tensor:
-        return self.full_space(self.full_time(x, None), None)
+        """Update all tokens (batch, slots, joints, width)."""
+        of = x.shape[:-1]
+        y = self.full_space(self.full_time(x.reshape(-1, x.shape[-1]), of, None), of, None)
+        return y.reshape(x.shape)
 
 
 class PredictionHead(nn.Module):

@@ -245,19 +245,26 @@ def gains(rows: list[TierRow], names: list[str], pick=lambda r: slice(None)) -> 
     return out
 
 
-def phantom(rows: list[TierRow], name: str) -> dict:
-    """Share of windows of people who stay that are predicted to step, mean over clips with an interval."""
-    each = [
-        float((np.linalg.norm(r.predicted_way[name], axis=-1)[r.kinds.stays] > PHANTOM_M).mean())
-        for r in rows
-        if r.kinds.stays.any()
-    ]
+def phantom(rows: list[TierRow], name: str, pick=lambda r: True) -> dict:
+    """Share of windows of people who stay that are predicted to step, mean over clips with an interval.
+
+    Args:
+        pick: which windows of a row count.
+    """
+    each, stays, steps = [], 0, 0
+    for r in rows:
+        use = r.kinds.stays & pick(r)
+        if use.any():
+            stepped = np.linalg.norm(r.predicted_way[name], axis=-1)[use] > PHANTOM_M
+            each.append(float(stepped.mean()))
+            stays, steps = stays + len(stepped), steps + int(stepped.sum())
     if not each:
         return {"clips": 0}
     draw = np.random.default_rng(0).integers(len(each), size=(1000, len(each)))
     low, high = np.percentile(np.array(each)[draw].mean(1), [2.5, 97.5])
     r = lambda v: round(100 * float(v), 2)  # noqa: E731
-    return {"clips": len(each), "percent": r(np.mean(each)), "low": r(low), "high": r(high)}
+    ends = {"percent": r(np.mean(each)), "low": r(low), "high": r(high)}
+    return {"clips": len(each), **ends, "stays": stays, "steps": steps}
 
 
 def carry_on(rows: list[TierRow], name: str) -> list[dict]:
@@ -285,7 +292,11 @@ def summarise(rows: list[TierRow], names: list[str]) -> dict:
     of = lambda field, k: lambda r: getattr(r.kinds, field) == k  # noqa: E731
     return {
         **gains(rows, names),
-        "phantom_steps": phantom(rows, names[0]),
+        "phantom_steps": {
+            **phantom(rows, names[0]),
+            "stood_before": phantom(rows, names[0], lambda r: r.kinds.before < 2),
+            "moved_before": phantom(rows, names[0], lambda r: r.kinds.before == 2),
+        },
         "carry_on": carry_on(rows, names[0]),
         "before": {n: gains(rows, names, of("before", k)) for k, n in enumerate(BEFORE)},
         "after": {n: gains(rows, names, of("after", k)) for k, n in enumerate(AFTER)},

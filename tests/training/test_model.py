@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training tests need torch (extra 'training')")
 
-from training.model import Attention, AuxMotionModel, ModelConfig  # noqa: E402
+from training.model import FEW, Attention, AuxMotionModel, ModelConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +55,39 @@ def test_output_is_finite_when_masked(model, what):
     assert all(torch.isfinite(y).all() for y in model(x, seen))
 
 
-def test_attention_row_without_observed_key_adds_nothing_but_its_feed_forward():
+@pytest.mark.parametrize("axis", ["space", "time"])
+def test_attention_row_without_observed_key_adds_nothing_but_its_feed_forward(axis):
     torch.manual_seed(0)
-    block = Attention(8, 2, 2, "space", 0.0).eval()
+    block = Attention(8, 2, 2, axis, 0.0).eval()
     torch.nn.init.zeros_(block.out.bias)
     x = torch.randn(1, 2, 5, 8)
-    y = block(x, torch.zeros(1, 2, 5))
+    y = block(x.reshape(-1, 8), (1, 2, 5), torch.zeros(1, 2, 5)).reshape(x.shape)
     assert torch.allclose(y, x + block.ff(x), atol=1e-6)
 
 
-def test_attention_ignores_unobserved_keys():
+@pytest.mark.parametrize("slots", [FEW, FEW + 1])
+def test_attention_ignores_unobserved_keys(slots):
     torch.manual_seed(0)
     block = Attention(8, 2, 2, "time", 0.0).eval()
-    seen = torch.ones(1, 4, 3)
+    seen = torch.ones(1, slots, 3)
     seen[:, 2] = 0
-    x = torch.randn(1, 4, 3, 8)
+    x = torch.randn(1, slots, 3, 8)
     other = x.clone()
     other[:, 2] += 5.0
-    keep = [0, 1, 3]
-    assert torch.allclose(block(x, seen)[:, keep], block(other, seen)[:, keep], atol=1e-6)
+    keep = [k for k in range(slots) if k != 2]
+    y, z = (block(v.reshape(-1, 8), v.shape[:3], seen).reshape(v.shape)[:, keep] for v in (x, other))
+    assert torch.allclose(y, z, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_few_slots_are_attended_to_as_many_are(masked, monkeypatch):
+    torch.manual_seed(0)
+    block = Attention(8, 2, 2, "time", 0.0).eval()
+    x = torch.randn(2 * 3 * 5, 8)
+    seen = (torch.rand(2, 3, 5) > 0.3).float() if masked else None
+    few = block(x, (2, 3, 5), seen)
+    monkeypatch.setattr("training.model.FEW", 0)
+    assert torch.allclose(few, block(x, (2, 3, 5), seen), atol=1e-6)
 
 
 def test_people_do_not_mix_in_a_batch(model):

@@ -80,6 +80,17 @@ def test_a_phantom_step_is_counted_only_of_people_who_stay():
     assert tiers.phantom(rows_of(walk, 3.0)[0], "model") == {"clips": 0}
 
 
+def test_phantom_steps_are_told_apart_by_what_people_did_before():
+    def stop(t, x):  # walks for two seconds, then stays
+        return x + np.stack([np.minimum(t, 2.0), 0 * t, 0 * t], -1)[:, None]
+
+    rows, names = rows_of(stop, 0.35)
+    found = tiers.summarise(rows, names)["phantom_steps"]
+    stood, moved = found["stood_before"], found["moved_before"]
+    assert found["stays"] == stood["stays"] + moved["stays"] and stood["stays"] and moved["stays"]
+    assert stood["percent"] == moved["percent"] == 100.0
+
+
 def test_root_and_pose_are_told_apart_and_staying_is_the_measure():
     rows, names = rows_of(lambda t, x: x, 0.4)
     found = tiers.summarise(rows, names)["1.0"]

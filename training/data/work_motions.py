@@ -10,7 +10,10 @@ out of the arm's comfortable reach, 0.9 of its length, is reached by the trunk's
 the height of the lower chest (Strabala et al., J. HRI 2(1), 2013). Head before trunk before feet in turns (Hollands et
 al., Exp. Brain Res. 140, 2001). Sitting down takes 1.2 to 2 s, and the trunk leans by up to 45 degrees meanwhile (Kralj
 et al., J. Biomech. 23(11), 1990). A side step takes 0.5 to 0.9 s, the leading foot first (Maki and McIlroy, Phys. Ther.
-77(5), 1997). Tables and shelves are where ISO 14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
+77(5), 1997). Who picks something up from the floor goes down and up again in 0.7 to 2.5 s (Burgess-Limerick et al., Human
+Factors 37(2), 1995), who squats in an exercise as fast as 0.4 s each way (Escamilla, Med. Sci. Sports Exerc. 33(1),
+2001). People who stand shift their weight, and come back to it, by 0.03 to 0.15 m (Duarte and Zatsiorsky, Motor Control
+3(1), 1999). Tables and shelves are where ISO 14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
 """
 
 from __future__ import annotations
@@ -47,6 +50,16 @@ def profile(
     down = rise((time - begin - takes - rng.uniform(0.1, 0.8, (n, 1))) / (takes * rng.uniform(0.8, 1.2, (n, 1))))
     s = up - down * (rng.random((n, 1)) < back)
     return np.where(rng.random((n, 1)) < 1 / 3, 1.0 - s, s)
+
+
+def again_and_again(rng: np.random.Generator, time: np.ndarray, n: int, low_s: float, high_s: float) -> np.ndarray:
+    """(n, steps) from 0 to 1 and back, over and over, each way within `low_s` to `high_s`, with pauses at both ends."""
+    there = np.exp(rng.uniform(np.log(low_s), np.log(high_s), (n, 1)))
+    back = there * rng.uniform(0.8, 1.25, (n, 1))
+    at_end, at_start = rng.uniform(0.0, 0.5, (n, 1)), rng.uniform(0.0, 0.8, (n, 1))
+    period = there + at_end + back + at_start
+    phase = np.mod(time + rng.random((n, 1)) * period, period)
+    return rise(phase / there) - rise((phase - there - at_end) / back)
 
 
 def turn(points: np.ndarray, centre: np.ndarray, axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -221,13 +234,14 @@ def sit_or_kneel(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> n
 
 
 def knee_bend(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The hips go down and up again, over the feet, the trunk bowed: to pick something up, to look at something low."""
+    """The hips go down and up again, over the feet, once or over and over: to pick things up, to look at something low."""
     base, w = w, w.copy()
     n = len(w)
-    s = profile(rng, time, n, 0.5, 1.3, back=0.85)
+    s = profile(rng, time, n, 0.4, 1.3, back=0.85)
+    s = np.where(rng.random((n, 1)) < 0.5, s, again_and_again(rng, time, n, 0.4, 1.3))
     leg = np.nan_to_num(base[:, :, 0, 2] - base[:, :, _LEG["left"][2], 2], nan=0.85).mean(1)
-    down = rng.uniform(0.1, 0.55, n) * np.clip(leg, 0.5, 1.0)
-    shift = np.stack([-rng.uniform(0.1, 0.45, n) * down, np.zeros(n), -down], -1)[:, None] * s[..., None]
+    down = rng.uniform(0.1, 0.6, n) * np.clip(leg, 0.5, 1.0)
+    shift = np.stack([-rng.uniform(0.0, 0.45, n) * down, np.zeros(n), -down], -1)[:, None] * s[..., None]
     w[:, :, _UPPER] += shift[:, :, None]
     w[:, :, _PELVIS] += shift[:, :, None]
     lean = s * rng.uniform(0.0, 0.9, (n, 1))
@@ -236,14 +250,36 @@ def knee_bend(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.n
     return w
 
 
+def shift_weight(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """The body goes over one foot and comes back; half of the people lift the other foot meanwhile, some the knee high."""
+    base, w = w, w.copy()
+    n = len(w)
+    s = profile(rng, time, n, 0.3, 1.0, back=0.8)
+    s = np.where(rng.random((n, 1)) < 0.5, s, again_and_again(rng, time, n, 0.3, 1.0))
+    left = np.where(rng.random(n) < 0.5, 1.0, -1.0)
+    way = np.stack([0.03 * rng.normal(size=n), left * rng.uniform(0.03, 0.15, n), np.zeros(n)], -1)
+    body = [*_UPPER, *_PELVIS]
+    w[:, :, body] += (s[..., None] * way[:, None])[:, :, None]
+    lift = (rng.random(n) < 0.5) * rng.uniform(0.03, 0.5, n) ** np.where(rng.random(n) < 0.5, 1.0, 2.0)
+    ahead = rng.uniform(-0.1, 0.25, n)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        free = np.where(left * sign < 0, lift, 0.0)
+        up = np.stack([ahead * (free > 0), np.zeros(n), free], -1)
+        # the foot is free once the weight is over the other one
+        w[:, :, _LEG[side][2:]] += (rise(1.5 * s - 0.5)[..., None] * up[:, None])[:, :, None]
+    _legs_to(w, base)
+    return w
+
+
 #: movement -> its share among windows of people at work
 MOVEMENTS = {
-    reach_to_place: 0.45,
-    carry: 0.1,
+    reach_to_place: 0.37,
+    carry: 0.08,
     side_step: 0.12,
-    turn_on_spot: 0.1,
-    sit_or_kneel: 0.1,
-    knee_bend: 0.13,
+    turn_on_spot: 0.09,
+    sit_or_kneel: 0.09,
+    knee_bend: 0.17,
+    shift_weight: 0.08,
 }
 
 
