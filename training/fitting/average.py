@@ -37,7 +37,7 @@ SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 #: Split -> every how many clips of it; never the new subject.
 TIERS = {"validation": 1, "real_tracker": 15, "rehab": 4, "nuitrack": 8, "robot_work": 2}
 #: So much worse is within what a thinned tier tells.
-WORSE = 0.005
+WORSE = 0.01
 #: Seconds ahead.
 JUDGED_S = (0.4, 1.0)
 
