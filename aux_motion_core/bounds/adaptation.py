@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import some
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS
 
@@ -124,7 +125,7 @@ class Adaptation:
 
     def moved(self, rows: np.ndarray) -> bool:
         """Whether any of these people's factors is not 1."""
-        return self.learning and bool(self._rows["log"][rows].any() or self._rows["body_log"][rows].any())
+        return self.learning and (some(self._rows["log"][rows]) or some(self._rows["body_log"][rows]))
 
     def predicted(
         self,
@@ -157,10 +158,10 @@ class Adaptation:
         outside, they stay there. Arguments as of `learn`.
         """
         a = self._rows
-        if (a["log"][row, horizon] > self._low).any() or (a["body_log"][row] > self._low).any():
+        if some(a["log"][row, horizon] > self._low) or some(a["body_log"][row] > self._low):
             return True
         limits = np.fmin(a["offline"][row, at, horizon], a["body"][row, at, horizon])  # NaN where neither is
-        return bool(((error_m > limits) & good).any() or a["outside"][row, at].any())
+        return some((error_m > limits) & good) or some(a["outside"][row, at])
 
     def learn(
         self,

@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 
+from aux_motion_core.arrays import every
 from aux_motion_core.history.resample import resample_all
 from aux_motion_core.skeleton import MISSING, N_JOINTS, sighted
 
@@ -127,7 +128,7 @@ class Track:
 
     def part(self, since_ns: int) -> slice:
         """Where the samples from so long before the newest on are."""
-        return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)
+        return slice(int(self.stamps_ns.searchsorted(self.newest_ns - since_ns)), self._n)
 
 
 def windows(
@@ -157,6 +158,8 @@ def windows(
     values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
     within = ages_ns >= -int((steps - 0.5) * dt_s * 1e9)
     sights = sighted(status)
+    if every(sights):
+        return values, mask, np.broadcast_to(within.sum(1)[:, None], sights.shape[::2])
     sights &= within[..., None]
     return values, mask, sights.sum(1)
 
