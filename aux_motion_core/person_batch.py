@@ -105,12 +105,15 @@ def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Wind
         backend: whose grid is used.
         max_gap_s: longer gaps stay missing.
     """
-    windows, mask, times = track_windows(tracks, backend.dt_s, backend.history_steps, max_gap_s)
-    last = last_seen(windows, mask)
+    windows, mask, times, whole = track_windows(tracks, backend.dt_s, backend.history_steps, max_gap_s)
+    last = last_seen(windows, mask, whole or None)
     heading = find_heading(windows, mask, last)
     values = normalised(windows, mask, heading, last.whole)
     newest_ns = np.array([t.newest_ns for t in tracks], np.int64)
-    hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
+    if whole:
+        hidden_s = np.zeros(times.shape)
+    else:
+        hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
     return Windows(windows, mask, values, heading, hidden_s, times, newest_ns, last)
 
 

@@ -89,17 +89,18 @@ class LastSeen:
     whole: bool
 
 
-def last_seen(windows: np.ndarray, mask: np.ndarray) -> LastSeen:
+def last_seen(windows: np.ndarray, mask: np.ndarray, whole: bool | None = None) -> LastSeen:
     """Each joint's last observation.
 
     Args:
         windows: (N, T, J, 3).
         mask: (N, T, J) bool.
+        whole: nothing is missing; None: look.
     """
     newest = mask[:, -1]
-    if every(newest):  # nothing to look for
+    if whole or every(newest):  # nothing to look for
         index = np.full(newest.shape, mask.shape[1] - 1)
-        return LastSeen(windows[:, -1], newest, index, True, every(mask))
+        return LastSeen(windows[:, -1], newest, index, True, every(mask) if whole is None else whole)
     positions, seen, index = last_observed(windows, mask)
     return LastSeen(positions, seen, index, False, False)
 
