@@ -210,9 +210,13 @@ class SelfCheck:
             gap_ns = stamp_ns - before_ns[who]
             back_ns = stamp_ns - a["stamp"][row, what] - self._ahead_ns[horizon]
             f = (back_ns / np.maximum(gap_ns, 1)).astype(np.float32)[:, None, None]
-            now = positions[who]
-            truth = now + f * (a["seen_pose"][row] - now)
-            good = a["seen"][row] & seen[who]
+            now = positions.take(who, 0)
+            truth = a["seen_pose"].take(row, 0)
+            truth -= now
+            truth *= f
+            truth += now
+            good = a["seen"].take(row, 0)
+            good &= seen.take(who, 0)
             good &= ((gap_ns <= self._max_gap_ns) & (back_ns < gap_ns))[:, None]
             judge = self._judge(row, what, horizon, truth, good, adapt)
         a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
@@ -240,11 +244,11 @@ class SelfCheck:
 
         learn: Callable[[], None] | None = None
         if self.adaptation:
-            away = a["pose"][row, what, _PUBLISHED, horizon] - truth
-            error_m = lengths(away)
+            error_m = lengths(a["pose"][row, what, _PUBLISHED, horizon] - truth)
+            presses = adapt and self.adaptation.presses(row, what, horizon, error_m, good)
             had = a["joints"][row, what]
             learn = partial(self.adaptation.learn, row, what, horizon, stamp_ns, error_m, good, had)
-            if adapt and self.adaptation.presses(row, what, horizon, error_m, good):
+            if presses:
                 learn()
                 learn = None
 

@@ -92,8 +92,9 @@ def array_of(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndar
 
 
 def _optional(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray | None:
-    flat = _flat_field(msg, name, dtype)
-    return _reshaped(flat, name, shape, optional=True) if flat.size else None
+    if not len(getattr(msg, name)):
+        return None
+    return _reshaped(_flat_field(msg, name, dtype), name, shape, optional=True)
 
 
 def _flat_field(msg: Any, name: str, dtype: Any) -> np.ndarray:
