@@ -18,12 +18,12 @@ def every(mask: np.ndarray) -> bool:
 
 
 def some(mask: np.ndarray) -> bool:
-    """Whether any of a bool array is True, in a third of the time of `any`; of other types whether anything is not 0."""
+    """Whether any of a bool array is True, in a third of the time of `any`; of other types whether any is not 0."""
     return bool(np.count_nonzero(mask))
 
 
 def square_lengths(vectors: np.ndarray) -> np.ndarray:
-    """(N, ...) squared lengths of vectors (N, ..., 3), float32 or float64: a product with ones, half of `einsum`'s time."""
+    """(N, ...) squared lengths of vectors (N, ..., 3), float32 or float64: a product, in half of `einsum`'s time."""
     square = np.square(vectors)
     shape = square.shape[:-1]
     out: np.ndarray = square.reshape(shape[0], math.prod(shape[1:]), 3) @ _ONES[square.dtype]

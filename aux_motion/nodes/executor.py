@@ -115,8 +115,10 @@ class InputExecutor(SingleThreadedExecutor):
                 raise ExternalShutdownException
             ready = set(waits.get_ready_entities("subscription"))
             if not ready:
-                self._mark(waits, entities[1])
-                return True
+                # a timer that was set anew wakes the wait, and nothing is ready
+                if self._mark(waits, entities[1]) or self._others(waits, entities[5]):
+                    return True
+                continue
             for subscription in self._inputs():
                 pointer = subscription.handle.pointer
                 if pointer in ready:
