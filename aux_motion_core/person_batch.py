@@ -32,7 +32,6 @@ from aux_motion_core.people import Result
 from aux_motion_core.person_state import of_windows
 from aux_motion_core.types import Shipped
 
-
 _FASTEST_MPS = float(JOINT_LIMITS_MPS.max())
 
 

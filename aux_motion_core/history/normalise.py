@@ -181,7 +181,7 @@ def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Headin
 
 
 def normalised(windows: np.ndarray, mask: np.ndarray, heading: Heading, whole: bool = False) -> np.ndarray:
-    """(N, T, J, 3) float32 in the normalised frame, zero where not observed, of positions (N, T, J, 3); `whole`: all."""
+    """Positions (N, T, J, 3) in the normalised frame, float32, zero where not observed; `whole`: nothing is missing."""
     n, steps, joints, _ = windows.shape
     out = np.empty((n, steps * joints, 3), np.float32)
     np.matmul(
