@@ -110,7 +110,7 @@ def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Wind
     values = normalised(windows, mask, heading, last.whole)
     newest_ns = np.array([t.newest_ns for t in tracks], np.int64)
     if whole:
-        hidden_s = np.zeros(times.shape)
+        hidden_s: np.ndarray = np.zeros(times.shape)
     else:
         hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
     return Windows(windows, mask, values, heading, hidden_s, times, newest_ns, last)

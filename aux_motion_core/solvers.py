@@ -39,11 +39,13 @@ def _linear_sum_assignment() -> Callable[[np.ndarray], tuple[Any, Any]]:
         assert spec is not None, "a loader is given"
         module = util.module_from_spec(spec)
         loader.exec_module(module)
-        return module.linear_sum_assignment  # type: ignore[no-any-return]
+        solve: Callable[[np.ndarray], tuple[Any, Any]] = module.linear_sum_assignment
+        return solve
     except (ImportError, AttributeError):  # a scipy with other files
         from scipy.optimize import linear_sum_assignment
 
-        return linear_sum_assignment  # type: ignore[no-any-return]
+        solve = linear_sum_assignment
+        return solve
 
 
 @functools.cache

@@ -56,11 +56,11 @@ def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
     positions = np.array(frame.positions, np.float64)
     status = np.array(frame.status, np.uint8)
     ids = list(frame.person_ids)
-    usable = np.abs(positions) < _FARTHEST_M  # False for NaN and Inf too
+    near = np.abs(positions) < _FARTHEST_M  # False for NaN and Inf too
     guessed = some(status == TRACKER_PREDICTED)
-    if every(usable) and every(status) and not guessed and len(set(ids)) == len(ids):
+    if every(near) and every(status) and not guessed and len(set(ids)) == len(ids):
         return Rows(ids, positions, status, frozenset())  # nothing is wrong or missing
-    usable = usable.all(-1)
+    usable: np.ndarray = np.all(near, axis=-1)
     if not usable.all():
         count(counters, "non_finite_or_absurd_joints", int(((status != MISSING) & ~usable).sum()))
         status *= usable

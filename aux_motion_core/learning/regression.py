@@ -30,7 +30,7 @@ class Regression:
         self.cross = np.zeros((inputs, targets))
         #: Sum of the samples' weights.
         self.samples = 0.0
-        self.weights = np.zeros((inputs, targets))
+        self.weights: np.ndarray = np.zeros((inputs, targets))
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, passed_s: float) -> None:
         """Take K samples, after so much time.
