@@ -10,6 +10,7 @@ Here the wait set is kept, and messages of the inputs are taken from it directly
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -67,7 +68,7 @@ class InputExecutor(SingleThreadedExecutor):
     def _set(self, entities: tuple[list[Any], ...], guards: list[Any]) -> Any:
         """The wait set with all of these in it."""
         subscriptions, _, timers, clients, services, waitables = entities
-        key = tuple(id(e) for part in entities for e in part)
+        key = tuple(map(id, chain.from_iterable(entities)))
         if key != self._made_for:
             more = [w.get_num_entities() for w in waitables]
             self._wait_set = _rclpy.WaitSet(
