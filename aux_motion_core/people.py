@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aux_motion_core.arrays import some
 from aux_motion_core.config import PredictorConfig, region
 from aux_motion_core.constants import NS
 from aux_motion_core.history.bodies import Taken
@@ -259,7 +260,7 @@ class People:
         newest: dict[int, Person] = {}
         upright = stands(taken.positions, taken.status)
         for row, person_id in enumerate(taken.ids):
-            if not taken.status[row].any():
+            if not some(taken.status[row]):
                 continue  # all of it jumped
             person = self._place(person_id, stamp_ns)
             if person is None:
@@ -274,6 +275,8 @@ class People:
                 person.duplicated_ns = stamp_ns
         if not newest:
             return None
+        if len(newest) == len(taken.ids):
+            return Seen(list(newest.values()), taken.positions, taken.status)
         at = list(newest)
         return Seen(list(newest.values()), taken.positions[at], taken.status[at])
 

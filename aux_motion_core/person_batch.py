@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import every
 from aux_motion_core.bounds.calibrated import Radii
 from aux_motion_core.bounds.radii import Known, reach_radius
 from aux_motion_core.config import PredictorConfig
@@ -30,6 +31,8 @@ from aux_motion_core.inference.interface import Backend
 from aux_motion_core.people import Result
 from aux_motion_core.person_state import of_windows
 from aux_motion_core.types import Shipped
+
+_FASTEST_MPS = float(JOINT_LIMITS_MPS.max())
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,15 @@ def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Wind
         backend: whose grid is used.
         max_gap_s: longer gaps stay missing.
     """
-    windows, mask, times = track_windows(tracks, backend.dt_s, backend.history_steps, max_gap_s)
-    last = last_seen(windows, mask)
+    windows, mask, times, whole = track_windows(tracks, backend.dt_s, backend.history_steps, max_gap_s)
+    last = last_seen(windows, mask, whole or None)
     heading = find_heading(windows, mask, last)
-    values = normalised(windows, mask, heading)
+    values = normalised(windows, mask, heading, last.whole)
     newest_ns = np.array([t.newest_ns for t in tracks], np.int64)
-    hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
+    if whole:
+        hidden_s: np.ndarray = np.zeros(times.shape)
+    else:
+        hidden_s = (newest_ns[:, None] - np.stack([t.seen_ns for t in tracks])) * 1e-9
     return Windows(windows, mask, values, heading, hidden_s, times, newest_ns, last)
 
 
@@ -132,19 +138,19 @@ def results(
     """
     mean, pose = answer.mean, answer.pose
     # who is seen to move fast is not bounded by a fixed speed
-    fast = np.minimum(config.reach_observed_factor * what.fastest_mps, JOINT_LIMITS_MPS.max())
+    fast = np.minimum(config.reach_observed_factor * what.fastest_mps, _FASTEST_MPS)
     speed = np.maximum(config.reach_speed_mps, fast)
     n = len(mean)
     # a sum is finite only where all that it is of are
     finite: np.ndarray = np.isfinite(mean.reshape(n, -1).sum(1) + pose.reshape(n, -1).sum(1))
-    if not finite.all():  # what is shown of them is where they were seen last
+    if not every(finite):  # what is shown of them is where they were seen last
         rest = denormalise(np.broadcast_to(REST_POSE, pose.shape), cut.heading)
         last = np.where(np.any(cut.mask, axis=1, keepdims=False)[..., None], what.last, rest)
         pose = np.where(finite[:, None, None], pose, last)
     usable, odd = (finite, np.zeros_like(finite)) if radii is None else (radii.usable, radii.odd)
     calibrated = np.zeros_like(finite) if radii is None else usable & ~odd & finite
     radius = None if radii is None else radii.radius
-    if radius is None or not calibrated.all():
+    if radius is None or not every(calibrated):
         steps_s = backend.dt_s * np.arange(1, mean.shape[1] + 1)
         reach = reach_radius(mean, pose, steps_s, speed, cut.hidden_s)
         radius = reach if radius is None else np.where(calibrated[:, None, None], radius, reach)
@@ -152,10 +158,13 @@ def results(
     _count(counters, "out_of_distribution", odd)
     _count(counters, "non_finite_scale", finite & ~usable)
     _count(counters, "non_finite_output", ~finite)
-    states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config)
+    whole = cut.last.whole
+    states, reasons = of_windows(cut.mask, finite, calibrated, odd, backend.fell_back, backend.dt_s, config, whole)
     body = None if radii is None else radii.body
     scale = None if answer.scale is None else denormalise_scale(answer.scale, cut.heading)
-    scaled = np.zeros_like(finite) if scale is None else finite & np.isfinite(scale.reshape(n, -1).sum(1))
+    scaled = finite
+    if scale is not None and not every(calibrated):  # radii that are used come from a scale that is finite
+        scaled = finite & np.isfinite(scale.reshape(n, -1).sum(1))
     each = [
         Result(
             mean=mean[i],
@@ -183,7 +192,7 @@ def _shipped(
     radius = body = reach = None
     if radii is not None and radii.shipped is not None:
         radius, body = radii.shipped
-    if radius is None or not calibrated.all():
+    if radius is None or not every(calibrated):
         reach = reach_radius(alone, answer.pose, dt_s * np.arange(1, alone.shape[1] + 1), speed, cut.hidden_s)
     return [
         Shipped(alone[i], radius[i], None if body is None else body[i])
@@ -194,5 +203,5 @@ def _shipped(
 
 
 def _count(counters: Counter[str], name: str, people: np.ndarray) -> None:
-    if people.any():
-        counters[name] += int(people.sum())
+    if n := np.count_nonzero(people):
+        counters[name] += n

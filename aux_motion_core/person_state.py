@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import every, some
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import NS
 from aux_motion_core.people import Person, Result
@@ -69,20 +70,25 @@ def of_windows(
     fell_back: bool,
     dt_s: float,
     config: PredictorConfig,
+    whole: bool | None = None,
 ) -> tuple[list[TrackState], list[Reason]]:
     """State and reasons of N people by what the backend saw and answered.
 
     Args:
         mask: (N, history, J) bool, what was observed.
         finite: (N,) bool: the answer is.
-        calibrated: (N,) bool: the radius is.
+        calibrated: (N,) bool: the radius is; only of answers that are finite, to input that is not odd.
         odd: (N,) bool: the input is unlike the data that the radii were calibrated on.
         fell_back: another backend than the one asked for answered.
         dt_s: grid spacing.
         config: limits.
+        whole: nothing is missing in `mask`; None: look.
     """
     steps = mask.shape[1]
-    if mask.all():  # nothing is missing
+    whole = every(mask) if whole is None else whole
+    if whole and every(calibrated) and not fell_back and steps >= _MIN_STEPS:  # then the rest is as it should be, too
+        return [TrackState.TRACKING] * len(mask), [Reason.NONE] * len(mask)
+    if whole:
         few = gap = imputed = np.zeros(len(mask), bool)
         short = np.full(len(mask), steps < _MIN_STEPS)
     else:
@@ -104,7 +110,7 @@ def of_windows(
         (_SHORT_HISTORY, short),
         (_NON_FINITE_OUTPUT, ~finite),
     ):
-        if of.any():
+        if some(of):
             reasons |= reason * of
     states = np.where(finite & short, _WARMING_UP, np.where(few | gap | ~finite, _DEGRADED, _TRACKING))
     return [TrackState(s) for s in states.tolist()], [Reason(r) for r in reasons.tolist()]

@@ -289,7 +289,11 @@ class Predictor:
         resampled = time.perf_counter()
         # what the input alone tells, while it is in the processor's caches
         what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
-        odd = self._radii.odd(cut.values, cut.mask) if self.watch_distribution else np.zeros(len(people), bool)
+        odd = (
+            self._radii.odd(cut.values, cut.mask, cut.last.whole)
+            if self.watch_distribution
+            else np.zeros(len(people), bool)
+        )
         looked = time.perf_counter()
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from aux_motion_core.arrays import lengths, some
 from aux_motion_core.bounds.adaptation import Adaptation
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import HORIZONS_S, NS
@@ -209,9 +210,13 @@ class SelfCheck:
             gap_ns = stamp_ns - before_ns[who]
             back_ns = stamp_ns - a["stamp"][row, what] - self._ahead_ns[horizon]
             f = (back_ns / np.maximum(gap_ns, 1)).astype(np.float32)[:, None, None]
-            now = positions[who]
-            truth = now + f * (a["seen_pose"][row] - now)
-            good = a["seen"][row] & seen[who]
+            now = positions.take(who, 0)
+            truth = a["seen_pose"].take(row, 0)
+            truth -= now
+            truth *= f
+            truth += now
+            good = a["seen"].take(row, 0)
+            good &= seen.take(who, 0)
             good &= ((gap_ns <= self._max_gap_ns) & (back_ns < gap_ns))[:, None]
             judge = self._judge(row, what, horizon, truth, good, adapt)
         a["seen"][rows], a["seen_pose"][rows], a["seen_ns"][rows] = seen, positions, stamp_ns
@@ -239,11 +244,11 @@ class SelfCheck:
 
         learn: Callable[[], None] | None = None
         if self.adaptation:
-            away = a["pose"][row, what, _PUBLISHED, horizon] - truth
-            error_m = np.sqrt(np.einsum("kjc,kjc->kj", away, away))
+            error_m = lengths(a["pose"][row, what, _PUBLISHED, horizon] - truth)
+            presses = adapt and self.adaptation.presses(row, what, horizon, error_m, good)
             had = a["joints"][row, what]
             learn = partial(self.adaptation.learn, row, what, horizon, stamp_ns, error_m, good, had)
-            if adapt and self.adaptation.presses(row, what, horizon, error_m, good):
+            if presses:
                 learn()
                 learn = None
 
@@ -255,7 +260,7 @@ class SelfCheck:
             if not self.measures and not self.mix:
                 return
             away = a["pose"][row, what, :, horizon] - truth[:, None]
-            error = np.sqrt(np.einsum("ksjc,ksjc->ksj", away, away))
+            error = lengths(away)
             n = good.sum(1)
             error = (error * good[:, None]).sum(-1) / np.maximum(n, 1)[:, None]  # (K, sources)
             judged = n > 0
@@ -346,7 +351,7 @@ class SelfCheck:
         changed = future[n, low]
         changed += f * (future[n, np.minimum(low + 1, self._length - 1)] - changed)
         away = changed - self._rows["last"][rows][:, self.steps]
-        jitter = np.sqrt(np.einsum("nhjc,nhjc->nhj", away, away)).mean(-1)
+        jitter = lengths(away).mean(-1)
         who, horizon = np.nonzero(known)
         new = np.zeros((len(who), _SUMS))
         new[:, _UPDATES], new[:, _JITTER] = 1.0, jitter[who, horizon]
@@ -356,7 +361,7 @@ class SelfCheck:
         """What was predicted for people who are not seen any more counts as never seen."""
         a = self._rows
         gone = self._gone(now_ns)
-        if not (gone & a["open"].any((1, 2))).any():
+        if not some(gone) or not (gone & a["open"].any((1, 2))).any():
             return
         self.finish()
         late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS

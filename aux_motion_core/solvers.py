@@ -1,11 +1,15 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""scipy's solvers, loaded where they are first needed: that takes longer than all else at the start of a program."""
+"""Solvers whose libraries take long to load: only what is used is loaded of them, and when it is first needed."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from importlib import util
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,44 +18,40 @@ import threadpoolctl
 
 def assignment(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the assignment with the least sum of costs (`scipy.optimize.linear_sum_assignment`)."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(cost)
+    rows, columns = _linear_sum_assignment()(cost)
     return rows, columns
 
 
-def solve_positive(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The solution of a positive definite system (n, n), (n, k), by Cholesky; `matrix` is overwritten."""
-    linalg = _linalg()
-    factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-    solution: np.ndarray = linalg.cho_solve(factor, right, check_finite=False)
-    return solution
-
-
 def load() -> None:
-    """Load what this package uses of scipy while it runs, so that nothing waits for it later."""
-    import scipy.optimize  # noqa: F401
-
-    _linalg()
+    """Load what `assignment` uses of scipy, so that nothing waits for it later."""
+    _linear_sum_assignment()
 
 
 @functools.cache
-def _linalg() -> Any:
-    import scipy.linalg
+def _linear_sum_assignment() -> Callable[[np.ndarray], tuple[Any, Any]]:
+    """scipy's function from its own file: the package around it takes 300 times as long to load."""
+    found = util.find_spec("scipy")
+    folder = Path(found.origin).parent / "optimize" if found is not None and found.origin else Path()
+    file = folder / f"_lsap{EXTENSION_SUFFIXES[0]}"
+    try:
+        loader = ExtensionFileLoader("scipy.optimize._lsap", str(file))
+        spec = util.spec_from_file_location(loader.name, file, loader=loader)
+        assert spec is not None, "a loader is given"
+        module = util.module_from_spec(spec)
+        loader.exec_module(module)
+        solve: Callable[[np.ndarray], tuple[Any, Any]] = module.linear_sum_assignment
+        return solve
+    except (ImportError, AttributeError):  # a scipy with other files
+        from scipy.optimize import linear_sum_assignment
 
-    if one_blas_thread.cache_info().currsize:
-        _limit()  # scipy brings a BLAS of its own
-    return scipy.linalg
+        solve = linear_sum_assignment
+        return solve
 
 
 @functools.cache
 def one_blas_thread() -> None:
-    """Let numpy and scipy multiply in one thread from now on, in the whole process.
+    """Let numpy multiply in one thread from now on, in the whole process.
 
     OpenBLAS starts threads for products as small as these, which wake up for each: four times the processor time.
     """
-    _limit()
-
-
-def _limit() -> None:
     threadpoolctl.threadpool_limits(limits=1, user_api="blas")

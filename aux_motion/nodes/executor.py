@@ -10,6 +10,7 @@ Here the wait set is kept, and messages of the inputs are taken from it directly
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -67,7 +68,7 @@ class InputExecutor(SingleThreadedExecutor):
     def _set(self, entities: tuple[list[Any], ...], guards: list[Any]) -> Any:
         """The wait set with all of these in it."""
         subscriptions, _, timers, clients, services, waitables = entities
-        key = tuple(id(e) for part in entities for e in part)
+        key = tuple(map(id, chain.from_iterable(entities)))
         if key != self._made_for:
             more = [w.get_num_entities() for w in waitables]
             self._wait_set = _rclpy.WaitSet(
@@ -115,8 +116,10 @@ class InputExecutor(SingleThreadedExecutor):
                 raise ExternalShutdownException
             ready = set(waits.get_ready_entities("subscription"))
             if not ready:
-                self._mark(waits, entities[1])
-                return True
+                # a timer that was set anew wakes the wait, and nothing is ready
+                if self._mark(waits, entities[1]) or self._others(waits, entities[5]):
+                    return True
+                continue
             for subscription in self._inputs():
                 pointer = subscription.handle.pointer
                 if pointer in ready:

@@ -8,7 +8,6 @@ Only the standard library and PyYAML: launch files, which run in the interpreter
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -225,6 +224,10 @@ def unknown(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Parameters that a node does not have -> the one that may be meant, or nothing."""
     known = [*known, *_EVERY_NODE]
     strange = [n for n in names if n not in known and not n.startswith("qos_overrides.")]
+    if not strange:
+        return {}
+    import difflib  # only for mistakes
+
     return {n: next(iter(difflib.get_close_matches(n, known, 1, 0.75)), "") for n in strange}
 
 

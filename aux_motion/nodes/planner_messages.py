@@ -83,7 +83,9 @@ def cloud_message(points: np.ndarray, frame_id: str, stamp_ns: int) -> Any:
         row_step=12 * len(points),
         is_dense=True,
     )
-    message.data = array.array("B", np.ascontiguousarray(points, "<f4").tobytes())
+    data = array.array("B")
+    data.frombytes(memoryview(np.ascontiguousarray(points, "<f4").reshape(-1).view(np.uint8)))
+    message.data = data
     return message
 
 

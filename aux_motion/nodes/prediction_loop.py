@@ -40,6 +40,11 @@ from aux_motion_core.validity import judge
 _BUSY_NS = NS // 5
 
 
+#: So long the rest of a frame's work waits for those who were just sent the prediction, where they share this core: the
+#: kernel wakes them here, behind whoever is running.
+_GIVE_WAY_S = 1e-4
+
+
 def arrival_ns(info: dict[str, int]) -> int:
     """When the middleware received a message (system clock); the present where it does not say."""
     now_ns = time.time_ns()
@@ -351,6 +356,7 @@ class PredictionLoop:
 
     def _between_frames(self) -> None:
         """Do the work that must not delay a prediction."""
+        time.sleep(_GIVE_WAY_S)
         start = time.perf_counter()
         try:
             self.predictor.settle()

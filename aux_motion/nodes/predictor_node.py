@@ -9,8 +9,7 @@ This module is the lifecycle: what is made, given back and refused when. `predic
 from __future__ import annotations
 
 import sys
-import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -33,10 +32,12 @@ from aux_motion.nodes.prediction_loop import PredictionLoop
 from aux_motion.nodes.reporting import Reporting
 from aux_motion_core import solvers
 from aux_motion_core.inference.artefact import Artefact
-from aux_motion_core.inference.build import Windows
 from aux_motion_core.inference.factory import MODEL_BACKENDS, make_backend
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.predictor import Predictor
+
+if TYPE_CHECKING:
+    from aux_motion_core.inference.build import Windows
 
 NODE_NAME = "aux_motion_predictor"
 
@@ -90,8 +91,6 @@ class PredictorNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the model, warm it up, make publishers and the subscriptions."""
         self._diagnostics.failure, backend = "", None
-        loading = threading.Thread(target=solvers.load, daemon=True)  # beside the model: not while messages come
-        loading.start()
         try:
             parameters = validate(declaration.read(self, NodeParameters))
             folder = parameters.model_dir or str(default_model_dir())
@@ -106,7 +105,7 @@ class PredictorNode(LifecycleNode):
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
             predictor.warm_up()
-            loading.join()
+            solvers.load()
             self._outputs = PlannerOutputs(self, parameters, self._background)
             self._learned = self._reporting.learned = Learned(self, parameters, predictor, self._background)
             self._loop = PredictionLoop(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import signal
 import sys
 import threading
@@ -56,6 +58,18 @@ class _Interrupts:
 
 
 _INTERRUPTS = _Interrupts()
+
+
+def name_callers() -> None:
+    """Tell `inspect` where this program's modules are: rclpy asks it who logs.
+
+    It would resolve the paths of all modules for the first line that is logged, a tenth of a second of the start.
+    """
+    known: dict[str, str] = getattr(inspect, "modulesbyfile", {})
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.partition(".")[0] in ("rclpy", "aux_motion"):
+            known.setdefault(os.path.abspath(file), name)
 
 
 def end_signal_thread() -> None:
@@ -162,6 +176,7 @@ def _until_signal(
     name: str, arguments: list[str] | None, make: Callable[[], Any], run: Callable[[Any], int | None]
 ) -> int:
     node = None
+    name_callers()
     try:
         try:
             check_files(sys.argv if arguments is None else arguments)  # in one line, where rcl takes several

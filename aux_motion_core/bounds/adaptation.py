@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import every, some
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import N_JOINTS
 
@@ -84,6 +85,7 @@ class Adaptation:
         self._between = np.zeros((steps, h))
         self._between[np.arange(steps), left] = 1.0 - (at - left)
         self._between[np.arange(steps), np.minimum(left + 1, h - 1)] += at - left
+        self._raised = False  # whether any factor was ever another than 1
         self._rows: dict[str, np.ndarray] = {}
         self._grow(32)  # growing later would copy them all
 
@@ -124,7 +126,7 @@ class Adaptation:
 
     def moved(self, rows: np.ndarray) -> bool:
         """Whether any of these people's factors is not 1."""
-        return self.learning and bool(self._rows["log"][rows].any() or self._rows["body_log"][rows].any())
+        return self._raised and self.learning and (some(self._rows["log"][rows]) or some(self._rows["body_log"][rows]))
 
     def predicted(
         self,
@@ -157,10 +159,11 @@ class Adaptation:
         outside, they stay there. Arguments as of `learn`.
         """
         a = self._rows
-        if (a["log"][row, horizon] > self._low).any() or (a["body_log"][row] > self._low).any():
+        may = self._low < 0.0 or self._raised
+        if may and (some(a["log"][row, horizon] > self._low) or some(a["body_log"][row] > self._low)):
             return True
         limits = np.fmin(a["offline"][row, at, horizon], a["body"][row, at, horizon])  # NaN where neither is
-        return bool(((error_m > limits) & good).any() or a["outside"][row, at].any())
+        return some((error_m > limits) & good) or some(a["outside"][row, at])
 
     def learn(
         self,
@@ -182,12 +185,12 @@ class Adaptation:
         a = self._rows
         published = a["published"][row, at, horizon]
         told = good & (published == published)  # not NaN
-        some = told.any(1)
-        if not some.all():
-            if not some.any():
+        of = told.any(1)
+        if not every(of):
+            if not some(of):
                 return
-            row, at, horizon, stamp_ns = row[some], at[some], horizon[some], stamp_ns[some]
-            error_m, had, told, published = error_m[some], had[some], told[some], published[some]
+            row, at, horizon, stamp_ns = row[of], at[of], horizon[of], stamp_ns[of]
+            error_m, had, told, published = error_m[of], had[of], told[of], published[of]
         passed_s = np.minimum(np.maximum((stamp_ns - a["last_ns"][row, horizon]) / NS, 0.0), _MOST_S)
         a["last_ns"][row, horizon] = stamp_ns
 
@@ -208,7 +211,8 @@ class Adaptation:
         a["seen"][row] = seen
         push = np.where((push < 0.0) & (~told | (seen < _SEEN_SHARE)), 0.0, push)
         log = before + (GAIN_PER_S * passed_s)[:, None] * push
-        a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
+        log = a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
+        self._raised = self._raised or some(log)
         self._learn_body(row, at, horizon, passed_s, error_m, told)
 
     def _learn_body(
@@ -241,20 +245,20 @@ class Adaptation:
         push = outside[:, 0] - (1.0 - self.level)
         often = a["seen"][row].mean(1) >= _SEEN_SHARE
         push = np.where((push < 0.0) & ~often, 0.0, push)
-        a["body_log"][row] = np.minimum(
-            np.maximum(a["body_log"][row] + GAIN_PER_S * passed_s * push, self._low), self._high
-        )
+        log = a["body_log"][row] + GAIN_PER_S * passed_s * push
+        log = a["body_log"][row] = np.minimum(np.maximum(log, self._low), self._high)
+        self._raised = self._raised or some(log)
 
     def realised(self, rows: np.ndarray | None = None) -> Realised:
         """Of people by row, or of all that have one."""
         a = self._rows
         pick = slice(None) if rows is None else rows
         tries, body = a["tries"][pick].sum(0), float(a["body_tries"][pick].sum())
-        some = tries > 1e-6
+        tried = tries > 1e-6
         alive = a["tries"][pick].sum(1) > 0.0
         log = a["log"][pick][alive] if self.learning else np.zeros((0, len(self._index), N_JOINTS))
         return Realised(
-            joints=np.where(some, a["hits"][pick].sum(0) / np.maximum(tries, 1e-6), np.nan),
+            joints=np.where(tried, a["hits"][pick].sum(0) / np.maximum(tries, 1e-6), np.nan),
             body=float(a["body_hits"][pick].sum()) / body if body > 1e-6 else float("nan"),
             factor=np.exp(log).mean((0, 2)) if len(log) else np.ones(len(self._index)),
             outcomes=tries.copy(),

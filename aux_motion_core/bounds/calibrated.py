@@ -115,11 +115,14 @@ class CalibratedRadii:
             }
         return values
 
-    def odd(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """(N,) bool: whose input is unlike that of the table: values (N, T, J, 3) normalised, mask (N, T, J)."""
+    def odd(self, values: np.ndarray, mask: np.ndarray, whole: bool | None = None) -> np.ndarray:
+        """(N,) bool: whose input is unlike that of the table: values (N, T, J, 3) normalised, mask (N, T, J).
+
+        Of `whole` histories, of which nothing is missing, it is quicker to tell; None: look.
+        """
         if self._unfamiliar is None:
             return np.zeros(len(values), bool)
-        return self._unfamiliar(values, mask) > 1.0
+        return self._unfamiliar(values, mask, whole) > 1.0
 
     def of(
         self,
@@ -149,10 +152,11 @@ class CalibratedRadii:
         bounds = self.bounds
         if bounds is None or (scale is None and bounds.table.score != "error_m"):
             return None
-        offline, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
-        more = tracker_error_m if bounds.table.domain.tracker == MOTION_CAPTURE else 0.0
-        bare = offline + more
-        body = None if body is None else body + more
+        bare, body = bounds.radii(what, None if scale is None else equivalent_scale(scale))
+        if bounds.table.domain.tracker == MOTION_CAPTURE:
+            bare += tracker_error_m
+            if body is not None:
+                body += tracker_error_m
         shipped = None
         if alone is not None:
             _, radius, _, body_radius = self._around(alone, what, bare, body, factors)
@@ -161,18 +165,7 @@ class CalibratedRadii:
         if moved is not None:
             wide, wide_body = bare + (moved if widened is None else widened), None if body is None else body + moved
         offline, radius, body_offline, body = self._around(mean, what, wide, wide_body, factors)
-        n = len(mean)
-        # a sum is finite only where all that it is of are
-        total = radius.reshape(n, -1).sum(1)
-        if body is not None:
-            total += body.reshape(n, -1).sum(1)
-        if scale is not None:
-            flat = scale.reshape(n, -1)
-            total += flat.sum(1)
-            usable = np.isfinite(total) & (flat.min(1) > 0.0)
-        else:
-            usable = np.isfinite(total)
-        return Radii(offline, radius, body_offline, body, usable, odd, bare, shipped)
+        return Radii(offline, radius, body_offline, body, _usable(radius, body, scale), odd, bare, shipped)
 
     def _around(
         self,
@@ -186,10 +179,23 @@ class CalibratedRadii:
         assert self.bounds is not None
         cap = reach_cap(mean, what, self._steps_s, self.bounds.top_mps)
         offline = np.fmin(joints, cap)  # NaN stays: both are
-        radius = offline if factors is None else np.minimum(offline * factors[0], cap)
-        if body is None:
+        body_offline = None if body is None else np.minimum(np.maximum(body, offline), cap)
+        if factors is None:
+            return offline, offline, body_offline, body_offline
+        radius = np.minimum(offline * factors[0], cap)
+        if body_offline is None:
             return offline, radius, None, None
-        body_offline = np.minimum(np.maximum(body, offline), cap)
-        body = body_offline if factors is None else np.minimum(body_offline * factors[1][:, None, None], cap)
+        body = np.minimum(body_offline * factors[1][:, None, None], cap)
         # what holds all joints is no smaller than what holds each
         return offline, radius, body_offline, np.maximum(body, radius)
+
+
+def _usable(radius: np.ndarray, body: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
+    """(N,) bool: radii are finite, and so is the scale that they come from, which is more than 0."""
+    n = len(radius)
+    # a sum is finite only where all that it is of are, and a body's radius is no smaller than the joint's
+    usable: np.ndarray = np.isfinite((radius if body is None else body).reshape(n, -1).sum(1))
+    if scale is not None:
+        flat = scale.reshape(n, -1)
+        usable &= (flat.min(1) > 0.0) & (flat.max(1) < np.inf)
+    return usable

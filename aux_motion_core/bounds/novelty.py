@@ -13,10 +13,12 @@ poses and speeds that are alike.
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from aux_motion_core.arrays import every, lengths
 from aux_motion_core.bounds.calibration import Familiar, conformal_quantile
 from aux_motion_core.skeleton import JOINTS, PARENTS
 
@@ -36,78 +38,124 @@ _MIN_BONES = 3
 _HIGH = 0.99
 
 
-def bones(values: np.ndarray, mask: np.ndarray, whole: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """Bones (..., 19, 3) from parent to child, and which have both ends observed (..., 19); None: `whole`, all have."""
+def bones(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bones (..., 19, 3) from parent to child, and which have both ends observed (..., 19)."""
     bone = values[..., _CHILD, :] - values.take(_PARENT, -2)
-    return bone, None if whole else mask[..., _CHILD] & mask.take(_PARENT, -1)
+    return bone, mask[..., _CHILD] & mask.take(_PARENT, -1)
 
 
-def _mean(x: np.ndarray, of: np.ndarray | None, axis: tuple[int, ...]) -> np.ndarray:
-    """Mean over `axis` of those that count; None: all do."""
-    if of is None:
-        return x.sum(axis) / math.prod(x.shape[k] for k in axis)
+def _mean(x: np.ndarray, of: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
+    """Mean over `axis` of those that count."""
     return (x * of).sum(axis) / np.maximum(of.sum(axis), 1)
 
 
-def _sizes(x: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("...c,...c->...", x, x))
+@dataclass(frozen=True)
+class Usual:
+    """Bones as the calibration's histories have them.
+
+    Attributes:
+        bone_m: (19,) lengths.
+        bone_mean: (19, 3) directions.
+        bone_precision: (19, 3, 3) of the directions.
+    """
+
+    bone_m: np.ndarray
+    bone_mean: np.ndarray
+    bone_precision: np.ndarray
+
+    @cached_property
+    def share(self) -> np.ndarray:
+        """(19,) how much each bone weighs where all are seen: as it is long, short ones are mostly noise."""
+        share: np.ndarray = self.bone_m / self.bone_m.sum()
+        return share
 
 
-def features(
-    values: np.ndarray,
-    mask: np.ndarray,
-    dt_s: float,
-    bone_m: np.ndarray,
-    bone_mean: np.ndarray,
-    bone_precision: np.ndarray,
-) -> np.ndarray:
+def features(values: np.ndarray, mask: np.ndarray, dt_s: float, usual: Usual, whole: bool | None = None) -> np.ndarray:
     """Features of each history, in the order of `FEATURES`.
 
     Args:
         values: (N, T, J, 3) metres, in the normalised frame.
         mask: (N, T, J) bool.
         dt_s: seconds from step to step.
-        bone_m: (19,) usual lengths.
-        bone_mean: (19, 3) usual directions.
-        bone_precision: (19, 3, 3) of the directions.
+        usual: what bones are like.
+        whole: all joints are observed in all steps; None: look.
 
     Returns:
         (N, 6) float64; 0 where the history does not tell.
     """
-    whole = bool(mask.all())
-    bone, have = bones(values, mask, whole)
-    length = _sizes(bone)
+    whole = every(mask) if whole is None else whole
+    if whole and mask.shape[1] > 2:
+        return _of_whole(values, dt_s, usual)
+    return _of_parts(values, mask, dt_s, usual)
+
+
+def _of_whole(values: np.ndarray, dt_s: float, usual: Usual) -> np.ndarray:
+    """As `features`, where nothing is missing: all lengths at once."""
+    n, steps, joints, _ = values.shape
+    count = joints - 1
+    ends = np.cumsum([steps * count, (steps - 1) * joints, (steps - 2) * joints])
+    vectors = np.empty((n, ends[2], 3), values.dtype)
+    bone = vectors[:, : ends[0]].reshape(n, steps, count, 3)
+    first = vectors[:, ends[0] : ends[1]].reshape(n, steps - 1, joints, 3)
+    second = vectors[:, ends[1] :].reshape(n, steps - 2, joints, 3)
+    np.subtract(values[:, :, _CHILD], values.take(_PARENT, 2), out=bone)
+    np.subtract(values[:, 1:], values[:, :-1], out=first)
+    np.subtract(first[:, 1:], first[:, :-1], out=second)
+    long = lengths(vectors)
+    length = long[:, : ends[0]].reshape(n, steps, count)
+    unit = bone[:, -1] / np.maximum(length[:, -1], 1e-6)[..., None] - usual.bone_mean
+
+    mean_length = length.sum(1) / steps
+    ratio = np.log(np.maximum(mean_length, 1e-3) / usual.bone_m)
+    length -= mean_length[:, None]
+    found = np.empty((n, len(FEATURES)))
+    size = ratio @ usual.share
+    found[:, 0] = np.abs(size)
+    found[:, 1] = _bone_off(ratio - size[:, None], usual.bone_m)
+    found[:, 2] = np.sqrt(np.square(length, out=length).sum(1) / steps).sum(1) / count
+    found[:, 3] = long[:, ends[1] :].sum(1) / ((steps - 2) * joints)
+    speed = long[:, ends[0] : ends[1]].reshape(n, steps - 1, joints).sum(1)
+    found[:, 4] = speed.max(1) / ((steps - 1) * dt_s)
+    found[:, 5] = np.sqrt(((unit[:, :, None] @ usual.bone_precision)[:, :, 0] * unit).sum((1, 2)) / count)
+    return found
+
+
+def _bone_off(off: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(N,) the bone that is farthest from its size beside the body's, (N, 19) in logarithms."""
+    off = np.abs(off)
+    off *= np.where(off > _NO_DEFINITION * _DIFFERS, 1.0, _COUNTS)
+    worst: np.ndarray = (off * weight).max(1)
+    return worst
+
+
+def _of_parts(values: np.ndarray, mask: np.ndarray, dt_s: float, usual: Usual) -> np.ndarray:
+    """As `features`, where joints are missing."""
+    bone, have = bones(values, mask)
+    length = lengths(bone)
     mean_length = _mean(length, have, (1,))
-    n = np.full(mean_length.shape, len(length[0])) if have is None else have.sum(1)
+    n = have.sum(1)
     there = n > 0
-    ratio = np.log(np.maximum(np.where(there, mean_length, 1.0), 1e-3) / np.where(there, bone_m, 1.0))
+    ratio = np.log(np.maximum(np.where(there, mean_length, 1.0), 1e-3) / np.where(there, usual.bone_m, 1.0))
     # each bone weighs as it is long: short ones are mostly noise
-    weight = there * bone_m
+    weight = there * usual.bone_m
     size = (ratio * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
     enough = there.sum(1) >= _MIN_BONES
-    off = np.abs(ratio - size[:, None])
-    off = np.where(off > _NO_DEFINITION * _DIFFERS, off, off * _COUNTS)
-    odd = (off * weight).max(1) * enough
+    odd = _bone_off(ratio - size[:, None], weight) * enough
     length -= mean_length[:, None]
     spread = np.sqrt(_mean(np.square(length, out=length), have, (1,)))
     change = _mean(spread, n > 1, (1,)) * enough
 
     first = values[:, 1:] - values[:, :-1]
-    pair = both = None
-    if not whole:
-        pair = mask[:, 1:] & mask[:, :-1]
-        both = pair[:, 1:] & pair[:, :-1]
-    speed = _mean(_sizes(first), pair, (1,)).max(1) / dt_s
-    shaking = _mean(_sizes(first[:, 1:] - first[:, :-1]), both, (1, 2))
+    pair = mask[:, 1:] & mask[:, :-1]
+    both = pair[:, 1:] & pair[:, :-1]
+    speed = _mean(lengths(first), pair, (1,)).max(1) / dt_s
+    shaking = _mean(lengths(first[:, 1:] - first[:, :-1]), both, (1, 2))
 
     # directions in the newest steps that have the bone
-    if have is None:
-        last = bone[:, -1]
-    else:
-        newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
-        last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
-    unit = last / np.maximum(_sizes(last), 1e-6)[..., None] - bone_mean
-    away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ bone_precision)[:, :, 0], unit)
+    newest = have.shape[1] - 1 - np.argmax(have[:, ::-1], axis=1)
+    last = np.take_along_axis(bone, newest[:, None, :, None], 1)[:, 0]
+    unit = last / np.maximum(lengths(last), 1e-6)[..., None] - usual.bone_mean
+    away = np.einsum("nbc,nbc->nb", (unit[:, :, None] @ usual.bone_precision)[:, :, 0], unit)
     pose = np.sqrt(_mean(away, there, (1,))) * enough
     return np.stack([np.abs(size) * enough, odd, change, shaking, speed, pose], 1)
 
@@ -135,7 +183,6 @@ def fit(
         ValueError: n is too small for the rate.
     """
     bone, have = bones(values[usual], mask[usual])
-    assert have is not None
     length = np.linalg.norm(bone, axis=-1)
     bone_m = np.array([np.median(length[..., b][have[..., b]]) for b in range(len(_PARENT))])
     last, seen = bone[:, -1], have[:, -1]
@@ -145,7 +192,7 @@ def fit(
     precision = np.stack(
         [np.linalg.inv(np.cov(unit[seen[:, b], b].T) + 0.1**2 * np.eye(3)) for b in range(len(_PARENT))]
     )
-    found = features(values, mask, dt_s, bone_m, mean, precision)
+    found = features(values, mask, dt_s, Usual(bone_m, mean, precision))
     centre = conformal_quantile(found, 0.5, weights, n)
     spread = np.maximum(conformal_quantile(found, _HIGH, weights, max(n, 99)) - centre, 1e-6)
     scores = ((found - centre) / spread).max(1)
@@ -175,11 +222,11 @@ class Unfamiliar:
 
     def __init__(self, familiar: Familiar, dt_s: float) -> None:
         self._familiar, self._dt_s = familiar, dt_s
-        self._bones = tuple(np.asarray(x) for x in (familiar.bone_m, familiar.bone_mean, familiar.bone_precision))
-        self._centre, self._spread = np.asarray(familiar.centre), np.asarray(familiar.spread)
+        self._usual = Usual(*map(np.asarray, (familiar.bone_m, familiar.bone_mean, familiar.bone_precision)))
+        self._centre, self._spread = np.asarray(familiar.centre), np.asarray(familiar.spread) * familiar.threshold
 
-    def __call__(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """(N,) score of normalised histories over the threshold: above 1 is out of distribution."""
-        found = features(values, mask, self._dt_s, *self._bones)
-        result: np.ndarray = ((found - self._centre) / self._spread).max(1) / self._familiar.threshold
+    def __call__(self, values: np.ndarray, mask: np.ndarray, whole: bool | None = None) -> np.ndarray:
+        """(N,) score of normalised histories over the threshold: above 1 is out of distribution; see `features`."""
+        found = features(values, mask, self._dt_s, self._usual, whole)
+        result: np.ndarray = ((found - self._centre) / self._spread).max(1)
         return result

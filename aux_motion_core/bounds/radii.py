@@ -10,9 +10,12 @@ body radii hold all joints at all steps together. See docs/bounds.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from aux_motion_core.arrays import every, lengths, some, square_lengths
 from aux_motion_core.bounds.calibration import (
     AGES,
     CELLS,
@@ -33,7 +36,8 @@ from aux_motion_core.skeleton import N_JOINTS
 
 #: Steps of the history that tell a person's speed.
 _SPEED_STEPS = 6
-_NOW = AGES.index("now")
+_NOW, _STILL = AGES.index("now"), SPEEDS.index("still")
+_SHARE_EDGES = np.asarray(SHARE_EDGES)
 _TRUNK_MPS = SPEED_LIMITS_MPS["trunk"]
 
 
@@ -50,6 +54,7 @@ class Known:
         speed_mps: (N,) mean speed of the joints over the last steps; NaN where nothing tells it.
         drift_mps: (N,) the same from means over several steps, which a tracker's jitter leaves small.
         fastest_mps: (N,) of the joint that moved the fastest; 0 where nothing tells it.
+        now: all joints of everybody are seen in the newest step.
     """
 
     last: np.ndarray
@@ -60,6 +65,7 @@ class Known:
     speed_mps: np.ndarray
     fastest_mps: np.ndarray
     drift_mps: np.ndarray | None = None
+    now: bool = False
 
 
 def known(
@@ -84,9 +90,13 @@ def known(
     last = last_seen(windows, mask) if last is None else last
     seen = last.seen
     times = mask.sum(1) if times is None else np.minimum(times, steps)
-    lacking = 1.0 - (times * seen).sum(1) / np.maximum(steps * seen.sum(1), 1)
-    share = np.searchsorted(SHARE_EDGES, lacking, side="right")
-    if last.now and (hidden_s is None or not hidden_s.any()):
+    if last.now:
+        lacking = 1.0 - times.sum(1) / (steps * times.shape[1])
+    else:
+        lacking = 1.0 - (times * seen).sum(1) / np.maximum(steps * seen.sum(1), 1)
+    share = _SHARE_EDGES.searchsorted(lacking, side="right")
+    now = last.now and (hidden_s is None or not some(hidden_s))
+    if now:
         age_s, age = np.zeros(seen.shape), np.zeros(seen.shape, np.intp)
     else:
         age_s = np.where(seen, (steps - 1 - last.index) * dt_s, np.inf)
@@ -94,8 +104,33 @@ def known(
             age_s = np.maximum(age_s, np.where(hidden_s < steps * dt_s, hidden_s, np.inf))
             seen = np.isfinite(age_s)
         age = np.where(age_s <= 1e-9, 0, np.where(age_s <= RECENT_S + 1e-9, 1, np.where(seen, 2, 3)))
-    mean, each, drift = _speeds(windows[:, -_SPEED_STEPS:], mask[:, -_SPEED_STEPS:], dt_s)
-    return Known(last.positions, seen, age_s, age, share, mean, each.max(1), drift)
+    part = windows[:, -_SPEED_STEPS:]
+    if last.whole:
+        mean, each, drift = _speeds_of_all(part, dt_s)
+    else:
+        mean, each, drift = _speeds(part, mask[:, -_SPEED_STEPS:], dt_s)
+    return Known(last.positions, seen, age_s, age, share, mean, each.max(1), drift, now)
+
+
+@lru_cache(maxsize=8)
+def _differences(steps: int, dt_s: float) -> np.ndarray:
+    """(steps, steps): from places to velocities between them, and in the last row to the drift; see `_speeds`."""
+    half = steps // 2
+    out = np.zeros((steps, steps))
+    out[:-1] = (np.eye(steps, k=1) - np.eye(steps))[:-1] / dt_s
+    over_s = 0.5 * steps * dt_s
+    out[-1, :half], out[-1, half:] = -1.0 / (max(half, 1) * over_s), 1.0 / ((steps - half) * over_s)
+    return out
+
+
+def _speeds_of_all(part: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_speeds`, where nothing is missing."""
+    n, steps, joints, _ = part.shape
+    if steps < 2:
+        return np.full(n, np.nan), np.zeros((n, joints)), np.full(n, np.nan)
+    speed = lengths((_differences(steps, dt_s) @ part.reshape(n, steps, -1)).reshape(part.shape))
+    each = speed[:, :-1].sum(1) / (steps - 1)
+    return each.sum(1) / joints, each, speed[:, -1].sum(1) / joints
 
 
 def _speeds(part: np.ndarray, there: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,16 +138,9 @@ def _speeds(part: np.ndarray, there: np.ndarray, dt_s: float) -> tuple[np.ndarra
     step = part[:, 1:] - part[:, :-1]
     # a tracker's jitter is no drift: means of the older and of the newer half of these steps
     half = part.shape[1] // 2
-    if there.all():
-        speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
-        each = speed.sum(1) / max(step.shape[1], 1)
-        mean = each.sum(1) / each.shape[1] if step.shape[1] else np.full(len(part), np.nan)
-        moved = part[:, half:].sum(1) / (part.shape[1] - half) - part[:, :half].sum(1) / max(half, 1)
-        way = np.sqrt(np.einsum("njc,njc->nj", moved, moved)) / (0.5 * part.shape[1] * dt_s)
-        return mean, each, way.sum(1) / way.shape[1] if half else np.full(len(part), np.nan)
     both = there[:, 1:] & there[:, :-1]
     step = np.where(both[..., None], step, 0.0)
-    speed = np.sqrt(np.einsum("ntjc,ntjc->ntj", step, step)) / dt_s
+    speed = lengths(step) / dt_s
     pairs, sums = both.sum(1), speed.sum(1)
     n = pairs.sum(1)
     mean = np.where(n > 0, sums.sum(1) / np.maximum(n, 1), np.nan)
@@ -122,14 +150,16 @@ def _speeds(part: np.ndarray, there: np.ndarray, dt_s: float) -> tuple[np.ndarra
     weighed = part * there[..., None]
     moved = weighed[:, half:].sum(1) / np.maximum(newer, 1)[..., None]
     moved -= weighed[:, :half].sum(1) / np.maximum(older, 1)[..., None]
-    way = np.sqrt(np.einsum("njc,njc->nj", moved, moved)) / (0.5 * part.shape[1] * dt_s)
+    way = lengths(moved) / (0.5 * part.shape[1] * dt_s)
     n = both.sum(1)
     return mean, each, np.where(n > 0, (way * both).sum(1) / np.maximum(n, 1), np.nan)
 
 
 def equivalent_scale(scale: np.ndarray) -> np.ndarray:
     """(..., 3) one sigma per axis as one number (...): the root mean square."""
-    return np.sqrt(np.einsum("...c,...c->...", scale, scale) / 3.0)
+    mean = square_lengths(scale)
+    mean *= 1.0 / 3.0
+    return np.sqrt(mean, out=mean)
 
 
 class Bounds:
@@ -148,6 +178,8 @@ class Bounds:
     def __init__(self, table: Calibration, level: float, body_steps: int | None = None) -> None:
         self.table, self.level = table, level
         self._edges = table.speed_edge_mps, table.still_edge_mps
+        self._found_for: tuple[bytes, ...] = ()
+        self._found: Any = None
         self.reason = ""
         self.calibrated = False
         self.body_calibrated = False
@@ -188,17 +220,40 @@ class Bounds:
             Marginal radii (N, S, J), and body radii or None where these are not calibrated. Metres; inf where there is
             no factor, NaN where the scale is.
         """
-        row, speed = self.cells(what)
-        pick = (row, speed[:, None], slice(None), np.arange(N_JOINTS))  # advanced around a slice: (N, J, S)
+        joint, base, floor, factor = self._picked(what)
         plain = self.table.score == "error_m"
-        radius = np.swapaxes(self._joint[pick], 1, 2)
-        radius, body = (radius if plain else radius * size), None
+        radius = joint.copy() if plain else joint * size
+        if base is None or floor is None or factor is None:
+            return radius, None
+        body = base if plain else base * size
+        if self.table.body_floor == "metres":
+            return radius, body * factor + floor
+        body = body + floor * floor_unit(body, self.table.body_floor)
+        return radius, body * factor
+
+    def _picked(self, what: Known) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """The cells of these people: factors of joints (N, S, J), of a body's joints, its floor and its factor.
+
+        Picked anew only where somebody is in other cells than in the call before.
+        """
+        speed = speed_class(what, *self._edges)
+        found_for = speed.tobytes(), what.share.tobytes(), what.age.tobytes()
+        if found_for == self._found_for:
+            return self._found
+        row = row_of_cells(what)
+        pick = (row, speed[:, None], slice(None), np.arange(N_JOINTS))  # advanced around a slice: (N, J, S)
+
+        def of(cells: np.ndarray) -> np.ndarray:
+            return np.ascontiguousarray(np.swapaxes(cells[pick], 1, 2))
+
+        base = floor = factor = None
         if self.body_calibrated:
-            base = np.swapaxes(self._base[pick], 1, 2)
-            base = base if plain else base * size
-            base = base + self._floor * floor_unit(base, self.table.body_floor)
-            body = base * self._body[what.share, speed][..., None]
-        return radius, body
+            base, factor = of(self._base), self._body[what.share, speed][..., None]
+            floor = self._floor
+            if self.table.body_floor == "metres":  # the sum's factor is infinite already where this one is
+                floor = np.multiply(floor, factor, out=np.zeros_like(base), where=np.isfinite(factor))
+        self._found_for, self._found = found_for, (of(self._joint), base, floor, factor)
+        return self._found
 
 
 def floor_unit(radius: np.ndarray, kind: str) -> np.ndarray | float:
@@ -215,14 +270,23 @@ def cells(
     what: Known, speed_edge_mps: float | None, still_edge_mps: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row of `CELLS` of each joint (N, J), and speed class of each person (N,)."""
+    return row_of_cells(what), speed_class(what, speed_edge_mps, still_edge_mps)
+
+
+def row_of_cells(what: Known) -> np.ndarray:
+    """Row of `CELLS` of each joint (N, J)."""
+    return np.where(what.age == _NOW, what.share[:, None], len(SHARES) - 1 + what.age)
+
+
+def speed_class(what: Known, speed_edge_mps: float | None, still_edge_mps: float | None) -> np.ndarray:
+    """Speed class of each person (N,)."""
     if speed_edge_mps is None:
         speed = np.zeros(len(what.speed_mps), np.intp)
     else:  # a speed that nothing tells counts as fast
         speed = (~(what.speed_mps <= speed_edge_mps)).astype(np.intp)
     if still_edge_mps is not None and what.drift_mps is not None:
-        speed = np.where(what.drift_mps <= still_edge_mps, SPEEDS.index("still"), speed)
-    row = np.where(what.age == _NOW, what.share[:, None], len(SHARES) - 1 + what.age)
-    return row, speed
+        speed[what.drift_mps <= still_edge_mps] = _STILL
+    return speed
 
 
 def _factors(groups: list[Group], names: list[str], level: str) -> np.ndarray | None:
@@ -248,14 +312,15 @@ def reach_cap(mean: np.ndarray, what: Known, steps_s: np.ndarray, top_mps: np.nd
     Returns:
         (N, S, J) metres; a joint that was not seen in the window is somewhere on the body.
     """
-    away = mean - what.last[:, None]
-    away = np.sqrt(np.einsum("nsjc,nsjc->nsj", away, away))
-    cap = away + top_mps * (steps_s[:, None] + np.where(what.seen, what.age_s, 0.0)[:, None])
-    if not what.seen.all():  # on the body, wherever its trunk can get
+    cap = lengths(mean - what.last[:, None])
+    if what.now:
+        cap += top_mps * steps_s[:, None]
+        return cap
+    cap += top_mps * (steps_s[:, None] + np.where(what.seen, what.age_s, 0.0)[:, None])
+    if not every(what.seen):  # on the body, wherever its trunk can get
         n = np.maximum(what.seen.sum(1), 1)[:, None]
         body = (what.last * what.seen[..., None]).sum(1) / n
-        free = mean - body[:, None, None]
-        free = np.sqrt(np.einsum("nsjc,nsjc->nsj", free, free)) + LIMB_SPAN_M + _TRUNK_MPS * steps_s[:, None]
+        free = lengths(mean - body[:, None, None]) + LIMB_SPAN_M + _TRUNK_MPS * steps_s[:, None]
         cap = np.where(what.seen[:, None], cap, free)
     return cap
 
@@ -275,7 +340,6 @@ def reach_radius(
     Returns:
         (N, S, J) metres.
     """
-    away = mean - pose[:, None]
-    away = np.sqrt(np.einsum("nsjc,nsjc->nsj", away, away))
+    away = lengths(mean - pose[:, None])
     hidden = np.minimum(speed_mps[:, None] * hidden_s, LIMB_SPAN_M)
     return away + speed_mps[:, None, None] * steps_s[:, None] + hidden[:, None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aux_motion_core.arrays import every, lengths, some
 from aux_motion_core.constants import NS
 from aux_motion_core.history.limits import SPEED_LIMITS_MPS
 from aux_motion_core.skeleton import MISSING, N_JOINTS
@@ -35,6 +36,10 @@ ONE_BODY_M, DOUBTFUL_M = 0.12, 0.2
 APART_M = 0.6
 
 CARRY_S = 0.3
+#: A body whose joints moved less than this on average goes on as it was, metres.
+CALM_M = 0.1
+#: Noise of a tracker between two frames, not motion; metres.
+NOISE_M = 0.08
 
 
 @dataclass
@@ -126,7 +131,43 @@ class Bodies:
         common &= since > max(stamp_ns - MEMORY_NS, 0)
         common &= since < stamp_ns + MEMORY_NS
         delta = taken.positions - self.place[slots]
-        return np.sqrt(np.einsum("ijk,ijk->ij", delta, delta)), common
+        return lengths(delta), common
+
+    def go_on(self, stamp_ns: int, slots: list[int], taken: Taken, most_mps: float) -> bool:
+        """Remember bodies that are wholly seen and went on as they were, of which there is nothing else to tell.
+
+        Args:
+            stamp_ns: of the frame.
+            slots: of its rows.
+            taken: the frame.
+            most_mps: speed below which no joint is doubted.
+
+        Returns:
+            False where anything is otherwise; then nothing was done.
+        """
+        at = _together(slots)
+        newest_ns = self.newest_ns[at]
+        passed_ns = (stamp_ns - newest_ns).tolist()
+        if min(passed_ns) <= 0 or max(passed_ns) >= MEMORY_NS or newest_ns.min() <= 0:
+            return False
+        if not every(taken.status) or some(self.doubt[at]) or some(self.swapped_ns[at]):
+            return False
+        if not every(self.seen_ns[at] == newest_ns[:, None]):
+            return False
+        delta = taken.positions - self.place[at]
+        dist = lengths(delta)
+        if dist.sum(1).max() > CALM_M * N_JOINTS or dist.max() > most_mps * 1e-9 * min(passed_ns) + NOISE_M:
+            return False
+        over_s = np.maximum(passed_ns, NS // 1000) * (1e-9 * N_JOINTS)
+        speed = delta.sum(1) / over_s[:, None]
+        fresh = np.abs(speed).max(1) < SPEED_LIMITS_MPS["trunk"]
+        velocity = self.velocity[at]
+        speed += velocity
+        speed *= 0.5
+        self.velocity[at] = speed if every(fresh) else np.where(fresh[:, None], speed, velocity)
+        self.place[at], self.seen_ns[at], self.newest_ns[at] = taken.positions, stamp_ns, stamp_ns
+        self.apart[at] = True
+        return True
 
     def remember(self, stamp_ns: int, slots: np.ndarray, taken: Taken, ahead: np.ndarray, dt: np.ndarray) -> None:
         """What was believed of this frame becomes what is known."""
@@ -149,6 +190,12 @@ class Bodies:
             self.place[slots] = np.where(seen[..., None], taken.positions, place)
             self.seen_ns[slots] = np.where(seen, stamp_ns, was)
         self.newest_ns[slots[ahead & seen.any(1)]] = stamp_ns
+
+
+def _together(slots: list[int]) -> slice | np.ndarray:
+    """An index of these slots; one that needs no copy where they follow each other, as they mostly do."""
+    first, n = slots[0], len(slots)
+    return slice(first, first + n) if slots == list(range(first, first + n)) else np.array(slots)
 
 
 def row_of(taken: Taken, row: int) -> Taken:

@@ -26,6 +26,7 @@ import numpy as np
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.bodies import (
+    CALM_M,
     MIN_COMMON,
     NS,
     Bodies,
@@ -33,12 +34,13 @@ from aux_motion_core.history.bodies import (
     mean_distance,
 )
 from aux_motion_core.history.doubles import merge, resolve_aliases
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS
 from aux_motion_core.history.outliers import Outliers, dispute, held_outliers, mask
 from aux_motion_core.history.relink import relink
 from aux_motion_core.skeleton import MIRROR, N_JOINTS
 
-#: A body whose joints moved less than this on average goes on as it was: metres, and metres a second beside it.
-_CALM_M, _CALM_MPS = 0.1, 3.0
+#: Metres a second beside `CALM_M`.
+_CALM_MPS = 3.0
 #: Sides are exchanged: mean joint distance at least (no less than what is calm), and how much smaller it becomes by
 #: exchanging back.
 _SWAP_M, _SWAP_SHARE = 0.1, 0.5
@@ -46,6 +48,7 @@ _SWAP_M, _SWAP_SHARE = 0.1, 0.5
 _SWAP_BELIEVED_NS = NS
 #: Frames farther apart say nothing about exchanged sides.
 _SWAP_GAP_NS = NS // 4
+_SLOWEST_MPS = float(JOINT_LIMITS_MPS.min())
 _PAIRED = np.flatnonzero(MIRROR != np.arange(N_JOINTS))
 
 
@@ -88,9 +91,12 @@ class Continuity:
         if self.bodies.aliases:
             resolve_aliases(self.bodies, taken, stamp_ns)
         near = merge(self.bodies, taken, stamp_ns) if len(taken.ids) > 1 else frozenset()
-        slots = np.array([self.bodies.slots.get(i, -1) for i in taken.ids])
-        for row in (slots < 0).nonzero()[0]:
-            slots[row] = self.bodies.open(taken.ids[row])
+        each = [s if (s := self.bodies.slots.get(i, -1)) >= 0 else self.bodies.open(i) for i in taken.ids]
+        if not near and not taken.disputed and each:
+            most_mps = min(_SLOWEST_MPS, config.max_speed_mps)
+            if self.bodies.go_on(stamp_ns, each, taken, most_mps):
+                return taken
+        slots = np.array(each, np.intp)
         self.bodies.apart[slots] |= [i not in near for i in taken.ids] if near else True
         newest_ns = self.bodies.newest_ns[slots]
         if newest_ns.max(initial=0) > stamp_ns + int(config.reset_jump_s * NS):
@@ -102,7 +108,7 @@ class Continuity:
         mean = mean_distance(dist, common)
         dt = (stamp_ns - newest_ns) * 1e-9
         ahead = dt > 0.0
-        if (mean <= _CALM_M).all() and ahead.all() and not self.bodies.swapped_ns[slots].any():
+        if (mean <= CALM_M).all() and ahead.all() and not self.bodies.swapped_ns[slots].any():
             self._keep(stamp_ns, slots, taken, dist, common, ahead, dt, config)  # all go on as they were
             return taken
         count = common.sum(1)
@@ -110,7 +116,7 @@ class Continuity:
             if exchange_back(self.bodies, stamp_ns, slots, taken, mean):
                 dist, common = self.bodies.distances(stamp_ns, slots, taken)
                 mean = mean_distance(dist, common)
-        calm = (count > 0) & (mean <= _CALM_M + _CALM_MPS * dt)
+        calm = (count > 0) & (mean <= CALM_M + _CALM_MPS * dt)
         if config.relink_within_s > 0.0 and not (calm | ~ahead).all():
             if relink(self.bodies, stamp_ns, slots, taken, mean, calm | ~ahead, int(config.relink_within_s * NS)):
                 dist, common = self.bodies.distances(stamp_ns, slots, taken)
@@ -151,7 +157,7 @@ def exchange_back(bodies: Bodies, stamp_ns: int, slots: np.ndarray, taken: Taken
             paired.sum() < MIN_COMMON
             or mean_distance(dist, common)[0] > _SWAP_SHARE * mean[row]
             # bodies that only arms are known of: crossed arms are no exchanged sides
-            or dist[0, _PAIRED][paired].max() > mean[row] + _CALM_M
+            or dist[0, _PAIRED][paired].max() > mean[row] + CALM_M
         ):
             bodies.swapped_ns[slot] = 0
             continue

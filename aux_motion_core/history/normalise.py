@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from aux_motion_core.arrays import every
 from aux_motion_core.skeleton import INDEX, N_JOINTS
 
 #: Left and right joint of each pair that tells the heading, and how far it is trusted.
@@ -28,6 +29,9 @@ _PAIRS = (
 _LEFT = np.array([INDEX[a] for a, _, _ in _PAIRS])
 _RIGHT = np.array([INDEX[b] for _, b, _ in _PAIRS])
 _WEIGHT = np.array([w for _, _, w in _PAIRS])
+#: (20,) the weighted sum of the pairs as one product.
+_SIDES = np.zeros(N_JOINTS)
+_SIDES[_LEFT], _SIDES[_RIGHT] = _WEIGHT, -_WEIGHT
 _PELVIS = INDEX["pelvis"]
 
 #: A standing adult in the normalised frame (joints, 3), metres: places what was never seen.
@@ -75,27 +79,30 @@ class LastSeen:
         seen: (N, J) bool: observed at all.
         index: (N, J) of the step.
         now: all joints are seen in the newest step.
+        whole: all joints are seen in all steps.
     """
 
     positions: np.ndarray
     seen: np.ndarray
     index: np.ndarray
     now: bool
+    whole: bool
 
 
-def last_seen(windows: np.ndarray, mask: np.ndarray) -> LastSeen:
+def last_seen(windows: np.ndarray, mask: np.ndarray, whole: bool | None = None) -> LastSeen:
     """Each joint's last observation.
 
     Args:
         windows: (N, T, J, 3).
         mask: (N, T, J) bool.
+        whole: nothing is missing; None: look.
     """
     newest = mask[:, -1]
-    if newest.all():  # nothing to look for
+    if whole or every(newest):  # nothing to look for
         index = np.full(newest.shape, mask.shape[1] - 1)
-        return LastSeen(windows[:, -1], newest, index, True)
+        return LastSeen(windows[:, -1], newest, index, True, every(mask) if whole is None else whole)
     positions, seen, index = last_observed(windows, mask)
-    return LastSeen(positions, seen, index, False)
+    return LastSeen(positions, seen, index, False, False)
 
 
 def last_observed(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,7 +139,7 @@ def find_heading(windows: np.ndarray, mask: np.ndarray, last: LastSeen | None = 
         origin = np.where(seen[:, _PELVIS, None], origin, centre)
 
     if last.now:
-        pair, weight = places[:, _LEFT, :2] - places[:, _RIGHT, :2], np.broadcast_to(_WEIGHT, (len(mask), len(_LEFT)))
+        left = _SIDES @ places[..., :2]
     else:
         both = mask[:, :, _LEFT] & mask[:, :, _RIGHT]
         has = both.any(1)
@@ -140,11 +147,11 @@ def find_heading(windows: np.ndarray, mask: np.ndarray, last: LastSeen | None = 
         person = np.arange(len(mask))[:, None]
         pair = windows[person, together, _LEFT, :2] - windows[person, together, _RIGHT, :2]
         pair, weight = np.where(has[..., None], pair, 0.0), np.where(has, _WEIGHT, 0.0)
-    left = (weight[:, None] @ pair)[:, 0]
+        left = (weight[:, None] @ pair)[:, 0]
     paired = (left * left).sum(-1) > 1e-8
     # the left axis is +y when facing +x
     yaw = np.arctan2(-left[:, 0], left[:, 1])
-    if not paired.all():
+    if not every(paired):
         # without a pair: the way from the origin to the joint that is farthest from it on the ground
         away = np.where(seen[..., None], places[..., :2] - origin[:, None, :2], 0.0)
         far = away[np.arange(len(mask)), np.argmax((away**2).sum(-1), 1)]
@@ -173,8 +180,8 @@ def normalise(windows: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, Headin
     return normalised(windows, mask, heading), heading
 
 
-def normalised(windows: np.ndarray, mask: np.ndarray, heading: Heading) -> np.ndarray:
-    """(N, T, J, 3) float32 in the normalised frame, zero where not observed, of positions (N, T, J, 3)."""
+def normalised(windows: np.ndarray, mask: np.ndarray, heading: Heading, whole: bool = False) -> np.ndarray:
+    """Positions (N, T, J, 3) in the normalised frame, float32, zero where not observed; `whole`: nothing is missing."""
     n, steps, joints, _ = windows.shape
     out = np.empty((n, steps * joints, 3), np.float32)
     np.matmul(
@@ -184,7 +191,7 @@ def normalised(windows: np.ndarray, mask: np.ndarray, heading: Heading) -> np.nd
         casting="same_kind",
     )
     out = out.reshape(windows.shape)
-    if not mask.all():
+    if not whole:
         out *= mask[..., None]
     return out
 

@@ -15,14 +15,13 @@ from aux_motion_core.history.bodies import (
     DOUBTFUL_M,
     MEMORY_NS,
     MIN_COMMON,
+    NOISE_M,
     Bodies,
     Taken,
 )
 from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M
 from aux_motion_core.skeleton import INDEX, MISSING
 
-#: Noise of a tracker between two frames, not motion; metres.
-NOISE_M = 0.08
 _PELVIS = INDEX["pelvis"]
 
 

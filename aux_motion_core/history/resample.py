@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+
+from aux_motion_core.arrays import every
 
 #: A grid time this close to a sample takes it as it is (stamps carry microsecond rounding).
 _SNAP_S = 1e-4
@@ -58,23 +62,11 @@ def resample_all(
         (N, steps, J, 3) float64, zero where missing, and (N, steps, J) bool.
     """
     people, n, joints = mask.shape
-    grid = dt_s * np.arange(1 - steps, 1)
-    # last sample at or before each grid time, and the first at or after it
-    k = (stamps_s[:, None] <= (grid + _SNAP_S)[:, None]).sum(-1) - 1
-    person = np.arange(people)[:, None]
+    if every(mask):
+        values, ok = resample_whole(stamps_s, positions, dt_s, steps, max_gap_s)
+        return values, np.repeat(ok[..., None], joints, 2)
+    grid, person, k, first = _around(stamps_s, dt_s, steps)
     some = np.maximum(k, 0)
-    exact = (k >= 0) & (np.abs(stamps_s[person, some] - grid) <= _SNAP_S)
-    first = k + 1 - exact
-    if mask.all():  # all joints have the same samples
-        ok = (k >= 0) & (first < n)
-        b, a = np.where(ok, k, n - 1), np.where(ok, first, n - 1)  # the newest sample is always there
-        f = _between(stamps_s[person, b], stamps_s[person, a], grid, max_gap_s, ok)
-        flat = positions.reshape(people * n, -1)
-        row = n * person
-        out = _mixed(flat.take(b + row, 0), flat.take(a + row, 0), f[..., None]).reshape(people, steps, joints, 3)
-        if not ok.all():
-            out *= ok[..., None, None]
-        return out, np.repeat(ok[..., None], joints, 2)
     # newest observed sample at or before each sample, and oldest at or after it, per joint
     row = np.arange(n, dtype=np.int32)[:, None]
     before = np.maximum.accumulate(np.where(mask, row, np.int32(-1)), axis=1)
@@ -90,6 +82,50 @@ def resample_all(
     out = _mixed(flat.take(b * joints + base, 0), flat.take(a * joints + base, 0), f[..., None])
     out *= ok[..., None]
     return out, ok
+
+
+def resample_whole(
+    stamps_s: np.ndarray, positions: np.ndarray, dt_s: float, steps: int, max_gap_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`resample_all` where every joint is observed in every sample; rows with fewer samples begin with any places.
+
+    Returns:
+        (N, steps, J, 3) float64, zero where missing, and (N, steps) bool.
+    """
+    people, n, joints, _ = positions.shape
+    grid, person, k, first = _around(stamps_s, dt_s, steps)
+    ok = (k >= 0) & (first < n)
+    b, a = np.where(ok, k, n - 1), np.where(ok, first, n - 1)  # the newest sample is always there
+    f = _between(stamps_s[person, b], stamps_s[person, a], grid, max_gap_s, ok)
+    flat = positions.reshape(people * n, -1)
+    row = n * person
+    out = _mixed(flat.take(b + row, 0), flat.take(a + row, 0), f[..., None]).reshape(people, steps, joints, 3)
+    if not every(ok):
+        out *= ok[..., None, None]
+    return out, ok
+
+
+def _around(stamps_s: np.ndarray, dt_s: float, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The grid (steps,), row numbers (N, 1), and of each grid time (N, steps) the sample around it.
+
+    The last one at or before it (-1: none), and the first one at or after it (as many as samples: none).
+    """
+    grid, grid_snapped = _grid(dt_s, steps)
+    people = len(stamps_s)
+    if people == 1:
+        k = stamps_s[0].searchsorted(grid_snapped, side="right")[None] - 1
+    else:
+        k = (stamps_s[:, None] <= grid_snapped[:, None]).sum(-1) - 1
+    person = np.arange(people)[:, None]
+    exact = (k >= 0) & (np.abs(stamps_s[person, np.maximum(k, 0)] - grid) <= _SNAP_S)
+    return grid, person, k, k + 1 - exact
+
+
+@lru_cache(maxsize=8)
+def _grid(dt_s: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """(steps,) seconds of the grid, and until when a sample counts as being there."""
+    grid = dt_s * np.arange(1 - steps, 1)
+    return grid, grid + _SNAP_S
 
 
 def _between(t0: np.ndarray, t1: np.ndarray, grid: np.ndarray, max_gap_s: float, ok: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import every, some
 from aux_motion_core.skeleton import INDEX, MISSING, N_JOINTS, TRACKER_PREDICTED, derive_joints, sighted
 from aux_motion_core.types import SkeletonFrame
 
@@ -17,6 +18,7 @@ _HEAD = [INDEX["head"], INDEX["neck"]]
 _FEET = [INDEX[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
 _ENDS = np.zeros((N_JOINTS, 2))
 _ENDS[_HEAD, 0] = _ENDS[_FEET, 1] = 1.0
+_MEANS = _ENDS / _ENDS.sum(0)
 #: Joints that follow from others where they are missing.
 _MIDDLE = [INDEX["pelvis"], INDEX["neck"]]
 #: Head this far below the feet is upside down, metres.
@@ -53,19 +55,23 @@ def believable_rows(frame: SkeletonFrame, counters: Counter[str]) -> Rows:
     """
     positions = np.array(frame.positions, np.float64)
     status = np.array(frame.status, np.uint8)
-    usable: np.ndarray = np.all(np.abs(positions) < _FARTHEST_M, axis=-1)  # False for NaN and Inf too
+    ids = list(frame.person_ids)
+    near = np.abs(positions) < _FARTHEST_M  # False for NaN and Inf too
+    guessed = some(status == TRACKER_PREDICTED)
+    if every(near) and every(status) and not guessed and len(set(ids)) == len(ids):
+        return Rows(ids, positions, status, frozenset())  # nothing is wrong or missing
+    usable: np.ndarray = np.all(near, axis=-1)
     if not usable.all():
         count(counters, "non_finite_or_absurd_joints", int(((status != MISSING) & ~usable).sum()))
         status *= usable
         positions = np.where(usable[..., None], positions, 0.0)
     # a body that the tracker only carries on is not seen: it grows old as if nothing had come
     only_guessed = np.zeros(len(status), bool)
-    if (status == TRACKER_PREDICTED).any():
+    if guessed:
         only_guessed = ~sighted(status).any(1) & (status != MISSING).any(1)
         count(counters, "person_only_guessed", int(only_guessed.sum()))
     if not status[:, _MIDDLE].all():
         positions, status = derive_joints(positions, status)
-    ids = list(frame.person_ids)
     good = status.any(1) & ~only_guessed
     if good.all() and len(set(ids)) == len(ids):
         return Rows(ids, positions, status, frozenset())
@@ -114,6 +120,9 @@ def count(counters: Counter[str], name: str, n: int) -> None:
 
 def stands(positions: np.ndarray, status: np.ndarray) -> list[int]:
     """Of each person (N, 20, 3), (N, 20): 1 with the head up, -1 upside down, 0 where that is not known."""
+    if every(status):
+        heights = positions[..., 2] @ _MEANS
+        return np.where(heights[:, 0] < heights[:, 1] - _UPSIDE_DOWN_M, -1, 1).tolist()
     seen = status != MISSING
     heights, counts = (positions[..., 2] * seen) @ _ENDS, seen @ _ENDS
     heights /= np.maximum(counts, 1.0)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 
-from aux_motion_core.history.resample import resample_all
+from aux_motion_core.arrays import every
+from aux_motion_core.history.resample import resample_all, resample_whole
 from aux_motion_core.skeleton import MISSING, N_JOINTS, sighted
 
 #: Age of the samples that fill up rows with fewer of them.
@@ -39,6 +41,7 @@ class Track:
         self._positions = np.zeros((2 * capacity, N_JOINTS, 3))
         self._status = np.zeros((2 * capacity, N_JOINTS), np.uint8)
         self._n = 0
+        self._whole = 0  # of the newest observations, how many in a row saw all joints
         self.version = 0  # changes with every accepted observation
         #: (20,) int64: the stamp at which each joint was last seen (a tracker's own guess is no sight); 0: never.
         self.seen_ns = np.zeros(N_JOINTS, np.int64)
@@ -79,13 +82,12 @@ class Track:
         jumped_back = self._n > 0 and stamp_ns < self.newest_ns - reset_jump_ns
         if jumped_back:
             self._n, self.seen_ns[:] = 0, 0
-        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=sighted(status))
-        if jumped_back:
+        seen = sighted(status)
+        np.maximum(self.seen_ns, stamp_ns, out=self.seen_ns, where=seen)
+        if jumped_back or self._n == 0 or stamp_ns > self.newest_ns:
             self._append(stamp_ns, positions, status)
-            return Added.RESET
-        if self._n == 0 or stamp_ns > self.newest_ns:
-            self._append(stamp_ns, positions, status)
-            return Added.NEWEST
+            self._whole = self._whole + 1 if every(seen) and not jumped_back else 0
+            return Added.RESET if jumped_back else Added.NEWEST
         at = int(np.searchsorted(self.stamps_ns, stamp_ns))
         if self._stamps[at] == stamp_ns:
             fill = (self._status[at] == MISSING) & (status != MISSING)
@@ -94,6 +96,7 @@ class Track:
             return Added.MERGED
         if at == 0 and self._n >= self._capacity:
             return Added.TOO_OLD
+        self._whole = 0
         self._append(self.newest_ns, self.newest_positions, self.newest_status)
         at = int(np.searchsorted(self.stamps_ns, stamp_ns))
         for buffer in (self._stamps, self._positions, self._status):
@@ -105,6 +108,7 @@ class Track:
         """Of these joints (20,) bool nothing is known any more."""
         self._status[: self._n, joints] = MISSING
         self.seen_ns[joints] = 0
+        self._whole = 0
         self.version += 1
 
     def _append(self, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
@@ -122,17 +126,21 @@ class Track:
         Returns:
             (steps, 20, 3) metres, zero where missing, and (steps, 20) bool.
         """
-        values, mask, _ = windows([self], dt_s, steps, max_gap_s)
+        values, mask, _, _ = windows([self], dt_s, steps, max_gap_s)
         return values[0], mask[0]
+
+    def saw_all(self, part: slice) -> bool:
+        """Whether all joints were seen in all observations of a part that ends with the newest one."""
+        return part.stop - part.start <= self._whole
 
     def part(self, since_ns: int) -> slice:
         """Where the samples from so long before the newest on are."""
-        return slice(int(np.searchsorted(self.stamps_ns, self.newest_ns - since_ns)), self._n)
+        return slice(int(self.stamps_ns.searchsorted(self.newest_ns - since_ns)), self._n)
 
 
 def windows(
     tracks: list[Track], dt_s: float, steps: int, max_gap_s: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """`Track.window` of all these people in one go.
 
     Args:
@@ -142,8 +150,8 @@ def windows(
         max_gap_s: see `resample`.
 
     Returns:
-        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool; and (N, 20) how often each joint was
-        observed in the window: a guess is no observation.
+        (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool; (N, 20) how often each joint was
+        observed in the window: a guess is no observation; and whether nothing is missing or guessed.
     """
     # one sample before the window, and the gap to it, take part in the interpolation
     since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
@@ -154,11 +162,25 @@ def windows(
         positions, status = track._positions[part][None], track._status[part][None]
     else:
         ages_ns, positions, status = _side_by_side(tracks, parts)
-    values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
     within = ages_ns >= -int((steps - 0.5) * dt_s * 1e9)
+    if all(t.saw_all(p) for t, p in zip(tracks, parts, strict=True)):
+        values, ok = resample_whole(ages_ns * 1e-9, positions, dt_s, steps, max_gap_s)
+        times = within.sum(1)[:, None].repeat(N_JOINTS, 1)
+        if every(ok):
+            return values, _nothing_missing(ok.shape), times, True
+        return values, np.repeat(ok[..., None], N_JOINTS, 2), times, False
+    values, mask = resample_all(ages_ns * 1e-9, positions, status != MISSING, dt_s, steps, max_gap_s)
     sights = sighted(status)
     sights &= within[..., None]
-    return values, mask, sights.sum(1)
+    return values, mask, sights.sum(1), False
+
+
+@lru_cache(maxsize=64)
+def _nothing_missing(shape: tuple[int, int]) -> np.ndarray:
+    """(N, steps, 20) True, not to be written to."""
+    mask = np.ones((*shape, N_JOINTS), bool)
+    mask.setflags(write=False)
+    return mask
 
 
 def _side_by_side(tracks: list[Track], parts: list[slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

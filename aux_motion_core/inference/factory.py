@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aux_motion_core.inference import artefact, baselines, tensorrt
+from aux_motion_core.inference import artefact, baselines
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.inference.onnx import OnnxBackend
 
@@ -41,4 +41,6 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
     loaded = artefact.load(model_dir)
     if name == "onnx":
         return OnnxBackend(loaded, threads, options.get("cores"))
+    from aux_motion_core.inference import tensorrt  # which takes as long to load as the model
+
     return tensorrt.make(name, loaded, threads, **options)

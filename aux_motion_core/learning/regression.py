@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from aux_motion_core.solvers import solve_positive
-
 
 class Regression:
     """Linear map from inputs to targets that follows what it is given.
@@ -32,7 +30,7 @@ class Regression:
         self.cross = np.zeros((inputs, targets))
         #: Sum of the samples' weights.
         self.samples = 0.0
-        self.weights = np.zeros((inputs, targets))
+        self.weights: np.ndarray = np.zeros((inputs, targets))
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, passed_s: float) -> None:
         """Take K samples, after so much time.
@@ -52,9 +50,14 @@ class Regression:
         self.samples = self.samples * keep + float(weight.sum())
 
     def solve(self) -> None:
-        """`weights` become the solution."""
+        """`weights` become the solution.
+
+        Raises:
+            numpy.linalg.LinAlgError: the products are no sums of squares.
+        """
         regular = self.products + self.ridge * np.eye(len(self.products))
-        self.weights = solve_positive(regular, self.cross)
+        np.linalg.cholesky(regular)  # raises; `solve` takes any matrix
+        self.weights = np.linalg.solve(regular, self.cross)
 
     def inverse(self, of: np.ndarray) -> np.ndarray:
         """(T, T) of the regularised products of some inputs, by index (T,)."""

@@ -162,15 +162,17 @@ def voxels(
     filled = _filled_columns(at, r, nx, ny, nz)  # (columns, height)
     x, y, z = (((np.arange(n) + (o + 0.5)) * resolution_m).astype(np.float32) for n, o in zip((nx, ny, nz), origin))
     count = filled.sum(1, dtype=np.intp)
+    columns = np.empty((nx, ny, 2), np.float32)
+    columns[..., 0], columns[..., 1] = x[:, None], y
     out = np.empty((int(count.sum()), 3), np.float32)
-    out[:, 0], out[:, 1] = np.repeat(np.repeat(x, ny), count), np.repeat(np.tile(y, nx), count)
-    out[:, 2] = z.take(np.flatnonzero(filled) % filled.shape[1], mode="clip")
+    out[:, :2] = np.repeat(columns.view(np.int64).reshape(-1), count).view(np.float32).reshape(-1, 2)  # pairs, as one
+    out[:, 2] = z.take(np.flatnonzero(filled) & (filled.shape[1] - 1), mode="clip")
     return out, resolution_m
 
 
 def _padded(nz: int) -> int:
-    """Cells in height, a multiple of the bits of a word."""
-    return -(-nz // 64) * 64
+    """Cells in height: the bits of one word, or of two, four, and so on."""
+    return int(64 << (-(-nz // 64) - 1).bit_length())
 
 
 def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz: int) -> np.ndarray:
@@ -186,7 +188,7 @@ def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz
         (nx * ny, `_padded(nz)`) bool.
     """
     words = _padded(nz) // 64
-    grid = np.zeros((nx, ny, words), np.uint64)
+    grid = np.zeros((words, nx, ny), np.uint64)
     start = np.maximum(np.floor(centre[:, :2] - radius[:, None]), np.float32(0.0))
     width = _WIDTHS * np.ceil((2.0 * radius + 2.0) / _WIDTHS).astype(np.int64)
     zero, one, top = np.float32(0.0), np.float32(1.0), np.float32(nz)
@@ -198,19 +200,26 @@ def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz
         # the nearest place of the voxel's square to the centre
         away = np.square(np.minimum(np.maximum(at, edge), edge + one) - at)
         rest = (np.square(radius[mine])[:, None] - away[:, 0])[:, :, None] - away[:, None, 1]
-        meets = np.flatnonzero(rest > zero)
-        reach = np.sqrt(rest.reshape(-1).take(meets))
-        z = np.repeat(centre[mine, 2], size * size).take(meets)
-        enter = np.minimum(np.maximum(z - reach, zero), top).astype(np.intp)
-        leave = np.minimum(np.maximum(np.floor(z + reach) + one, zero), top).astype(np.intp)
-        filled = np.zeros((len(mine), size, size, words), np.uint64)
+        meets = rest > zero
+        reach = np.sqrt(np.maximum(rest, zero, out=rest), out=rest)
+        z = centre[mine, 2][:, None, None]
+        enter = z - reach
+        enter = np.minimum(np.maximum(enter, zero, out=enter), top, out=enter).astype(np.int64)
+        reach += z
+        leave = np.floor(reach, out=reach)
+        leave += meets  # of a column that does not meet the sphere it is where it enters: no bits
+        leave = np.minimum(np.maximum(leave, zero, out=leave), top, out=leave).astype(np.int64)
+        places = first.astype(int).tolist()
         for k in range(words):
             low, high = (e if words == 1 else np.clip(e - 64 * k, 0, 64) for e in (enter, leave))
-            filled.reshape(-1, words)[meets, k] = _BELOW.take(high, mode="clip") - _BELOW.take(low, mode="clip")
-        for bits, (x, y) in zip(filled, first.astype(int).tolist(), strict=True):
-            grid[x : x + size, y : y + size] |= bits
+            filled = np.left_shift(_FULL, low.view(np.uint64))
+            filled ^= np.left_shift(_FULL, high.view(np.uint64))  # by 64: 0
+            for bits, (x, y) in zip(filled, places, strict=True):
+                square = grid[k, x : x + size, y : y + size]
+                np.bitwise_or(square, bits, out=square)
+    grid = np.ascontiguousarray(grid.reshape(words, -1).T)
     return np.unpackbits(grid.view(np.uint8).reshape(nx * ny, -1), axis=1, bitorder="little").view(bool)
 
 
-#: For each number up to 64 a word with so many bits set, the lowest first.
-_BELOW = np.array([(1 << n) - 1 for n in range(65)], np.uint64)
+#: A word with all bits set.
+_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from aux_motion_core.arrays import every, some
 from aux_motion_core.constants import NS
 from aux_motion_core.fields import getter
 from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
@@ -166,21 +167,21 @@ class Adapter(ABC):
         """
         if not positions.size:
             return positions
-        holes: Any = ~positions.any(-1)
-        for place in self._holes_at:
-            holes = holes | np.all(positions == place, axis=-1)
-        some = bool(holes.any())
+        holes: Any = None
+        if not every(positions) or self._holes_at:
+            holes = ~positions.any(-1)
+            for place in self._holes_at:
+                holes = holes | np.all(positions == place, axis=-1)
         # equal places have equal sums; others hardly ever (left and right of a body share many an x)
         with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
-            sums = positions[..., 0] + _MIX_Y * positions[..., 1]
+            sums = positions[..., 0] + _MIX_Y * positions[..., 1]  # no product of matrices, which may round rows unlike
             sums += _MIX_Z * positions[..., 2]
-        flat = sums[~holes] if some else sums.reshape(-1)
-        flat.sort()
-        if (flat[1:] == flat[:-1]).any():
-            with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
+            flat = sums.reshape(-1) if holes is None else sums[~holes]
+            flat.sort()
+            if some(flat[1:] == flat[:-1]):
+                holes = np.zeros(sums.shape, bool) if holes is None else holes
                 holes |= self._shared(positions, holes)
-            some = bool(holes.any())
-        if not some:
+        if holes is None or not some(holes):
             return positions
         self.counters["joints_on_one_place"] += int(holes.sum())
         return np.where(holes[..., None], np.nan, positions)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aux_motion_core.skeleton import INDEX
+from aux_motion_core.arrays import lengths
+from aux_motion_core.skeleton import INDEX, N_JOINTS
 
 #: Length of a bone in the middle of ANSUR II's range, metres, by its two joints; left and right are alike.
 _LIMBS_M = {
@@ -37,6 +38,8 @@ _BONES_M = {
 _FROM = np.array([INDEX[a] for a, _ in _BONES_M])
 _TO = np.array([INDEX[b] for _, b in _BONES_M])
 _LENGTH_M = np.array(list(_BONES_M.values()))
+#: (bones, 20): from places of joints to the way from one end to the other.
+_BONES = np.eye(N_JOINTS)[_FROM] - np.eye(N_JOINTS)[_TO]
 
 #: Scales that bodies have, both ends.
 SCALES = (0.4, 1.6)
@@ -60,17 +63,20 @@ _UNITS = {
 }
 
 
-def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def implausible(positions: np.ndarray, seen: np.ndarray, whole: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Which skeletons no body has the size of.
 
     Args:
         positions: (people, 20, 3) metres; any value where not seen.
         seen: (people, 20) bool.
+        whole: all joints are seen, and none is too far away; None: look.
 
     Returns:
         (people,) bool, and (people,) height that the body would have, metres; NaN where that is not known.
     """
-    if seen.all() and np.abs(positions).max(initial=0.0) < _FARTHEST_M:
+    if whole is None:
+        whole = bool(seen.all()) and np.abs(positions).max(initial=0.0) < _FARTHEST_M
+    if whole:
         return _implausible_whole(positions)
     x = np.where(seen[..., None], positions, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -99,12 +105,11 @@ def implausible(positions: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np
 
 def _implausible_whole(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `implausible`, of people all of whose joints are seen."""
-    d = positions.take(_FROM, 1) - positions.take(_TO, 1)
-    order = np.sort(np.sqrt(np.einsum("pbc,pbc->pb", d, d)) / _LENGTH_M, axis=1)
+    order = lengths(_BONES @ positions) / _LENGTH_M
+    order.sort(1)
     bones = len(_LENGTH_M)
     scale = 0.5 * (order[:, (bones - 1) // 2] + order[:, bones // 2])
-    size = positions.max(1) - positions.min(1)
-    extent = np.sqrt(np.einsum("pc,pc->p", size, size))
+    extent = lengths(positions.max(1) - positions.min(1))
     wrong: np.ndarray = (scale < SCALES[0]) | (scale > SCALES[1]) | (extent < SMALLEST_M)
     if extent.max(initial=0.0) > LARGEST_M:
         wrong |= [bool(e > LARGEST_M) and _spread(p) for e, p in zip(extent, positions, strict=True)]

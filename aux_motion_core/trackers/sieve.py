@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, deque
+from functools import lru_cache
 
 import numpy as np
 
+from aux_motion_core.arrays import every, some
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import MISSING, N_JOINTS, TRACKER_PREDICTED
 from aux_motion_core.trackers.body_size import implausible, remark
@@ -27,6 +29,14 @@ _ONE_BODY_M = 0.12
 _HEIGHTS = 200
 #: For so long a trouble is named after it was seen last.
 _SAID_NS = 5 * NS
+
+
+@lru_cache(maxsize=64)
+def _all_there(people: int) -> np.ndarray:
+    """(people, 20) True, not to be written to."""
+    there = np.ones((people, N_JOINTS), bool)
+    there.setflags(write=False)
+    return there
 
 
 class Sieve:
@@ -72,28 +82,31 @@ class Sieve:
             if unsure.any():
                 self.counters["unsure_joints"] += int(unsure.sum())
                 status = np.where(unsure, np.uint8(MISSING), status)
-        there = (np.abs(positions) < FARTHEST_M).all(-1)  # False for NaN
-        there &= status != MISSING
-        frozen = self._frozen(frame, positions, there)
-        if frozen.any():
+        near = np.abs(positions) < FARTHEST_M  # False for NaN
+        whole = every(near) and every(status)
+        there = _all_there(len(status)) if whole else near.all(-1) & (status != MISSING)
+        frozen = self._frozen(frame, positions, there, whole)
+        if some(frozen):
             self._note("frozen_bodies", int(frozen.sum()))
             reasons |= ViewReason.INPUT_FROZEN
             guessed = frozen[:, None] & (status != MISSING)
             status = np.where(guessed, np.uint8(TRACKER_PREDICTED), status)
         usable = there & (status != TRACKER_PREDICTED)
-        wrong, height_m = implausible(positions, there)
+        wrong, height_m = implausible(positions, there, whole)
+        any_wrong = some(wrong)
         self._bodies += len(frame.person_ids)
-        if wrong.any():
+        if any_wrong:
             self._heights_m.extend(height_m[wrong & np.isfinite(height_m)].tolist())
             self._note("implausible_bodies", int(wrong.sum()), remark(float(height_m[wrong][0])))
             reasons |= ViewReason.PERSON_IMPLAUSIBLE
-        nowhere = wrong | ~usable.any(1)
         ids = frame.person_ids
-        if nowhere.any():
+        nowhere = wrong
+        if any_wrong or not every(usable):
+            nowhere = wrong | ~usable.any(1)
             unplaced += [ids[i] for i in np.flatnonzero(nowhere)]
         if len(set(ids)) < len(ids):
             unplaced += self._hidden_by_id(ids, positions, usable & ~nowhere[:, None])
-        if wrong.any():
+        if any_wrong:
             keep = ~wrong
             return dataclasses.replace(
                 frame,
@@ -109,12 +122,12 @@ class Sieve:
             return frame
         return dataclasses.replace(frame, status=status, unplaced=tuple(unplaced), view_reasons=reasons)
 
-    def _frozen(self, frame: SkeletonFrame, positions: np.ndarray, there: np.ndarray) -> np.ndarray:
+    def _frozen(self, frame: SkeletonFrame, positions: np.ndarray, there: np.ndarray, whole: bool) -> np.ndarray:
         """(people,) bool: bodies that are the same to the bit for too long."""
         ids = frame.person_ids
         if self.frozen_after_s <= 0.0:
             return np.zeros(len(ids), bool)
-        clean = positions if there.all() else np.where(there[..., None], positions, 0.0)
+        clean = positions if whole else np.where(there[..., None], positions, 0.0)
         since = np.full(len(ids), frame.stamp_ns, np.int64)
         rows = {i: row for row, i in enumerate(ids)}
         if rows == self._rows and len(rows) == len(ids):  # the same people in the same order
@@ -134,6 +147,8 @@ class Sieve:
     def _same(now: np.ndarray, before: np.ndarray, since_ns: np.ndarray, stamp_ns: int, out: np.ndarray) -> None:
         """Since when each body is the same: into `out`, where it is from before."""
         same = now[:, :, 0] == before[:, :, 0]
+        if np.count_nonzero(same) < same.shape[1]:
+            return
         rows = np.flatnonzero(same.all(1))  # hardly ever any
         if len(rows):
             rows = rows[(now[rows] == before[rows]).all((1, 2)) & (since_ns[rows] <= stamp_ns)]

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.arrays import every
 from aux_motion_core.constants import NS
 from aux_motion_core.skeleton import INDEX, JOINTS, MISSING, N_JOINTS, OBSERVED, JointStatus
 from aux_motion_core.types import (
@@ -91,8 +92,9 @@ def array_of(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndar
 
 
 def _optional(msg: Any, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray | None:
-    flat = _flat_field(msg, name, dtype)
-    return _reshaped(flat, name, shape, optional=True) if flat.size else None
+    if not len(getattr(msg, name)):
+        return None
+    return _reshaped(_flat_field(msg, name, dtype), name, shape, optional=True)
 
 
 def _flat_field(msg: Any, name: str, dtype: Any) -> np.ndarray:
@@ -143,16 +145,16 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
         status = np.full((people, joints), OBSERVED, dtype=np.uint8)
     elif status.size and int(status.max()) > _LAST_STATUS:
         raise MessageError(f"joint_status {int(status.max())} is unknown: expected 0 to {_LAST_STATUS}")
-    seen = np.isfinite(position).all(axis=-1)
-    seen &= status != MISSING
     if confidence is None:
         confidence = np.ones((people, joints), np.float32)
     else:
         confidence = np.fmin(np.fmax(confidence, 0.0), 1.0)  # NaN: not seen
-        seen &= confidence > 0.0
-    if seen.all():
+    finite = np.isfinite(position)
+    if every(finite) and every(status) and every(confidence):
+        seen = None  # all of it
         position, status = position.astype(np.float64), status.copy()
     else:
+        seen = finite.all(axis=-1) & (status != MISSING) & (confidence > 0.0)
         position = np.where(seen[..., None], position, np.nan).astype(np.float64)
         status, confidence = status * seen, np.where(seen, confidence, np.float32(0.0))
     if names == JOINTS:
@@ -165,7 +167,7 @@ def frame_from_message(msg: Any) -> SkeletonFrame:
     out_covariance = None
     if covariance is not None:
         out_covariance = np.full((people, N_JOINTS, 6), np.nan, np.float32)
-        out_covariance[:, columns] = np.where(seen[..., None], covariance, np.nan)
+        out_covariance[:, columns] = covariance if seen is None else np.where(seen[..., None], covariance, np.nan)
     return SkeletonFrame(
         stamp_ns=stamp_to_ns(msg.header.stamp),
         frame_id=str(msg.header.frame_id),

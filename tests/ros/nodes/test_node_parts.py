@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
@@ -135,3 +136,16 @@ def test_the_page_of_the_parameters_is_that_of_the_models(root):
     from tools import parameters_doc
 
     assert (root / "docs" / "parameters.md").read_text() == parameters_doc.page(), "run: python tools/parameters_doc.py"
+
+
+def test_who_logs_is_found_without_a_look_at_every_module() -> None:
+    code = (
+        "import inspect; from rclpy.impl import rcutils_logger; from aux_motion.nodes import predictor_node, spinning\n"
+        "spinning.name_callers()\n"
+        "for function in (rcutils_logger._find_caller, predictor_node.PredictorNode._describe):\n"
+        "    print(inspect.getmodule(function.__code__).__name__)\n"
+        "print(len(inspect._filesbymodname))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    expected = ["rclpy.impl.rcutils_logger", "aux_motion.nodes.predictor_node", "0"]
+    assert done.stdout.split("\n")[:3] == expected, done.stderr
