@@ -52,8 +52,8 @@ noise included. A phantom step: somebody who stays within 0.15 m is predicted mo
 {use}
 
 ## What it does not know
-- The training people are few: {classes}. Sitting, kneeling, bent knees, side steps, shifts of weight, turning and carrying are made, not
-  recorded
+- The training people are few: {classes}.
+  Sitting, kneeling, bent knees, side steps, shifts of weight, turning and carrying are made, not recorded
   (`training/data/work_motions.py`); nobody uses a wheelchair.
 - Children and people outside about 1.5 to 2.0 m were not seen; body size was only scaled by 0.85 to 1.15.
 - The heading is told from hips and shoulders: a tracker that swaps left and right turns the person round.

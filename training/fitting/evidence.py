@@ -4,7 +4,7 @@
 """How far the bounds of a calibrated artefact can be believed, on people, motions and a tracker that it never saw:
 
     python -m training.fitting.evidence --model models/body20_25hz --data ../shared/data \\
-        --json docs/benchmarks/bounds.json --image docs/images/reliability.png
+        --json docs/benchmarks/bounds.json --image docs/images/reliability.png --markdown docs/bounds.md
 
 Coverage against nominal by horizon, joint, missing input, group and clip; the whole body's; sharpness, Winkler score;
 and what the out-of-distribution score says of motions and corruptions that no part of the artefact was made with.
@@ -33,6 +33,7 @@ from training.commands import guard
 from training.data import load_split
 from training.data.files import try_to_write
 from training.data.windows import cut
+from training.fitting.evidence_text import fill
 from training.fitting.judge import judge
 from training.fitting.onset import onsets
 from training.fitting.scores import BODIES, CONDITIONS, MISSING, NOISES, collect
@@ -307,6 +308,7 @@ def main(
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
     json_path: Annotated[Path | None, typer.Option("--json", help="report")] = None,
     image: Annotated[Path | None, typer.Option(help="reliability picture, .png")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="page with markers to fill")] = None,
 ) -> None:
     """Judge a calibrated artefact's bounds on what it never saw."""
     with guard("training.fitting.evidence"):
@@ -317,6 +319,8 @@ def main(
             json_path.write_text(as_text(report) + "\n")
         if image:
             picture(report, image)
+        if markdown:
+            fill(markdown, report)
     print(text(report))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from training.pages import put
+
 BEGIN, END = "<!-- learning measured -->", "<!-- learning end -->"
 _SPANS = ("0 to 2", "after 2", "after 10")
 _WANTED = {"after 2": "-10 % at 0.4 s, -15 % at 1.0 s", "after 10": "-20 %, -30 %"}
@@ -116,11 +118,4 @@ def fill(path: Path, report: dict[str, Any]) -> None:
     Raises:
         ValueError: the page has not both markers.
     """
-    page = path.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(
-            f"{path}: expected the markers {BEGIN} and {END}, found not both: add them where the text goes"
-        )
-    path.write_text(f"{before}{BEGIN}\n{text(report)}\n{END}{after}", encoding="utf-8")
+    put(path, BEGIN, END, text(report))

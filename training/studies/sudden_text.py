@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aux_motion_core.testing.sudden import STEADY
+from training.pages import put
 
 #: Names of what a page may hold: `<!-- sudden_motion NAME -->` ... `<!-- sudden_motion end -->`.
 BLOCKS = ("table", "sentence")
@@ -155,17 +156,8 @@ def fill(path: Path, report: dict[str, Any]) -> None:
     """
     page = path.read_text(encoding="utf-8")
     made = {"table": table(report), "sentence": sentence(report)}
-    filled = 0
-    for name in BLOCKS:
-        begin = f"<!-- sudden_motion {name} -->"
-        if begin not in page:
-            continue
-        before, rest = page.split(begin, 1)
-        if _END not in rest:
-            raise ValueError(f"{path}: expected {_END} after {begin}")
-        after = rest.split(_END, 1)[1]
-        page = f"{before}{begin}\n{made[name]}\n{_END}{after}"
-        filled += 1
-    if not filled:
+    begins = {name: begin for name in BLOCKS if (begin := f"<!-- sudden_motion {name} -->") in page}
+    if not begins:
         raise ValueError(f"{path}: expected a marker <!-- sudden_motion {BLOCKS[0]} --> or {BLOCKS[1]}, found none")
-    path.write_text(page, encoding="utf-8")
+    for name, begin in begins.items():
+        put(path, begin, _END, made[name])

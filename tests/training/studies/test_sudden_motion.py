@@ -143,6 +143,6 @@ def test_wrong_input_is_one_line(root, tmp_path):
     with pytest.raises(SystemExit, match="expected a marker"):
         sudden_motion.main(model, robot, 1, ["stand"], None, None, None, [page])
     page.write_text("<!-- sudden_motion table -->")
-    with pytest.raises(ValueError, match="expected <!-- sudden_motion end -->"):
+    with pytest.raises(ValueError, match="and then <!-- sudden_motion end -->"):
         sudden_text.fill(page, {"onset": {}, "approaches": {}, "recordings": {}, "model": {"name": "", "version": ""},
                                 "setting": {"tracker_error_m": 0.0, "before_s": 0.4, "after_s": 0.6}})  # fmt: skip
