@@ -6,18 +6,35 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
 import threadpoolctl
 
+#: So many rows and columns have few enough assignments to try them all.
+_FEW = 4
+
 
 def assignment(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the assignment with the least sum of costs (`scipy.optimize.linear_sum_assignment`)."""
+    if max(cost.shape) <= _FEW and np.isfinite(cost).all():  # not worth half a second of loading
+        return _tried(cost)
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(cost)
     return rows, columns
+
+
+def _tried(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `assignment`, by trying all there are."""
+    if cost.shape[0] > cost.shape[1]:
+        columns, rows = _tried(cost.T)
+        order = np.argsort(rows)
+        return rows[order], columns[order]
+    rows = np.arange(len(cost))
+    every = np.array(list(itertools.permutations(range(cost.shape[1]), len(rows))), np.intp)
+    return rows, every[np.argmin(cost[rows, every].sum(1))]
 
 
 def solve_positive(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

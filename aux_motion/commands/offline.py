@@ -116,11 +116,10 @@ class Reading:
         yield from self._recorded.frames(bad, self.report, start_ns)
 
 
-def make(parameters: NodeParameters, workers: int = 1) -> Backend:
-    """The backend that parameters ask for, on as many threads as there are CPUs to use."""
+def make(parameters: NodeParameters) -> Backend:
+    """The backend that parameters ask for, on as many threads: how people are shared out changes the last bits."""
     folder = parameters.model_dir or str(default_model_dir())
-    threads = max(parameters.threads, workers)
-    return make_backend(parameters.backend, folder, threads=threads, windows=sample_windows)
+    return make_backend(parameters.backend, folder, threads=max(parameters.threads, 1), windows=sample_windows)
 
 
 @dataclass
@@ -157,7 +156,7 @@ class Here:
     def __init__(self, job: Job, reading: Reading | None = None, learner: Learner | None = None) -> None:
         self._reading = reading or Reading(job)
         self.parameters = self._reading.parameters
-        self._backend = make(self._reading.parameters, job.workers)
+        self._backend = make(self._reading.parameters)
         self.table: Calibration | None = getattr(self._backend, "calibration", None)
         config = quiet(self._reading.parameters, self.table is not None)
         self._predictor = Predictor(self._backend, config, self._reading.parameters.fixed_frame)
