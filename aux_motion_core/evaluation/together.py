@@ -25,8 +25,8 @@ from aux_motion_core.people import Followed, Person, Seen
 from aux_motion_core.predictor import Inferred, Predictor, Steps
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 
-#: People in a batch, at most, and frames: larger batches leave the processor's caches and are not faster.
-_MOST_PEOPLE, _MOST_FRAMES = 24, 64
+#: People in a batch, at most, and frames: larger batches are not faster.
+MOST_PEOPLE, _MOST_FRAMES = 48, 64
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,6 @@ class Together:
         p.check_frame(frame)
         seen = p.people.add(frame, int(frame.stamp_ns))
         moves, left = p.people.moves, p.people.left_behind
-        if seen is not None:
-            seen = Seen([person.now() for person in seen.people], seen.positions, seen.status)
         p.people.forget(now_ns)
         due, known = [], {}
         since_ns = needed_ns(p.backend.dt_s, p.backend.history_steps, p.config.max_gap_s)
@@ -133,6 +131,9 @@ class Together:
                 known[person_id] = person.now(since_ns)
             else:
                 known[person_id] = person.now()
+        if seen is not None:
+            now = {id(person): known[i] for i, person in p.people.known.items()}
+            seen = Seen([now.get(id(x)) or x.now() for x in seen.people], seen.positions, seen.status)
         found = ((i, p.people.outliers(i)) for i in known)
         outliers = {i: copy.deepcopy(o) for i, o in found if o is not None}
         took_s = perf_counter() - start
@@ -142,7 +143,7 @@ class Together:
         """Whether it may be predicted together with those that wait."""
         if self.predictor.learns or len(self._waiting) >= _MOST_FRAMES:
             return False
-        if self._rows + len(entered.due) > _MOST_PEOPLE or entered.frame.stamp_ns >= self._until_ns:
+        if self._rows + len(entered.due) > MOST_PEOPLE or entered.frame.stamp_ns >= self._until_ns:
             return False
         before = self._waiting[-1].known
         same = list(before) == list(entered.known) and all(
