@@ -32,6 +32,7 @@ from aux_motion_core.inference.interface import Backend
 from aux_motion_core.inference.shares import SHARE, InShares
 from aux_motion_core.learning.learner import Learner
 from aux_motion_core.predictor import Predictor
+from aux_motion_core.solvers import one_blas_thread
 from aux_motion_core.space.frames import Frames
 from aux_motion_core.types import SkeletonFrame
 
@@ -167,6 +168,7 @@ class Here:
     """
 
     def __init__(self, job: Job, reading: Reading | None = None, learner: Learner | None = None) -> None:
+        one_blas_thread()  # products are small, and sums do not depend on how many cores there are
         self._reading = reading or Reading(job)
         self.parameters = self._reading.parameters
         self._backend = make(self._reading.parameters, job.workers)
