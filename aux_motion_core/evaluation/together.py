@@ -154,7 +154,9 @@ class Together:
     def _answer(self, waiting: list[Entered]) -> Iterator[Answered]:
         """Predict with these frames: first what each showed, in order, then everybody in one batch."""
         p, start = self.predictor, perf_counter()
-        parts, factors, people = [], [], []
+        parts: list[range] = []
+        factors: list[tuple[np.ndarray, np.ndarray] | None] = []
+        people: list[Person] = []
         for one in waiting:
             p.settle()
             for followed, before in one.left:
