@@ -3,7 +3,7 @@
 
 """How long `aux-motion evaluate` takes, in two versions in turn, and how much memory.
 
-    python tools/bench_evaluate.py OLD --json docs/benchmarks/evaluate.json
+    python tools/bench_evaluate.py OLD --minutes 10 --json docs/benchmarks/evaluate.json
 
 OLD is a checkout of another version (`git worktree add OLD COMMIT`). Evaluates the sample, and bags of people who walk,
 at 30 Hz, with 5 mm of noise and 5 % of the joints missing, with all that is on by default: baselines, mix, report and
@@ -95,13 +95,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("old", type=Path, help="checkout of the other version")
     parser.add_argument("--json", type=Path, required=True, help="file to write")
-    parser.add_argument("--minutes", type=float, nargs="*", default=[1.0, 10.0], help="lengths of the bags")
+    parser.add_argument("--minutes", type=float, nargs="*", default=[10.0], help="lengths of the bags")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2], help="people in each of them")
     parser.add_argument("--rounds", type=int, default=3, help="of the sample and of bags of a minute; of longer ones 1")
     arguments = parser.parse_args()
     versions = {"old": arguments.old.resolve(), "new": HERE}
     found: dict = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": "python tools/bench_evaluate.py OLD --minutes "
+        f"{' '.join(f'{m:g}' for m in arguments.minutes)} --json docs/benchmarks/evaluate.json",
         "cpus": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
         "load_before": round(os.getloadavg()[0], 2),
