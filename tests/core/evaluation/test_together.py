@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from support.core_helpers import MODEL
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.faults import Faults
@@ -16,7 +17,6 @@ from aux_motion_core.evaluation.replay import arrival_ns, predict
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.testing import synthetic
-from support.core_helpers import MODEL
 
 NS = 1_000_000_000
 #: Everything that makes people come, go, change ids, jump and disappear.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.core_helpers import MODEL
 
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.shares import SHARE, InShares
-from support.core_helpers import MODEL
 
 
 @pytest.mark.parametrize("name", ["onnx", "damped_pose"])
