@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -55,6 +55,19 @@ class Result:
 
 
 @dataclass
+class Followed:
+    """What goes with a body from frame to frame beside its track.
+
+    Attributes:
+        result: of the newest inference; None before the first.
+        row: of the self-check; -1: none.
+    """
+
+    result: Result | None = None
+    row: int = -1
+
+
+@dataclass
 class Person:
     """One body that is followed.
 
@@ -66,9 +79,8 @@ class Person:
         sigma_m: (20,) error that the tracker states of each joint of the newest observation, one sigma, metres; None:
             it states none.
         upside_down_since_ns: first stamp of those, without a break, at which the head was below the feet.
-        done_version: of the track when `result` was made.
-        result: of the newest inference; None before the first.
-        row: of the self-check; -1: none.
+        done_version: of the track when `result` was made; -1: it never was.
+        followed: its `result` and `row`.
     """
 
     track: Track = field(default_factory=Track)
@@ -79,8 +91,33 @@ class Person:
     plausible: int = 0
     sigma_m: np.ndarray | None = None
     done_version: int = -1
-    result: Result | None = None
-    row: int = -1
+    followed: Followed = field(default_factory=Followed)
+
+    @property
+    def result(self) -> Result | None:
+        """See `Followed`."""
+        return self.followed.result
+
+    @result.setter
+    def result(self, result: Result | None) -> None:
+        self.followed.result = result
+
+    @property
+    def row(self) -> int:
+        """See `Followed`."""
+        return self.followed.row
+
+    @row.setter
+    def row(self, row: int) -> None:
+        self.followed.row = row
+
+    def now(self, since_ns: int = 0) -> Person:
+        """As it is now, whatever is observed later; `followed` stays common to both.
+
+        Args:
+            since_ns: how much of the track before its newest observation is kept.
+        """
+        return replace(self, track=self.track.newest_part(since_ns))
 
 
 @dataclass(frozen=True)
@@ -108,6 +145,8 @@ class People:
     Attributes:
         known: person by id, in the order in which they came.
         moves: of the last frame: id -> id under which that person went until then.
+        left_behind: of the last frame: who was taken to be lost where a body may have been another's, and whose results
+            until then that person has.
         overlooked_until_ns: until then somebody who was seen may be there and is not among the people: there was no
             place, or the stamps could not be used. None: nobody.
         lost_until_ns: who was lost and is not among the people (somebody else has the id, or the clock went back), by
@@ -118,6 +157,7 @@ class People:
         self.config, self.counters = config, counters
         self.known: dict[str, Person] = {}
         self.moves: dict[str, str] = {}
+        self.left_behind: list[tuple[Followed, Followed]] = []
         self.overlooked_until_ns: int | None = None
         self.lost_until_ns: dict[str, int] = {}
         self.continuity = Continuity()
@@ -143,7 +183,7 @@ class People:
         Returns:
             Whose newest observation it brought; None: nobody's.
         """
-        self.moves = {}
+        self.moves, self.left_behind = {}, []
         self.counters["frames"] += 1
         self._forget_newcomers(stamp_ns)
         if not frame.person_ids:
@@ -214,7 +254,7 @@ class People:
         ahead_ns = int(self.config.reset_jump_s * NS)  # seen before the clock jumped back
         ages_ns = {i: now_ns - p.track.newest_ns for i, p in self.known.items()}
         for person_id in [i for i, age_ns in ages_ns.items() if not -ahead_ns <= age_ns <= keep_ns]:
-            if self.known.pop(person_id).result is None:
+            if self.known.pop(person_id).done_version < 0:
                 # never predicted: the tracker's clock is not ours
                 self.counters["stamp_in_the_future" if ages_ns[person_id] < 0 else "stamp_too_old"] += 1
                 self._overlook(now_ns + int(self.config.lost_after_s * NS))
@@ -233,7 +273,8 @@ class People:
             for new, person in moved.items():
                 person.relinked_ns = stamp_ns
                 if new in taken.doubtful and new not in before:  # an id that was elsewhere leaves its own body there
-                    stay[taken.moves[new]] = copy.deepcopy(person)
+                    stay[taken.moves[new]] = left = copy.deepcopy(person)
+                    self.left_behind.append((left.followed, person.followed))
             self.known.update(moved)
             for old, person in stay.items():
                 self._stays_lost(old, person)
@@ -302,9 +343,8 @@ class People:
         if added is not Added.NEWEST:
             self.counters[f"stamp_{added.value}"] += 1
         if added is Added.RESET:
-            person.jumped_ns, person.result = stamp_ns, None
+            person.jumped_ns, person.done_version, person.followed = stamp_ns, -1, Followed()
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
-            person.row = -1
         if added in (Added.NEWEST, Added.RESET):
             person.plausible += 1
             if stands < 0:

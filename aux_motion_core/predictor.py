@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aux_motion_core.bounds.adaptation import Realised
 from aux_motion_core.bounds.calibrated import CalibratedRadii, Radii
-from aux_motion_core.bounds.radii import Bounds, Known, known
+from aux_motion_core.bounds.radii import Bounds, known
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading, denormalise
+from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning.learner import Learner, learner_for
-from aux_motion_core.people import People, Person
+from aux_motion_core.people import People, Person, Result, Seen
 from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, results
 from aux_motion_core.person_output import describe
 from aux_motion_core.selfcheck import SelfCheck, self_check_for
@@ -66,6 +67,19 @@ class Inferred:
     times: np.ndarray
 
 
+@dataclass(frozen=True)
+class Steps:
+    """People of several frames that are predicted in one batch, as if one frame after the other was.
+
+    Attributes:
+        factors: of all of them, each from what was seen until that person's own frame, see `Predictor.factors`.
+        parts: rows of each frame; nobody is in one twice.
+    """
+
+    factors: tuple[np.ndarray, np.ndarray] | None
+    parts: Sequence[range]
+
+
 class Predictor:
     """Follows people and predicts them.
 
@@ -92,6 +106,7 @@ class Predictor:
         self._steps_s: np.ndarray = backend.dt_s * np.arange(1, backend.future_steps + 1)
         self.keep_inferred = False
         self.inferred: Inferred | None = None
+        self._whole: tuple[list[Person], Windows, np.ndarray]
         self.self_check: SelfCheck | None = None
         self.watch_distribution = True
         self.learner: Learner | None = None
@@ -166,6 +181,12 @@ class Predictor:
         """Why the view is not complete as far as people tell; see `People.view_reasons`."""
         return self.people.view_reasons(now_ns)
 
+    @property
+    def learns(self) -> bool:
+        """Whether outcomes change more than radii: the means of later predictions, or what is learnt beside them."""
+        check = self.self_check
+        return check is not None and (check.mix is not None or check.listener is not None)
+
     def about_bounds(self) -> dict[str, str]:
         """What radii mean now and how often they held lately, for the diagnostics."""
         return self._radii.about(self.config, self.realised())
@@ -212,13 +233,25 @@ class Predictor:
         Raises:
             ValueError: the frame is not in the fixed frame.
         """
+        self.check_frame(frame)
+        self.settle()
+        stamp_ns = int(frame.stamp_ns)
+        self.observed(self.people.add(frame, stamp_ns), stamp_ns)
+
+    def check_frame(self, frame: SkeletonFrame) -> None:
+        """Refuse a frame that is not in the fixed frame."""
         if frame.frame_id != self.fixed_frame:
             raise ValueError(
                 f"expected positions in {self.fixed_frame!r}, got {frame.frame_id!r}: transform them first"
             )
-        self.settle()
-        stamp_ns = int(frame.stamp_ns)
-        seen = self.people.add(frame, stamp_ns)
+
+    def observed(self, seen: Seen | None, stamp_ns: int) -> None:
+        """Judge what was predicted by what a frame showed.
+
+        Args:
+            seen: what the people made of it.
+            stamp_ns: of the frame.
+        """
         if self.self_check and seen is not None:
             if self.learner and self.self_check.listener:  # what was predicted for them may be another body's
                 odd = [p.row for p in seen.people if p.row >= 0 and stamp_ns in (p.relinked_ns, p.duplicated_ns)]
@@ -252,18 +285,24 @@ class Predictor:
         start = time.perf_counter()
         self.people.forget(now_ns)
         known_now = self.people.known
-        if self.self_check:
-            self.self_check.keep(known_now.values())
-            self.self_check.sweep(now_ns)
+        self.followed(known_now.values(), now_ns)
         # the newest input is never in the future of its own prediction
         due = [p for p in known_now.values() if p.done_version != p.track.version]
         self.inferred = None
         if due:
-            self._infer(due)
+            for person, result in zip(due, self.infer(due), strict=True):
+                person.result, person.done_version = result, person.track.version
+            if self.keep_inferred:
+                names = {id(p): i for i, p in known_now.items()}
+                self.inferred = self.inferred_of(slice(None), tuple(names[id(p)] for p in due))
         else:
             self.stage_s = {"resample": 0.0, "backend": 0.0, "learning": 0.0, "describe": 0.0}
-        people = tuple(self._describe(i, p, now_ns) for i, p in known_now.items())
+        people = tuple(self.describe(i, p, self.people.outliers(i), now_ns) for i, p in known_now.items())
         self.stage_s["describe"] = time.perf_counter() - start - sum(self.stage_s.values())
+        return self.batch(now_ns, people, time.perf_counter() - start)
+
+    def batch(self, now_ns: int, people: tuple[MotionPrediction, ...], took_s: float) -> PredictionBatch:
+        """What is published of these people."""
         return PredictionBatch(
             stamp_ns=now_ns,
             frame_id=self.fixed_frame,
@@ -273,16 +312,38 @@ class Predictor:
             steps=self.backend.future_steps,
             joint_names=JOINTS,
             people=people,
-            processing_time_s=time.perf_counter() - start,
+            processing_time_s=took_s,
         )
 
-    def _describe(self, person_id: str, person: Person, now_ns: int) -> MotionPrediction:
+    def followed(self, people: Collection[Person], now_ns: int) -> None:
+        """Tell the self-check who is known."""
+        if self.self_check:
+            self.self_check.keep(people)
+            self.self_check.sweep(now_ns)
+
+    def describe(self, person_id: str, person: Person, outliers: Outliers | None, now_ns: int) -> MotionPrediction:
+        """What is published of a person."""
         assert person.result is not None, "whoever is known was inferred since the track changed"
-        outliers = self.people.outliers(person_id)
         return describe(person_id, person, person.result, outliers, now_ns, self._steps_s, self.config)
 
-    def _infer(self, people: list[Person]) -> None:
-        """Predict all these people in one batch; each keeps the result."""
+    def factors(self, people: list[Person]) -> tuple[np.ndarray, np.ndarray] | None:
+        """What outcomes up to now put on the radii of these people; None: nothing."""
+        check = self.self_check
+        if check is None or check.adaptation is None or self.config.adaptation != "on":
+            return None
+        rows = check.rows_of(people)
+        return check.adaptation.factors(rows) if check.adaptation.moved(rows) else None
+
+    def infer(self, people: list[Person], steps: Steps | None = None) -> list[Result]:
+        """Predict all these people in one batch.
+
+        Args:
+            people: N of them.
+            steps: where they are of several frames; None: they are of the newest.
+
+        Returns:
+            N results.
+        """
         b, c = self.backend, self.config
         start = time.perf_counter()
         cut = cut_windows([p.track for p in people], b, c.max_gap_s)
@@ -297,22 +358,25 @@ class Predictor:
         looked = time.perf_counter()
         future, recovered, scale = b.infer(cut.values, cut.mask)
         if self.keep_inferred:
-            self._keep_inferred(people, cut, future)
+            self._whole = people, cut, future
         inferred = time.perf_counter()
         correction, rows = self._learnt(people, cut, future)
         learnt = time.perf_counter()
         answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
-        radii = self._calibrated(people, odd, what, answer)
+        factors = self.factors(people) if steps is None else steps.factors
+        radii = self._radii.of(
+            what, odd, answer.mean, answer.scale, answer.moved, factors, c.tracker_error_m, answer.widened, answer.alone
+        )
         self.stage_s = {
             "resample": resampled - start,
             "backend": inferred - looked,
             "learning": learnt - inferred,
         }
         done = results(cut, what, answer, radii, b, c, self.counters)
-        for person, result in zip(people, done.each, strict=True):
-            person.result, person.done_version = result, person.track.version
         if self.self_check:
-            self._judge_later(self.self_check, people, cut, future, members, radii, done)
+            parts = [range(len(people))] if steps is None else steps.parts
+            self._judge_later(self.self_check, people, cut, future, members, radii, done, parts)
+        return done.each
 
     def _learnt(
         self, people: list[Person], cut: Windows, own: np.ndarray
@@ -356,24 +420,6 @@ class Predictor:
             mean, pose, scale, moved, widened, None if alone is None else denormalise(alone, heading)
         ), members
 
-    def _calibrated(self, people: list[Person], odd: np.ndarray, what: Known, answer: Answer) -> Radii | None:
-        check, c = self.self_check, self.config
-        factors = None
-        if check and check.adaptation and c.adaptation == "on":
-            rows = check.rows_of(people)
-            factors = check.adaptation.factors(rows) if check.adaptation.moved(rows) else None
-        return self._radii.of(
-            what,
-            odd,
-            answer.mean,
-            answer.scale,
-            answer.moved,
-            factors,
-            c.tracker_error_m,
-            answer.widened,
-            answer.alone,
-        )
-
     def _judge_later(
         self,
         check: SelfCheck,
@@ -383,6 +429,7 @@ class Predictor:
         members: np.ndarray | None,
         radii: Radii | None,
         done: Results,
+        parts: Sequence[range],
     ) -> None:
         """Leave these predictions to the self-check, for when there is time."""
         rows_of_all = check.rows_of(people)
@@ -390,9 +437,12 @@ class Predictor:
         def later() -> None:
             if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
                 self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
-            rows = [i for i, r in enumerate(done.each) if done.finite[i] and r.state is not TrackState.WARMING_UP]
-            if not rows:
-                return
+            believed = [f and r.state is not TrackState.WARMING_UP for f, r in zip(done.finite, done.each, strict=True)]
+            for part in parts:
+                if rows := [i for i in part if believed[i]]:
+                    judged(rows)
+
+        def judged(rows: list[int]) -> None:
             check.predicted(
                 [people[i] for i in rows],
                 cut.newest_ns[rows],
@@ -406,17 +456,18 @@ class Predictor:
 
         self._later = later
 
-    def _keep_inferred(self, people: list[Person], cut: Windows, future: np.ndarray) -> None:
-        names = {id(p): i for i, p in self.people.known.items()}
-        self.inferred = Inferred(
-            tuple(names[id(p)] for p in people),
-            cut.values,
-            cut.mask,
-            cut.heading,
-            future,
-            np.stack([p.track.newest_positions for p in people]),
-            np.stack([p.track.newest_status for p in people]),
-            cut.newest_ns,
-            cut.hidden_s,
-            cut.times,
+    def inferred_of(self, rows: slice, ids: tuple[str, ...]) -> Inferred:
+        """What went into the backend in the last `infer`, of the people in these rows, who have these ids."""
+        people, cut, future = self._whole
+        return Inferred(
+            ids,
+            cut.values[rows],
+            cut.mask[rows],
+            Heading(cut.heading.origin[rows], cut.heading.yaw[rows]),
+            future[rows],
+            np.stack([p.track.newest_positions for p in people[rows]]),
+            np.stack([p.track.newest_status for p in people[rows]]),
+            cut.newest_ns[rows],
+            cut.hidden_s[rows],
+            cut.times[rows],
         )

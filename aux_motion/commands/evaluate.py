@@ -38,6 +38,7 @@ from aux_motion_core.evaluation.learning import Curve, horizons_of
 from aux_motion_core.evaluation.metrics import Evaluation
 from aux_motion_core.evaluation.replay import quiet
 from aux_motion_core.evaluation.run import judge
+from aux_motion_core.solvers import one_blas_thread
 
 #: Of summary.json: grows when a field changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -85,6 +86,7 @@ def evaluate_bag(job: Job) -> Result:
     Raises:
         ValueError: one line on what is wrong with bag, model, parameters or the folder of the results.
     """
+    one_blas_thread()
     reading = Reading(job)
     parameters, total = reading.parameters, reading.total
     source = (Beside if job.workers > 1 and (total or 0) >= _LONG else Here)(job, reading)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -14,9 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from aux_motion.commands.offline import Job, Reading, make
+from aux_motion_core.evaluation.comparisons import Grid
 from aux_motion_core.evaluation.faults import Faults
-from aux_motion_core.evaluation.replay import quiet
-from aux_motion_core.evaluation.run import evaluate
+from aux_motion_core.evaluation.replay import Replayed, predict, quiet
+from aux_motion_core.evaluation.run import judge
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import SkeletonFrame
 
@@ -29,20 +31,35 @@ def _sweep_point(job: Job, settings: str, fraction: float) -> dict[str, Any]:
     laid = Faults.parse(settings, seed=job.seed).scaled(fraction)
     reading = Reading(job)
     true_ids: dict[str, str] = {}
+    names: deque[dict[str, str]] = deque()  # of the frames that are read and not judged yet
 
     def stream() -> Iterator[tuple[int, SkeletonFrame]]:
         for item in laid.trace(reading.frames()):
-            for person_id, row in zip(item.frame.person_ids, item.rows, strict=True):
-                true_ids[person_id] = item.source.person_ids[row]
+            ids = item.source.person_ids
+            names.append({i: ids[row] for i, row in zip(item.frame.person_ids, item.rows, strict=True)})
             yield item.log_time_ns, item.frame
+
+    def taken(predictor: Predictor) -> Iterator[Replayed]:
+        for item in predict(stream(), predictor):
+            true_ids.update(names.popleft())
+            yield item
 
     backend = make(reading.parameters)
     try:
-        config = quiet(reading.parameters, getattr(backend, "calibration", None) is not None)
+        table = getattr(backend, "calibration", None)
+        config = quiet(reading.parameters, table is not None)
         predictor = Predictor(backend, config, reading.parameters.fixed_frame)
-        found = evaluate(
-            stream(), predictor, truth=reading.frames(), whose=true_ids.get, from_arrival=True, compare=job.compare
+        found = judge(
+            taken(predictor),
+            Grid.of(backend),
+            config,
+            truth=reading.frames(),
+            whose=true_ids.get,
+            from_arrival=True,
+            compare=job.compare,
+            table=table,
         )
+        found.stream.counters.update(predictor.counters)
     finally:
         backend.close()
     part = found.summary()

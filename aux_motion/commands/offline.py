@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aux_motion.commands.parameter_file import file_parameters
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
@@ -25,17 +25,22 @@ from aux_motion_core.bounds.calibration import Calibration
 from aux_motion_core.evaluation.comparisons import Grid
 from aux_motion_core.evaluation.replay import Replayed, quiet
 from aux_motion_core.evaluation.replay import predict as predict_frames
+from aux_motion_core.evaluation.together import MOST_PEOPLE
 from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
+from aux_motion_core.inference.shares import SHARE, InShares
 from aux_motion_core.learning.learner import Learner
 from aux_motion_core.predictor import Predictor
+from aux_motion_core.solvers import one_blas_thread
 from aux_motion_core.space.frames import Frames
 from aux_motion_core.types import SkeletonFrame
 
 #: Frames that go from one process to the other together, and how many such blocks may wait.
 _BLOCK, _BLOCKS = 32, 8
 _PATIENCE_S = 1.0
+#: A batch has no more shares.
+_MOST_THREADS = MOST_PEOPLE // SHARE
 #: Numbers in what is said of messages: times, counts. Not those in names.
 _NUMBER = re.compile(r"(?<![\w'/-])-?\d+(?:\.\d+)?")
 
@@ -58,7 +63,7 @@ class Job:
         seed: of the faults.
         annotated: write the annotated MCAP.
         progress: show bars.
-        workers: processes for the runs with faults.
+        workers: processes and threads; results do not depend on how many.
     """
 
     bag: Path
@@ -117,10 +122,18 @@ class Reading:
 
 
 def make(parameters: NodeParameters, workers: int = 1) -> Backend:
-    """The backend that parameters ask for, on as many threads as there are CPUs to use."""
+    """The backend that parameters ask for; on the CPU on more threads where there are more workers.
+
+    Args:
+        parameters: of the node.
+        workers: processes and threads together, one of them for the judge.
+    """
     folder = parameters.model_dir or str(default_model_dir())
-    threads = max(parameters.threads, workers)
-    return make_backend(parameters.backend, folder, threads=threads, windows=sample_windows)
+    threads = max(parameters.threads, 1)
+    backend = make_backend(parameters.backend, folder, threads=threads, windows=sample_windows)
+    if backend.about.get("backend") != "onnx" or threads > 1:
+        return backend
+    return cast(Backend, InShares(backend, min(max(workers - 1, 1), _MOST_THREADS)))
 
 
 @dataclass
@@ -155,6 +168,7 @@ class Here:
     """
 
     def __init__(self, job: Job, reading: Reading | None = None, learner: Learner | None = None) -> None:
+        one_blas_thread()  # products are small, and sums do not depend on how many cores there are
         self._reading = reading or Reading(job)
         self.parameters = self._reading.parameters
         self._backend = make(self._reading.parameters, job.workers)

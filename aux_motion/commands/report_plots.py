@@ -8,12 +8,11 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -58,11 +57,17 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def _svg(figure: plt.Figure) -> str:
+def _svg(figure: Figure) -> str:
     text = StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", pad_inches=0.08, metadata={"Date": None})
-    plt.close(figure)
+    box = figure.get_tightbbox().padded(0.08)  # "tight" would draw everything once more before it asks
+    figure.savefig(text, format="svg", bbox_inches=box, metadata={"Date": None})
     return text.getvalue()
+
+
+def _subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
+    """As pyplot's, which takes long to load."""
+    figure = Figure(figsize=figsize)
+    return figure, figure.subplots(rows, columns, **options)
 
 
 def _colour(source: str) -> str:
@@ -78,8 +83,8 @@ def error_over_horizon(summary: dict[str, Any]) -> str:
     keys = list(summary["errors_mm"])
     horizons = [float(k) for k in keys]
     sources = summary["sources"]
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(8.2, 4.4))
+    with rc_context(_STYLE):
+        figure, axes = _subplots(figsize=(8.2, 4.4))
         mean = {s: [summary["errors_mm"][k][s]["mean"] for k in keys] for s in sources}
         for number, source in enumerate(sources):
             first = number == 0
@@ -127,8 +132,8 @@ def joint_map(summary: dict[str, Any], keys: list[str]) -> str:
     flat[INDEX["neck"]], flat[INDEX["head"]] = (0.0, 0.46), (0.0, 0.66)
     flat[INDEX["pelvis"]] = (0.0, 0.03)
     first = summary["sources"][0]
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, len(keys), figsize=(4.1 * len(keys), 5.0), squeeze=False)
+    with rc_context(_STYLE):
+        figure, axes = _subplots(1, len(keys), figsize=(4.1 * len(keys), 5.0), squeeze=False)
         for axis, key in zip(axes[0], keys, strict=True):
             joints = summary["joints_mm"].get(key, {})
             value = np.array([joints[j][first]["mean"] if j in joints else np.nan for j in JOINTS], float)
@@ -167,7 +172,7 @@ def _side(moment: WorstMoment) -> np.ndarray:
     return np.array([along[0], along[1], 0.0])
 
 
-def _skeleton(axes: plt.Axes, pose: np.ndarray, side: np.ndarray, **style: object) -> np.ndarray:
+def _skeleton(axes: Axes, pose: np.ndarray, side: np.ndarray, **style: object) -> np.ndarray:
     flat = np.stack([pose @ side, pose[:, 2]], -1)
     bones = flat[_BONES]
     if not np.isfinite(pose[INDEX["spine"]]).all():  # few trackers have one
@@ -181,8 +186,8 @@ def worst_moments(moments: list[WorstMoment]) -> str:
     """The worst moments as small pictures, seen from the side on which prediction and truth differ most."""
     columns = 4
     rows = -(-len(moments) // columns)
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(3.0 * columns, 3.1 * rows + 0.4), squeeze=False)
+    with rc_context(_STYLE):
+        figure, axes = _subplots(rows, columns, figsize=(3.0 * columns, 3.1 * rows + 0.4), squeeze=False)
         for axis in axes.ravel():
             axis.axis("off")
         for axis, moment in zip(axes.ravel(), moments, strict=False):
@@ -222,8 +227,8 @@ def timeline(summary: dict[str, Any], line: Timeline) -> str:
     people = list(line.people)
     stretches = summary["timeline"]["states"]
     end_s = max([summary["input"]["duration_s"], *(s["to_s"] for parts in stretches.values() for s in parts)] or [1.0])
-    with plt.rc_context(_STYLE):
-        figure, (top, bottom) = plt.subplots(
+    with rc_context(_STYLE):
+        figure, (top, bottom) = _subplots(
             2, 1, figsize=(10.5, 1.6 + 0.34 * len(people) + 1.6), sharex=True,
             gridspec_kw={"height_ratios": (0.5 + 0.34 * len(people), 1.7), "hspace": 0.18},
         )  # fmt: skip
@@ -262,13 +267,13 @@ def timeline(summary: dict[str, Any], line: Timeline) -> str:
 
 def bounds(summary: dict[str, Any]) -> str:
     """How often each kind of bound held, and how large it was, over the horizon."""
-    with plt.rc_context(_STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.4), gridspec_kw={"wspace": 0.25})
+    with rc_context(_STYLE):
+        figure, (left, right) = _subplots(1, 2, figsize=(10.5, 3.4), gridspec_kw={"wspace": 0.25})
         for number, (label, kind) in enumerate(summary["bounds"].items()):
             keys = [k for k, c in kind["horizons"].items() if c["coverage"] is not None]
             cells = [kind["horizons"][k] for k in keys]
             horizons = [float(k) for k in keys]
-            colour = plt.get_cmap("tab10")(number)
+            colour = colormaps["tab10"](number)
             left.plot(horizons, [100 * c["coverage"] for c in cells], color=colour, marker="o", label=label)
             if cells and all(c["low"] is not None for c in cells):
                 left.fill_between(
@@ -305,8 +310,8 @@ def fault_curves(summary: dict[str, Any], key: str) -> str:
     shown = list(dict.fromkeys(shown))
     columns = min(4, len(curves))
     rows = -(-len(curves) // columns)
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(
+    with rc_context(_STYLE):
+        figure, axes = _subplots(
             rows, columns, figsize=(2.75 * columns + 0.6, 2.4 * rows), squeeze=False, sharey=True,
             gridspec_kw={"hspace": 0.55, "wspace": 0.1},
         )  # fmt: skip
@@ -338,8 +343,8 @@ def learning_curve(summary: dict[str, Any], keys: list[str]) -> str:
     """Error of each minute with what was learnt, of the model alone and of the best baseline, with intervals."""
     found = summary["learning"]
     first, model, *others = found["sources"]
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, len(keys), figsize=(4.4 * len(keys), 2.9), squeeze=False)
+    with rc_context(_STYLE):
+        figure, axes = _subplots(1, len(keys), figsize=(4.4 * len(keys), 2.9), squeeze=False)
         for axis, key in zip(axes[0], keys, strict=True):
             rows = [(m["minute"] + 1, m["errors_mm"][key]) for m in found["minutes"] if key in m["errors_mm"]]
             x = [minute for minute, _ in rows]

@@ -57,29 +57,64 @@ def clips(frames: Frames, start_ns: int, moments: list[WorstMoment]) -> list[Cli
         start_ns: log time of the bag's start.
         moments: of that bag.
     """
-    return [_clip(frames, start_ns, moment) for moment in moments]
+    takers = [_Taker(moment, start_ns) for moment in moments]
+    waiting = sorted(takers, key=lambda t: t.from_ns)
+    while waiting:
+        waiting = _read(frames, waiting)
+    return [t.clip() for t in takers]
 
 
-def _clip(frames: Frames, start_ns: int, moment: WorstMoment) -> Clip:
-    first_ns = moment.stamp_ns - round(_BEFORE_S * NS)
-    last_ns = moment.stamp_ns + round((moment.horizon_s + _AFTER_S) * NS)
-    from_ns = start_ns + round(max(moment.at_s - _EARLIER_S, 0.0) * NS)
-    until_ns = start_ns + round((moment.at_s + _LATER_S) * NS)
-    times: list[float] = []
-    poses: list[np.ndarray] = []
-    body = moment.present
-    for log_time_ns, frame in frames(from_ns):
-        if log_time_ns > until_ns or (frame.stamp_ns > last_ns and log_time_ns > from_ns + NS):
-            break
-        at_s = (frame.stamp_ns - moment.stamp_ns) / NS
-        if not first_ns <= frame.stamp_ns <= last_ns or (times and at_s - times[-1] < _LEAST_S):
-            continue
-        pose = _whose(frame, moment.person_id, body)
+def _read(frames: Frames, waiting: list[_Taker]) -> list[_Taker]:
+    """Read on from the first moment as long as any takes something; those that are left, in order."""
+    taking: list[_Taker] = []
+    for log_time_ns, frame in frames(waiting[0].from_ns):
+        while waiting and (not taking or waiting[0].from_ns <= log_time_ns):
+            taking.append(waiting.pop(0))
+        taking = [t for t in taking if t.take(log_time_ns, frame)]
+        if not taking:
+            return waiting
+    return waiting if taking else waiting[1:]  # none: there is nothing from then on
+
+
+class _Taker:
+    """Takes what was seen around a moment from the frames of the bag.
+
+    Args:
+        moment: the prediction.
+        start_ns: log time of the bag's start.
+
+    Attributes:
+        from_ns: log time of the first frame that it wants.
+    """
+
+    def __init__(self, moment: WorstMoment, start_ns: int) -> None:
+        self._moment, self._body = moment, moment.present
+        self._first_ns = moment.stamp_ns - round(_BEFORE_S * NS)
+        self._last_ns = moment.stamp_ns + round((moment.horizon_s + _AFTER_S) * NS)
+        self.from_ns = start_ns + round(max(moment.at_s - _EARLIER_S, 0.0) * NS)
+        self._until_ns = start_ns + round((moment.at_s + _LATER_S) * NS)
+        self._times: list[float] = []
+        self._poses: list[np.ndarray] = []
+
+    def take(self, log_time_ns: int, frame: SkeletonFrame) -> bool:
+        """Take a frame; whether more are wanted."""
+        if log_time_ns > self._until_ns or (frame.stamp_ns > self._last_ns and log_time_ns > self.from_ns + NS):
+            return False
+        at_s = (frame.stamp_ns - self._moment.stamp_ns) / NS
+        if not self._first_ns <= frame.stamp_ns <= self._last_ns:
+            return True
+        if self._times and at_s - self._times[-1] < _LEAST_S:
+            return True
+        pose = _whose(frame, self._moment.person_id, self._body)
         if pose is not None:
-            body = np.where(np.isfinite(pose), pose, body)
-            times.append(at_s)
-            poses.append(pose)
-    return Clip(moment, np.array(times), np.array(poses).reshape(len(poses), -1, 3))
+            self._body = np.where(np.isfinite(pose), pose, self._body)
+            self._times.append(at_s)
+            self._poses.append(pose)
+        return True
+
+    def clip(self) -> Clip:
+        """What was taken."""
+        return Clip(self._moment, np.array(self._times), np.array(self._poses).reshape(len(self._poses), -1, 3))
 
 
 def _whose(frame: SkeletonFrame, person_id: str, body: np.ndarray) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from aux_motion_core.bags.definitions import (
     renamed_definitions,
     typestore,
 )
-from aux_motion_core.bags.files import BagError, RawBag, Topic, first_line
+from aux_motion_core.bags.files import BagError, Definition, RawBag, Topic, first_line
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import (
     MessageError,
@@ -174,8 +175,11 @@ class BagReader:
             return self._stores[topic.key]
         store = typestore()
         try:
-            types = definitions_of(topic)
-            if not types and topic.msgtype not in store.fielddefs:
+            carried = _carried(topic.msgtype, topic.definition)
+            types: dict[str, Any] = {}
+            if carried is not None:
+                store = carried
+            elif topic.msgtype not in store.fielddefs:
                 types = installed_definitions(topic.msgtype, store.fielddefs)
                 types = types or renamed_definitions(topic.msgtype)
                 types = types and {**store.fielddefs, **types}
@@ -192,6 +196,17 @@ class BagReader:
             )
         self._stores[topic.key] = store
         return store
+
+
+@lru_cache(maxsize=64)
+def _carried(msgtype: str, definition: Definition) -> Any:
+    """The type store of what a bag itself says of a type; None: it says nothing."""
+    types = definitions_of(Topic("", msgtype, 0, definition))
+    if not types:
+        return None
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store
 
 
 def read_messages(

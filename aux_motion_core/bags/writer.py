@@ -75,6 +75,10 @@ class BagWriter:
         Raises:
             BagError: the topic carries another type, or the disk is full.
         """
+        self.write_raw(topic, msgtype, typestore().serialize_cdr(message, msgtype), log_time_ns)
+
+    def write_raw(self, topic: str, msgtype: str, raw: bytes | memoryview, log_time_ns: int) -> None:
+        """As `write_message`, of a message that is serialised (CDR)."""
         if self._writer is None:
             raise BagError(f"bag {self.path} is not open: use `with BagWriter(path) as bag`")
         topic = "/" + topic.lstrip("/")  # recorded names are absolute
@@ -84,7 +88,6 @@ class BagWriter:
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:
             raise BagError(f"topic {topic} of bag {self.path} carries {connection.msgtype}, not {msgtype}")
-        raw = typestore().serialize_cdr(message, msgtype)
         try:
             self._writer.write(connection, int(log_time_ns), raw)
         except OSError as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.bags.files import BagError
+from aux_motion_core.bags.markers import Marker, marker_array, number
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.constants import NS
 from aux_motion_core.evaluation.errors import mean_of_seen
@@ -20,7 +21,7 @@ from aux_motion_core.types import MotionPrediction, PredictionBatch, Reason, Ske
 from aux_motion_core.wire.messages import ns_to_stamp
 
 _BONES = np.array(BONES)
-_LINE_LIST, _TEXT, _ADD, _DELETE_ALL = 5, 9, 0, 3
+_LINE_LIST, _TEXT, _DELETE_ALL = 5, 9, 3
 _NOW, _SOON, _LATER, _SEEN = (
     (0.12, 0.47, 0.71, 1.0),
     (0.16, 0.62, 0.56, 0.9),
@@ -29,7 +30,8 @@ _NOW, _SOON, _LATER, _SEEN = (
 )
 _SOON_S = 0.4
 _LINE_WIDTH_M = 0.02
-MARKERS, ARRAY = "visualization_msgs/msg/Marker", "visualization_msgs/msg/MarkerArray"
+_CLEAR = Marker("", 0, _LINE_LIST, action=_DELETE_ALL, scale=(_LINE_WIDTH_M, 0.0, 0.0))
+ARRAY = "visualization_msgs/msg/MarkerArray"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 NUMBER = "std_msgs/msg/Float32"
 
@@ -66,7 +68,7 @@ class Annotator:
             if not 0 < self._next_ns - now_ns <= NS:
                 self._next_ns = now_ns + self._period_ns
                 self._writer.write("/predictions", batch, now_ns)
-                self._writer.write_message("/markers", ARRAY, self._prediction_markers(batch), now_ns)
+                self._writer.write_raw("/markers", ARRAY, self._prediction_markers(batch), now_ns)
             if not 0 < self._next_diagnostics_ns - now_ns <= NS:
                 self._next_diagnostics_ns = now_ns + NS
                 self._writer.write_message("/diagnostics", DIAGNOSTICS, self._diagnostics(batch), now_ns)
@@ -88,28 +90,26 @@ class Annotator:
                 for horizon_s, value in zip(outcomes.horizons_s, mean, strict=True):
                     if np.isfinite(value):
                         topic = f"/evaluation/error_mm_at_{horizon_s:.1f}s".replace(".", "_")
-                        number = self._types[NUMBER](data=float(value))
-                        self._writer.write_message(topic, NUMBER, number, int(stamp_ns))
+                        self._writer.write_raw(topic, NUMBER, number(float(value)), int(stamp_ns))
                 if not 0 < self._next_seen_ns - stamp_ns <= NS:
                     self._next_seen_ns = int(stamp_ns) + self._period_ns
-                    markers = [self._clear(int(stamp_ns))]
+                    markers = [_CLEAR]
                     for row in rows[outcomes.seen[rows, -1].sum(1) > 1]:
                         pose = np.where(outcomes.seen[row, -1, :, None], outcomes.truth[row, -1], np.nan)
-                        number = int(p.person[row])
-                        markers.append(self._lines(int(stamp_ns), number, "seen_later", [pose], [_SEEN]))
-                    array = self._types[ARRAY](markers=markers)
-                    self._writer.write_message("/evaluation/seen_later", ARRAY, array, int(stamp_ns))
+                        markers.append(_lines(int(p.person[row]), "seen_later", [pose], [_SEEN]))
+                    raw = marker_array(markers, int(stamp_ns), self._frame_id)
+                    self._writer.write_raw("/evaluation/seen_later", ARRAY, raw, int(stamp_ns))
         except BagError as error:
             self.failure = str(error)
 
-    def _prediction_markers(self, batch: PredictionBatch) -> Any:
-        markers = [self._clear(batch.stamp_ns)]
-        for number, person in enumerate(batch.people):
+    def _prediction_markers(self, batch: PredictionBatch) -> bytes:
+        markers = [_CLEAR]
+        for number_, person in enumerate(batch.people):
             soon = min(round(_SOON_S / batch.dt_s) - 1, len(person.mean) - 1)
             poses = [person.recovered, person.mean[soon], person.mean[-1]]
-            markers.append(self._lines(batch.stamp_ns, number, "skeletons", poses, [_NOW, _SOON, _LATER]))
-            markers.append(self._label(batch.stamp_ns, number, person))
-        return self._types[ARRAY](markers=markers)
+            markers.append(_lines(number_, "skeletons", poses, [_NOW, _SOON, _LATER]))
+            markers.append(_label(number_, person))
+        return marker_array(markers, batch.stamp_ns, self._frame_id)
 
     def _diagnostics(self, batch: PredictionBatch) -> Any:
         t = self._types
@@ -134,64 +134,25 @@ class Annotator:
         stamp = t["builtin_interfaces/msg/Time"](**ns_to_stamp(stamp_ns))
         return t["std_msgs/msg/Header"](stamp=stamp, frame_id=self._frame_id)
 
-    def _marker(self, stamp_ns: int, number: int, namespace: str, kind: int, **changes: Any) -> Any:
-        t = self._types
-        point, colour = t["geometry_msgs/msg/Point"], t["std_msgs/msg/ColorRGBA"]
-        turn = t["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
-        stamp = t["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
-        nothing = np.zeros(0, np.uint8)
-        fields = {
-            "header": self._header(stamp_ns),
-            "ns": namespace,
-            "id": number,
-            "type": kind,
-            "action": _ADD,
-            "pose": t["geometry_msgs/msg/Pose"](position=point(x=0.0, y=0.0, z=0.0), orientation=turn),
-            "scale": t["geometry_msgs/msg/Vector3"](x=_LINE_WIDTH_M, y=0.0, z=0.0),
-            "color": colour(r=1.0, g=1.0, b=1.0, a=1.0),
-            "lifetime": t["builtin_interfaces/msg/Duration"](sec=1, nanosec=0),
-            "frame_locked": False,
-            "points": [],
-            "colors": [],
-            "texture_resource": "",
-            "texture": t["sensor_msgs/msg/CompressedImage"](
-                header=t["std_msgs/msg/Header"](stamp=stamp, frame_id=""), format="", data=nothing
-            ),
-            "uv_coordinates": [],
-            "text": "",
-            "mesh_resource": "",
-            "mesh_file": t["visualization_msgs/msg/MeshFile"](filename="", data=nothing),
-            "mesh_use_embedded_materials": False,
-        }
-        return t[MARKERS](**{**fields, **changes})
 
-    def _clear(self, stamp_ns: int) -> Any:
-        return self._marker(stamp_ns, 0, "", _LINE_LIST, action=_DELETE_ALL)
+def _lines(number_: int, namespace: str, poses: list[np.ndarray], colours: list[tuple[float, ...]]) -> Marker:
+    points, shades = [], []
+    for pose, colour in zip(poses, colours, strict=True):
+        ends = np.asarray(pose, float)[_BONES]
+        ends = ends[np.isfinite(ends).all((1, 2))].reshape(-1, 3)
+        points.append(ends)
+        shades.append(np.broadcast_to(np.array(colour, np.float32), (len(ends), 4)))
+    return Marker(
+        namespace,
+        number_,
+        _LINE_LIST,
+        points=np.concatenate(points),
+        colours=np.concatenate(shades),
+        scale=(_LINE_WIDTH_M, 0.0, 0.0),
+    )
 
-    def _lines(
-        self, stamp_ns: int, number: int, namespace: str, poses: list[np.ndarray], colours: list[tuple[float, ...]]
-    ) -> Any:
-        point, rgba = self._types["geometry_msgs/msg/Point"], self._types["std_msgs/msg/ColorRGBA"]
-        points: list[Any] = []
-        shades: list[Any] = []
-        for pose, (r, g, b, a) in zip(poses, colours, strict=True):
-            ends = np.asarray(pose, float)[_BONES]
-            ends = ends[np.isfinite(ends).all((1, 2))].reshape(-1, 3)
-            points += [point(x=x, y=y, z=z) for x, y, z in ends.tolist()]
-            shades += [rgba(r=r, g=g, b=b, a=a)] * len(ends)
-        return self._marker(stamp_ns, number, namespace, _LINE_LIST, points=points, colors=shades)
 
-    def _label(self, stamp_ns: int, number: int, person: MotionPrediction) -> Any:
-        t = self._types
-        x, y, z = person.recovered[np.argmax(person.recovered[:, 2])].tolist()
-        turn = t["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
-        place = t["geometry_msgs/msg/Point"](x=float(x), y=float(y), z=float(z) + 0.25)
-        return self._marker(
-            stamp_ns,
-            number,
-            "labels",
-            _TEXT,
-            pose=t["geometry_msgs/msg/Pose"](position=place, orientation=turn),
-            scale=t["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.12),
-            text=f"{person.person_id} {person.state.name.lower()}",
-        )
+def _label(number_: int, person: MotionPrediction) -> Marker:
+    x, y, z = person.recovered[np.argmax(person.recovered[:, 2])].tolist()
+    text = f"{person.person_id} {person.state.name.lower()}"
+    return Marker("labels", number_, _TEXT, position=(x, y, z + 0.25), scale=(0.0, 0.0, 0.12), text=text)

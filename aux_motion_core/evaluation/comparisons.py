@@ -131,7 +131,7 @@ class Sources:
             np.concatenate([p.heading.origin for p in parts]), np.concatenate([p.heading.yaw for p in parts])
         )
         own = np.concatenate([p.future for p in parts])
-        members = np.stack([own, *(b.infer(values, mask)[0] for b in self._baselines)], 1)
+        members = np.stack([own, *baselines.futures(self._baselines, values, mask)], 1)
         fixed = denormalised(members, heading)
         if self._other:
             return np.concatenate([published[:, None], fixed], 1)
@@ -140,7 +140,8 @@ class Sources:
 
     def _run_mix(self, steps: list[Step], members: np.ndarray, fixed: np.ndarray, heading: Heading) -> np.ndarray:
         """The mix as a predictor would publish it: its weights learn step by step."""
-        mixed = np.empty_like(fixed[:, 0])
+        assert self._mix is not None
+        weights = np.empty((len(members), *self._mix.weights.shape[1:]))
         start = 0
         for step in steps:
             inferred, rows = step.inferred, slice(start, start + len(step.inferred.ids))
@@ -162,19 +163,16 @@ class Sources:
                 del self._people[gone]
             self._check.keep(self._people.values())
             self._check.sweep(step.now_ns)
-            part = Heading(heading.origin[rows], heading.yaw[rows])
-            assert self._mix is not None
-            normalised = self._mix.combine(self._check.rows_of(people), members[rows])
-            mixed[rows] = denormalised(normalised[:, None], part)[:, 0]
+            weights[rows] = self._mix.weights[self._check.rows_of(people)]
             judged = np.flatnonzero(step.judged)
             if len(judged):
                 seen = inferred.status != JointStatus.MISSING
                 self._check.predicted(
                     [people[n] for n in judged],
                     inferred.stamps_ns[judged],
-                    mixed[rows][judged],
+                    fixed[rows][judged][:, 0],  # only the members are judged
                     inferred.positions[judged],
                     seen[judged],
                     fixed[rows][judged][:, :, self._check.steps],
                 )
-        return mixed
+        return denormalised(self._mix.mixed(weights, members)[:, None], heading)[:, 0]

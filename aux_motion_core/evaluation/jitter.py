@@ -11,7 +11,7 @@ import numpy as np
 
 from aux_motion_core.evaluation.errors import horizon_key, millimetres
 from aux_motion_core.evaluation.histogram import Histograms
-from aux_motion_core.evaluation.outcomes import Predicted, at_steps, concatenate
+from aux_motion_core.evaluation.outcomes import Predicted, at_steps
 
 _SUCCESSIVE_NS = 200_000_000
 
@@ -28,29 +28,30 @@ class Jitter:
     def __init__(self, sources: tuple[str, ...], horizons_s: np.ndarray, dt_s: float) -> None:
         self.sources, self.horizons_s, self._dt_s = sources, np.asarray(horizons_s, float), dt_s
         self._histograms = Histograms((len(sources), len(self.horizons_s)), low=1e-4)
-        self._last: dict[int, Predicted] = {}
+        self._last: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # stamp and future of the newest
 
     def update(self, predicted: Predicted) -> None:
         """Take predictions, each person's in the order in which they were made."""
         for person in np.unique(predicted.person[predicted.judged]):
-            rows = predicted.rows(np.flatnonzero((predicted.person == person) & predicted.judged))
+            rows = np.flatnonzero((predicted.person == person) & predicted.judged)
+            stamp_ns, future = predicted.stamp_ns[rows], predicted.future[rows]
             if person in self._last:
-                rows = concatenate([self._last[person], rows])
+                stamp_ns, future = (np.concatenate(p) for p in zip(self._last[person], (stamp_ns, future), strict=True))
             if len(self._last) > 256:
                 self._last.clear()
-            self._last[int(person)] = rows.rows(slice(-1, None))
-            if len(rows) > 1:
-                self._compare(rows)
+            self._last[int(person)] = stamp_ns[-1:], future[-1:].copy()
+            if len(stamp_ns) > 1:
+                self._compare(stamp_ns, future)
 
-    def _compare(self, rows: Predicted) -> None:
-        passed_ns = np.diff(rows.stamp_ns)
-        steps = rows.future.shape[2]
+    def _compare(self, stamp_ns: np.ndarray, future: np.ndarray) -> None:
+        passed_ns = np.diff(stamp_ns)
+        steps = future.shape[2]
         step = self.horizons_s / self._dt_s - 1.0 + passed_ns[:, None] * 1e-9 / self._dt_s  # (N-1, H) of the older
         usable = ((passed_ns > 0) & (passed_ns < _SUCCESSIVE_NS))[:, None] & (step <= steps - 1 + 1e-6)
         if not usable.any():
             return
         here = np.broadcast_to(self.horizons_s / self._dt_s - 1.0, step.shape)
-        away = at_steps(rows.future[1:], here, axis=2) - at_steps(rows.future[:-1], step, axis=2)  # (N-1, K, H, J, 3)
+        away = at_steps(future[1:], here, axis=2) - at_steps(future[:-1], step, axis=2)  # (N-1, K, H, J, 3)
         value = np.sqrt(np.einsum("nkhjc,nkhjc->nkhj", away, away)).mean(-1)
         value = np.where(usable[:, None], value, np.nan)
         k, h = value.shape[1:]

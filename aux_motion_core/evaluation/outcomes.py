@@ -76,6 +76,8 @@ class Predicted:
 def concatenate(parts: Iterable[Predicted]) -> Predicted:
     """One block of several, at least one."""
     parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
     return Predicted(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Predicted)))
 
 
@@ -233,9 +235,13 @@ class Court:
             return []
         waiting = concatenate(self._waiting)
         ripe = waiting.stamp_ns + (self._ahead_ns[-1] + self._max_gap_ns) <= self._newest_ns
-        self._waiting = [waiting.rows(~ripe)] if not ripe.all() else []
+        first: np.ndarray | slice = ripe
+        rest: np.ndarray | slice = ~ripe
+        if ripe[: (n := int(ripe.sum()))].all():  # as nearly always: nothing to copy
+            first, rest = slice(n), slice(n, None)
+        self._waiting = [waiting.rows(rest)] if not ripe.all() else []
         since_ns = self._waiting[0].stamp_ns.min() if self._waiting else self._newest_ns
-        done = [self._compare(waiting.rows(ripe))] if ripe.any() else []
+        done = [self._compare(waiting.rows(first))] if ripe.any() else []
         needed_ns = int(since_ns) - self._max_gap_ns - _LATE_NS
         for person in [p for p, t in self._truth.items() if t.stamps[-1] < needed_ns]:
             del self._truth[person]

@@ -1,15 +1,15 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A stream of frames through the predictor, message by message as the node takes them, without DDS."""
+"""A stream of frames through the predictor, as the node takes them, without DDS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
 
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.evaluation.together import Answered, Together
 from aux_motion_core.predictor import Inferred, Predictor
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 
@@ -40,7 +40,7 @@ class Replayed:
         frame: as it went into the predictor.
         batch: what came out.
         inferred: what went into the backend; None: nothing new.
-        took_s: how long that took.
+        took_s: how long that took; frames that are predicted together share the time.
         moves: id -> id under which that person went until this frame.
     """
 
@@ -72,6 +72,9 @@ def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
 def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
     """Predict a stream as the node does: after every message, at its time of arrival.
 
+    Messages that no outcome tells apart are predicted in one batch, see `together`. So the frames may be ahead of what
+    is given, and what the predictor says of itself too.
+
     Args:
         frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
         predictor: fresh.
@@ -79,9 +82,12 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
     predictor.keep_inferred = True
     if predictor.self_check:
         predictor.self_check.measures = False
+    together = Together(predictor)
     for log_time_ns, frame in frames:
-        now_ns = arrival_ns(log_time_ns, frame.stamp_ns)
-        start = perf_counter()
-        predictor.add(frame)
-        batch = predictor.predict(now_ns)
-        yield Replayed(log_time_ns, now_ns, frame, batch, predictor.inferred, perf_counter() - start, predictor.moves)
+        yield from map(_replayed, together.take(log_time_ns, arrival_ns(log_time_ns, frame.stamp_ns), frame))
+    yield from map(_replayed, together.rest())
+
+
+def _replayed(one: Answered) -> Replayed:
+    e = one.entered
+    return Replayed(e.log_time_ns, e.now_ns, e.frame, one.batch, one.inferred, one.took_s, e.moves)

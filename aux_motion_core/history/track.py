@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from enum import Enum
 from functools import lru_cache
 
@@ -133,9 +134,24 @@ class Track:
         """Whether all joints were seen in all observations of a part that ends with the newest one."""
         return part.stop - part.start <= self._whole
 
+    def newest_part(self, since_ns: int) -> Track:
+        """The samples from so long before the newest on, as a track that later observations do not change."""
+        part, same = self.part(since_ns), copy.copy(self)
+        same._stamps, same._positions, same._status = (
+            buffer[part].copy() for buffer in (self._stamps, self._positions, self._status)
+        )
+        same._n, same.seen_ns = part.stop - part.start, self.seen_ns.copy()
+        return same
+
     def part(self, since_ns: int) -> slice:
         """Where the samples from so long before the newest on are."""
         return slice(int(self.stamps_ns.searchsorted(self.newest_ns - since_ns)), self._n)
+
+
+def needed_ns(dt_s: float, steps: int, max_gap_s: float) -> int:
+    """How long before the newest observation those that `windows` looks at begin."""
+    # one sample before the window, and the gap to it, take part in the interpolation
+    return int(1e9 * ((steps - 1) * dt_s + max_gap_s))
 
 
 def windows(
@@ -153,9 +169,7 @@ def windows(
         (N, steps, 20, 3) metres, zero where missing, and (N, steps, 20) bool; (N, 20) how often each joint was
         observed in the window: a guess is no observation; and whether nothing is missing or guessed.
     """
-    # one sample before the window, and the gap to it, take part in the interpolation
-    since_ns = int(1e9 * ((steps - 1) * dt_s + max_gap_s))
-    parts = [t.part(since_ns) for t in tracks]
+    parts = [t.part(needed_ns(dt_s, steps, max_gap_s)) for t in tracks]
     if len(tracks) == 1:  # nothing to put side by side
         track, part = tracks[0], parts[0]
         ages_ns = (track._stamps[part] - track.newest_ns)[None]

@@ -49,12 +49,16 @@ class Baseline:
 
     def infer(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, None]:
         """See `Backend.infer`; without a scale."""
+        values, last, age = self._looked(values, mask)
+        recovered = np.where(mask[..., None], values, last[:, None])
+        future = self._future(values, mask, last, age)
+        return future.astype(np.float32), recovered.astype(np.float32), None
+
+    def _looked(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N, T, joints, 3) float64 with 0 where missing, where joints were last, and their age, as of `_future`."""
         values = np.where(mask[..., None], values, 0.0).astype(np.float64)
         last, seen, index = last_observed(values, mask)
-        last = np.where(seen[..., None], last, REST_POSE)
-        recovered = np.where(mask[..., None], values, last[:, None])
-        future = self._future(values, mask, last, -self._time[index] * seen)
-        return future.astype(np.float32), recovered.astype(np.float32), None
+        return values, np.where(seen[..., None], last, REST_POSE), -self._time[index] * seen
 
     def _future(self, values: np.ndarray, mask: np.ndarray, last: np.ndarray, age: np.ndarray) -> np.ndarray:
         """(N, steps, joints, 3) from `last` (N, joints, 3), seen `age` (N, joints) seconds before the present."""
@@ -179,6 +183,14 @@ BASELINES: dict[str, type[Baseline]] = {
     "kalman_constant_acceleration": KalmanConstantAcceleration,
     "damped_pose": DampedPose,
 }
+
+
+def futures(members: list[Baseline], values: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """The answers of several baselines of one grid, (N, steps, joints, 3) float32 each, as of `infer`."""
+    if not members:
+        return []
+    values, last, age = members[0]._looked(values, mask)
+    return [b._future(values, mask, last, age).astype(np.float32) for b in members]
 
 
 def make(name: str, **parameters: float) -> Baseline:

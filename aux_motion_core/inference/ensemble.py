@@ -102,7 +102,7 @@ class Ensemble:
         Returns:
             (N, members, steps, J, 3) float32.
         """
-        return np.stack([future, *(b.infer(values, mask)[0] for b in self._baselines)], 1)
+        return np.stack([future, *baselines.futures(self._baselines, values, mask)], 1)
 
     def combine(self, rows: np.ndarray, members: np.ndarray) -> np.ndarray:
         """The weighted mean of the members, (N, steps, J, 3); between horizons weights are interpolated.
@@ -111,8 +111,12 @@ class Ensemble:
             rows: (N,) of the people.
             members: (N, members, steps, J, 3).
         """
+        return self.mixed(self.weights[rows], members)
+
+    def mixed(self, weights: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """As `combine`, with weights (N, H, members) in place of the people's own now."""
         n, k, steps = members.shape[:3]
-        weights = (self._spread @ self.weights[rows]).astype(np.float32)  # (N, steps, members)
+        weights = (self._spread @ weights).astype(np.float32)  # (N, steps, members)
         # einsum over the last axes as one product for each step
         flat = np.moveaxis(members, 1, 2).reshape(n, steps, k, -1)
         return (weights[:, :, None] @ flat).reshape(n, steps, *members.shape[3:])

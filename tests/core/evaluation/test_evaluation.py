@@ -239,16 +239,11 @@ def test_bounds_are_judged_by_kind():
     class Bounded(Predictor):
         """Publishes a radius of 0.25 m and a scale of 0.1 m."""
 
-        def predict(self, now_ns):
-            batch = super().predict(now_ns)
-            people = [
-                replace(
-                    p, radius=np.full((25, N_JOINTS), 0.25), radius_basis="conformal", radius_coverage=0.9,
-                    scale=np.full((25, N_JOINTS, 3), 0.1, np.float32),
-                )
-                for p in batch.people
-            ]  # fmt: skip
-            return replace(batch, people=tuple(people))
+        def describe(self, *arguments):
+            return replace(
+                super().describe(*arguments), radius=np.full((25, N_JOINTS), 0.25), radius_basis="conformal",
+                radius_coverage=0.9, scale=np.full((25, N_JOINTS, 3), 0.1, np.float32),
+            )  # fmt: skip
 
     bounded = Bounded(baselines.make("zero_velocity"), PredictorConfig(), "map")
     found = evaluate(frames, bounded).summary()

@@ -38,11 +38,10 @@ def stream(stands_s=3.0, seconds=6.0):
 class Bounded(Predictor):
     """Publishes a radius of 0.1 m for each joint and of 0.3 m for the whole body."""
 
-    def predict(self, now_ns):
-        batch = super().predict(now_ns)
+    def describe(self, *arguments):
         radius, body = np.full((25, N_JOINTS), 0.1), np.full((25, N_JOINTS), 0.3)
         made = {"radius": radius, "body_radius": body, "radius_basis": "conformal", "radius_coverage": 0.9}
-        return replace(batch, people=tuple(replace(p, **made) for p in batch.people))
+        return replace(super().describe(*arguments), **made)
 
 
 def bounded(frames):

@@ -16,6 +16,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
@@ -272,6 +273,26 @@ def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
         child.kill()
     _, result, line = next(done)
     assert result is None and "slow.mcap" in line and "out of memory? Use fewer --workers" in line
+
+
+def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
+    """The network in threads, the judge in a process of its own: the same to the bit."""
+    monkeypatch.setattr(evaluate, "_LONG", 10)
+    people = [
+        replace(f, status=np.where(np.random.default_rng(i).random(f.status.shape) < 0.1, 0, f.status).astype(np.uint8))
+        for i, f in enumerate(frames(4.0, people=5))
+    ]
+    bag = write(tmp_path / "five.mcap", people)
+    found, files = [], []
+    for workers in (1, 2, 4):
+        out = tmp_path / str(workers)
+        code, _, wrong = run(bag, out, values={}, compare=True, annotated=True, workers=workers)
+        assert (code, wrong) == (0, [])
+        found.append(summary(out))
+        del found[-1]["input"]["processing_ms"]
+        files.append((out / "errors.csv").read_bytes())
+    assert found[0] == found[1] == found[2] and found[0]["samples"]["0.2"] > 300
+    assert files[0] == files[1] == files[2]
 
 
 def test_without_matplotlib_the_report_says_what_is_missing(walk, tmp_path, monkeypatch):

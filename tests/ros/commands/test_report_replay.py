@@ -63,6 +63,24 @@ def test_a_body_whose_id_changed_is_still_shown(tmp_path):
     assert clip.seen[-1] == pytest.approx(frames[121].positions[0], abs=1e-5)
 
 
+def test_moments_that_are_near_each_other_are_read_together(tmp_path):
+    frames = synthetic.frames(2, 30.0)
+    reading = Reading(Job(bag=write(tmp_path / "walk.mcap", frames)))
+    begun = []
+
+    def counted(start_ns):
+        begun.append(start_ns)
+        yield from reading.frames(start_ns)
+
+    moments = [moment(frames, 800, 1), moment(frames, 90), moment(frames, 110, 1), moment(frames, 95)]
+    together = clips(counted, frames[0].stamp_ns, moments)
+    assert len(begun) == 2
+    for found, one in zip(together, moments, strict=True):
+        (alone,) = clips(reading.frames, frames[0].stamp_ns, [one])
+        assert found.moment is one and np.array_equal(found.at_s, alone.at_s)
+        assert np.array_equal(found.seen, alone.seen, equal_nan=True) and len(found.at_s) == 47
+
+
 def test_fast_trackers_are_thinned_out(tmp_path):
     frames = synthetic.frames(1, 4.0, rate_hz=120.0)
     reading = Reading(Job(bag=write(tmp_path / "walk.mcap", frames)))
