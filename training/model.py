@@ -140,7 +140,7 @@ class Attention(nn.Module):
         return y.transpose(2, 3)
 
     def forward(self, x: Tensor, of: tuple[int, int, int], observed: Tensor | None) -> Tensor:
-        """x: (tokens, width), `of` (batch, slots, joints); observed: (batch, slots, joints) 0/1 keys, or None for all."""
+        """x: (tokens, width), `of` (batch, slots, joints); observed: (batch, slots, joints) 0/1 keys, None: all."""
         w = x.shape[-1]
         # (batch, slots, joints, heads, head width) each
         q, k, v = (t.reshape(*of, self.heads, w // self.heads) for t in rows(self.norm(x), self.qkv).split(w, -1))

@@ -10,10 +10,9 @@ out of the arm's comfortable reach, 0.9 of its length, is reached by the trunk's
 the height of the lower chest (Strabala et al., J. HRI 2(1), 2013). Head before trunk before feet in turns (Hollands et
 al., Exp. Brain Res. 140, 2001). Sitting down takes 1.2 to 2 s, and the trunk leans by up to 45 degrees meanwhile (Kralj
 et al., J. Biomech. 23(11), 1990). A side step takes 0.5 to 0.9 s, the leading foot first (Maki and McIlroy, Phys. Ther.
-77(5), 1997). Who picks something up from the floor goes down and up again in 0.7 to 2.5 s (Burgess-Limerick et al., Human
-Factors 37(2), 1995), who squats in an exercise as fast as 0.4 s each way (Escamilla, Med. Sci. Sports Exerc. 33(1),
-2001). People who stand shift their weight, and come back to it, by 0.03 to 0.15 m (Duarte and Zatsiorsky, Motor Control
-3(1), 1999). Tables and shelves are where ISO 14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
+77(5), 1997). Lifts from the floor: Burgess-Limerick et al., Human Factors 37(2), 1995; shifts of weight while standing:
+Duarte and Zatsiorsky, Motor Control 3(1), 1999. Their ranges here, 0.4 to 1.3 s each way and up to 0.6 of a leg deep, 0.3
+to 1 s and 0.03 to 0.15 m, are ours: wide enough for a slow lift and a quick squat. Tables and shelves are where ISO 14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
 """
 
 from __future__ import annotations
@@ -234,7 +233,7 @@ def sit_or_kneel(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> n
 
 
 def knee_bend(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The hips go down and up again, over the feet, once or over and over: to pick things up, to look at something low."""
+    """The hips go down and up again, over the feet, once or over and over: to pick things up, to see what is low."""
     base, w = w, w.copy()
     n = len(w)
     s = profile(rng, time, n, 0.4, 1.3, back=0.85)
@@ -251,7 +250,7 @@ def knee_bend(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.n
 
 
 def shift_weight(rng: np.random.Generator, w: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The body goes over one foot and comes back; half of the people lift the other foot meanwhile, some the knee high."""
+    """The body goes over one foot and comes back; half of the people lift the other foot meanwhile, some the knee."""
     base, w = w, w.copy()
     n = len(w)
     s = profile(rng, time, n, 0.3, 1.0, back=0.8)
