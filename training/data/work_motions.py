@@ -10,9 +10,10 @@ out of the arm's comfortable reach, 0.9 of its length, is reached by the trunk's
 the height of the lower chest (Strabala et al., J. HRI 2(1), 2013). Head before trunk before feet in turns (Hollands et
 al., Exp. Brain Res. 140, 2001). Sitting down takes 1.2 to 2 s, and the trunk leans by up to 45 degrees meanwhile (Kralj
 et al., J. Biomech. 23(11), 1990). A side step takes 0.5 to 0.9 s, the leading foot first (Maki and McIlroy, Phys. Ther.
-77(5), 1997). Lifts from the floor: Burgess-Limerick et al., Human Factors 37(2), 1995; shifts of weight while standing:
-Duarte and Zatsiorsky, Motor Control 3(1), 1999. Their ranges here, 0.4 to 1.3 s each way and up to 0.6 of a leg deep, 0.3
-to 1 s and 0.03 to 0.15 m, are ours: wide enough for a slow lift and a quick squat. Tables and shelves are where ISO 14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
+77(5), 1997). Lifts from the floor: Burgess-Limerick et al., Human Factors 37(2), 1995; shifts of weight of who stands:
+Duarte and Zatsiorsky, Motor Control 3(1), 1999. Ranges here, 0.4 to 1.3 s each way and up to 0.6 of a leg deep, 0.3
+to 1 s and 0.03 to 0.15 m, are ours: wide enough for a slow lift and a quick squat. Tables and shelves are where ISO
+14738 has them for people who stand: 0.7 to 1.1 m, shelves up to 1.7 m.
 """
 
 from __future__ import annotations
