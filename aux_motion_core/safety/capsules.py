@@ -161,12 +161,13 @@ def voxels(
     at, r = (centre / resolution_m - origin).astype(np.float32), (wide / resolution_m).astype(np.float32) + _ROUNDING
     filled = _filled_columns(at, r, nx, ny, nz)  # (columns, height)
     x, y, z = (((np.arange(n) + (o + 0.5)) * resolution_m).astype(np.float32) for n, o in zip((nx, ny, nz), origin))
-    count = filled.sum(1, dtype=np.intp)
-    columns = np.empty((nx, ny, 2), np.float32)
-    columns[..., 0], columns[..., 1] = x[:, None], y
-    out = np.empty((int(count.sum()), 3), np.float32)
-    out[:, :2] = np.repeat(columns.view(np.int64).reshape(-1), count).view(np.float32).reshape(-1, 2)  # pairs, as one
-    out[:, 2] = z.take(np.flatnonzero(filled) & (filled.shape[1] - 1), mode="clip")
+    found = np.flatnonzero(filled)
+    column = found // filled.shape[1]
+    out = np.empty((len(found), 3), np.float32)
+    # one coordinate after the other: a copy of pairs takes five times as long
+    out[:, 0] = x.repeat(ny).take(column, mode="clip")
+    out[:, 1] = np.tile(y, nx).take(column, mode="clip")
+    out[:, 2] = z.take(found & (filled.shape[1] - 1), mode="clip")
     return out, resolution_m
 
 
@@ -204,11 +205,11 @@ def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz
         reach = np.sqrt(np.maximum(rest, zero, out=rest), out=rest)
         z = centre[mine, 2][:, None, None]
         enter = z - reach
-        enter = np.minimum(np.maximum(enter, zero, out=enter), top, out=enter).astype(np.int64)
+        enter = np.clip(enter, zero, top, out=enter).astype(np.int32).astype(np.int64)  # by way of 32 bits: faster
         reach += z
         leave = np.floor(reach, out=reach)
         leave += meets  # of a column that does not meet the sphere it is where it enters: no bits
-        leave = np.minimum(np.maximum(leave, zero, out=leave), top, out=leave).astype(np.int64)
+        leave = np.clip(leave, zero, top, out=leave).astype(np.int32).astype(np.int64)
         places = first.astype(int).tolist()
         for k in range(words):
             low, high = (e if words == 1 else np.clip(e - 64 * k, 0, 64) for e in (enter, leave))
