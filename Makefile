@@ -18,7 +18,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-build-isolation -c constraints.txt
 REQUIREMENTS := setup.py constraints.txt
 # A worker a core: live tests need one to themselves. `make test PYTEST_ARGS=tests/core` chooses tests.
-WORKERS := $(shell nproc 2>/dev/null || echo 2)
+# one more than cores: live tests mostly wait
+WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # MediaPipe, which brings an OpenCV of its own, has no wheel for Python 3.13: its tests are skipped there.
 CAMERA = $(shell $(PY) -c 'import sys; print("video" if sys.version_info >= (3, 13) else "tracker")')
 

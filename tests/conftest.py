@@ -80,15 +80,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Live tests come first, because they mostly wait, and get a second try.
+    """Live tests come first, because they mostly wait, and get a second try; then those that train, which take long, so
+    that at the end no worker waits for another's long file.
 
     They wait for processes on a machine that may be busy: a second try is shown as `R` and in the summary.
     """
-    live = ROOT / "tests" / "ros"
+    live, training = ROOT / "tests" / "ros", ROOT / "tests" / "training"
     for item in items:
         if item.path.is_relative_to(live):
             item.add_marker(pytest.mark.flaky(reruns=1))
-    items.sort(key=lambda item: not item.path.is_relative_to(live))
+    items.sort(key=lambda item: 0 if item.path.is_relative_to(live) else 1 if item.path.is_relative_to(training) else 2)
 
 
 @pytest.fixture(scope="session")

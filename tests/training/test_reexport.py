@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+import onnx  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
 
 from aux_motion_core.bounds.separation_bound import load_separation_bound  # noqa: E402
 from aux_motion_core.inference import artefact  # noqa: E402
@@ -22,7 +23,7 @@ from training import reexport  # noqa: E402
 MODEL = Path(__file__).resolve().parents[2] / "models" / "body20_25hz"
 
 
-def test_a_model_is_exported_again_and_only_its_weights_count(tmp_path):
+def test_a_model_is_exported_again_and_another_graph_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / MODEL.name
     shutil.copytree(MODEL, folder)
     worst = reexport.reexport(folder)
@@ -32,9 +33,10 @@ def test_a_model_is_exported_again_and_only_its_weights_count(tmp_path):
     load_separation_bound(folder, loaded.onnx_sha256)
     graph = (folder / "model.onnx").read_bytes()
 
-    weights = load_file(folder / "weights.safetensors")
-    name = next(n for n in weights if n.endswith("ff.1.weight"))
-    save_file({**weights, name: weights[name] + 0.1}, folder / "weights.safetensors")
+    other = onnx.load_model_from_string(graph)
+    biases = [w for w in other.graph.initializer if w.name.endswith("predict_heads.2.linear.bias")]
+    biases[0].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(biases[0]) + np.float32(0.1), biases[0].name))
+    monkeypatch.setattr(reexport, "write_onnx", lambda model, path: path.write_bytes(other.SerializeToString()))
     with pytest.raises(ValueError, match="differs by"):
         reexport.reexport(folder)
     assert (folder / "model.onnx").read_bytes() == graph
