@@ -80,16 +80,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Live tests come first, because they mostly wait, and get a second try; then those that train, which take long, so
-    that at the end no worker waits for another's long file.
+    """Live tests come first, because they mostly wait, and get a second try; then those that take long, so that at the
+    end no worker waits for another's file.
 
     They wait for processes on a machine that may be busy: a second try is shown as `R` and in the summary.
     """
-    live, training = ROOT / "tests" / "ros", ROOT / "tests" / "training"
+    live, training, core = (ROOT / "tests" / name for name in ("ros", "training", "core"))
     for item in items:
         if item.path.is_relative_to(live):
             item.add_marker(pytest.mark.flaky(reruns=1))
-    items.sort(key=lambda item: 0 if item.path.is_relative_to(live) else 1 if item.path.is_relative_to(training) else 2)
+    parts = (live, training)
+
+    def place(item: pytest.Item) -> int:
+        first = next((k for k, part in enumerate(parts) if item.path.is_relative_to(part)), len(parts))
+        return first + item.path.is_relative_to(core)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
