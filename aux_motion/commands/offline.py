@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from aux_motion.commands.parameter_file import file_parameters
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir, validate
@@ -29,7 +29,7 @@ from aux_motion_core.evaluation.together import MOST_PEOPLE
 from aux_motion_core.evaluation.windows import sample_windows
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.inference.shares import SHARE, InShares
+from aux_motion_core.inference.onnx import SHARE
 from aux_motion_core.learning.learner import Learner
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.solvers import one_blas_thread
@@ -129,11 +129,10 @@ def make(parameters: NodeParameters, workers: int = 1) -> Backend:
         workers: processes and threads together, one of them for the judge.
     """
     folder = parameters.model_dir or str(default_model_dir())
-    threads = max(parameters.threads, 1)
-    backend = make_backend(parameters.backend, folder, threads=threads, windows=sample_windows)
-    if backend.about.get("backend") != "onnx" or threads > 1:
-        return backend
-    return cast(Backend, InShares(backend, min(max(workers - 1, 1), _MOST_THREADS)))
+    if parameters.backend == "onnx" and parameters.threads <= 1:
+        threads = min(max(workers - 1, 1), _MOST_THREADS)
+        return make_backend("onnx", folder, threads=threads, share=SHARE)
+    return make_backend(parameters.backend, folder, threads=max(parameters.threads, 1), windows=sample_windows)
 
 
 @dataclass

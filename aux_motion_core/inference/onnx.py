@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from aux_motion_core.inference.interface import Answer
 
 #: People that automatic threads are measured with, rounds of it, and the part of the time from which more are worth it.
 _PEOPLE, _ROUNDS, _WORTH = 8, 5, 0.8
+#: People in a share: more are no faster each.
+SHARE = 12
 
 
 class OnnxBackend:
@@ -32,14 +35,18 @@ class OnnxBackend:
         artefact: a checked artefact.
         threads: how many; no more than people have work. 0: as many as are measured to be worth it.
         cores: that are this program's own; None: those of the process, of which one is left to others.
+        share: most people that are answered at once; None: as many as fall to a thread. Matrix products round
+            differently with their size: with a share the answer is the same to the bit for any number of threads.
 
     Raises:
         ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
             the system gives too few threads.
     """
 
-    def __init__(self, artefact: Artefact, threads: int = 1, cores: int | None = None) -> None:
-        self._artefact, self._threads, self._cores = artefact, threads, cores
+    def __init__(
+        self, artefact: Artefact, threads: int = 1, cores: int | None = None, share: int | None = None
+    ) -> None:
+        self._artefact, self._threads, self._cores, self._share = artefact, threads, cores, share
         self._session: Any = None  # an onnxruntime session while open
         self._others: Any = None  # a thread pool where there are several threads
         self.name, self.version = artefact.name, artefact.version
@@ -124,17 +131,20 @@ class OnnxBackend:
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""
         given = {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)}
-        parts = min(self._threads, len(values))
+        parts = ceil(len(values) / self._share) if self._share else min(self._threads, len(values))
         found = self._session.run(self._outputs, given) if parts < 2 else self._shared(given, parts)
         future, recovered, *scale = found
         return future, recovered, scale[0] if scale else None
 
     def _shared(self, given: dict[str, np.ndarray], parts: int) -> list[np.ndarray]:
-        """As `run`, with an equal share of the people on each thread."""
+        """As `run`, with equal shares of the people, which the threads take."""
         pieces = zip(*(np.array_split(array, parts) for array in given.values()), strict=True)
         first, *rest = (dict(zip(given, piece, strict=True)) for piece in pieces)
-        waiting = [self._others.submit(self._session.run, self._outputs, piece) for piece in rest]
-        answers = [self._session.run(self._outputs, first), *(w.result() for w in waiting)]
+        if self._others is None:
+            answers = [self._session.run(self._outputs, piece) for piece in (first, *rest)]
+        else:
+            waiting = [self._others.submit(self._session.run, self._outputs, piece) for piece in rest]
+            answers = [self._session.run(self._outputs, first), *(w.result() for w in waiting)]
         return [np.concatenate(output) for output in zip(*answers, strict=True)]
 
     def close(self) -> None:
