@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T", bound="DataclassInstance")
 _ONES = {np.dtype(kind): np.ones(3, kind) for kind in (np.float32, np.float64)}
 
 
@@ -34,3 +40,14 @@ def lengths(vectors: np.ndarray) -> np.ndarray:
     """(N, ...) lengths of vectors (N, ..., 3), float32 or float64."""
     out = square_lengths(vectors)
     return np.sqrt(out, out=out)
+
+
+def rows_of(of: _T, rows: slice) -> _T:
+    """A dataclass whose arrays, and those of dataclasses in it, have one row an item: the same of these rows."""
+
+    def part(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value[rows]
+        return rows_of(value, rows) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+
+    return dataclasses.replace(of, **{f.name: part(getattr(of, f.name)) for f in dataclasses.fields(of)})

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aux_motion_core.arrays import rows_of
 from aux_motion_core.bounds.adaptation import Realised
 from aux_motion_core.bounds.calibrated import CalibratedRadii, Radii
-from aux_motion_core.bounds.radii import Bounds, known
+from aux_motion_core.bounds.radii import Bounds, Known, known
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.history.normalise import Heading, denormalise
 from aux_motion_core.history.outliers import Outliers
+from aux_motion_core.inference.interface import Answer as BackendAnswer
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning.learner import Learner, learner_for
 from aux_motion_core.people import People, Person, Result, Seen
@@ -68,16 +70,55 @@ class Inferred:
 
 
 @dataclass(frozen=True)
-class Steps:
-    """People of several frames that are predicted in one batch, as if one frame after the other was.
+class Given:
+    """People of one frame, or of several that follow each other, before the backend answers.
 
     Attributes:
-        factors: of all of them, each from what was seen until that person's own frame, see `Predictor.factors`.
-        parts: rows of each frame; nobody is in one twice.
+        people: N of them; who is in several frames is here several times.
+        cut: their windows.
+        what: known of them from these alone.
+        odd: (N,) bool: the input is unlike that of the radii's table.
     """
 
-    factors: tuple[np.ndarray, np.ndarray] | None
-    parts: Sequence[range]
+    people: list[Person]
+    cut: Windows
+    what: Known
+    odd: np.ndarray
+
+    def rows(self, part: slice) -> Given:
+        """Those people."""
+        return Given(self.people[part], rows_of(self.cut, part), rows_of(self.what, part), self.odd[part])
+
+    def inferred(self, ids: tuple[str, ...], future: np.ndarray) -> Inferred:
+        """For who judges others on the same input: the people's ids, and the backend's answer."""
+        cut, tracks = self.cut, [p.track for p in self.people]
+        return Inferred(
+            ids,
+            cut.values,
+            cut.mask,
+            cut.heading,
+            future,
+            np.stack([t.newest_positions for t in tracks]),
+            np.stack([t.newest_status for t in tracks]),
+            cut.newest_ns,
+            cut.hidden_s,
+            cut.times,
+        )
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """What follows from the backend's answer for N people.
+
+    Attributes:
+        done: what each keeps.
+        radii: calibrated ones, or None.
+        members: (N, members, steps, J, 3) of the mix, or None.
+    """
+
+    done: Results
+    radii: Radii | None
+    members: np.ndarray | None
 
 
 class Predictor:
@@ -106,7 +147,8 @@ class Predictor:
         self._steps_s: np.ndarray = backend.dt_s * np.arange(1, backend.future_steps + 1)
         self.keep_inferred = False
         self.inferred: Inferred | None = None
-        self._whole: tuple[list[Person], Windows, np.ndarray]
+        self._asked: tuple[Given, np.ndarray]
+        self._cut_s = self._learnt_s = 0.0
         self.self_check: SelfCheck | None = None
         self.watch_distribution = True
         self.learner: Learner | None = None
@@ -294,7 +336,8 @@ class Predictor:
                 person.result, person.done_version = result, person.track.version
             if self.keep_inferred:
                 names = {id(p): i for i, p in known_now.items()}
-                self.inferred = self.inferred_of(slice(None), tuple(names[id(p)] for p in due))
+                given, future = self._asked
+                self.inferred = given.inferred(tuple(names[id(p)] for p in due), future)
         else:
             self.stage_s = {"resample": 0.0, "backend": 0.0, "learning": 0.0, "describe": 0.0}
         people = tuple(self.describe(i, p, self.people.outliers(i), now_ns) for i, p in known_now.items())
@@ -334,49 +377,78 @@ class Predictor:
         rows = check.rows_of(people)
         return check.adaptation.factors(rows) if check.adaptation.moved(rows) else None
 
-    def infer(self, people: list[Person], steps: Steps | None = None) -> list[Result]:
+    def infer(self, people: list[Person]) -> list[Result]:
         """Predict all these people in one batch.
 
         Args:
             people: N of them.
-            steps: where they are of several frames; None: they are of the newest.
 
         Returns:
             N results.
         """
-        b, c = self.backend, self.config
+        given = self.given(people)
+        looked = time.perf_counter()
+        answered = self.backend.infer(given.cut.values, given.cut.mask)
+        inferred = time.perf_counter()
+        found = self.conclude(given, answered, self.factors(people))
+        self.stage_s = {"resample": self._cut_s, "backend": inferred - looked, "learning": self._learnt_s}
+        self.judge_later(given, answered[0], found, [range(len(people))])
+        if self.keep_inferred:
+            self._asked = given, answered[0]
+        return found.done.each
+
+    def given(self, people: list[Person]) -> Given:
+        """What these people give the backend, and what that tells already.
+
+        Args:
+            people: N of them.
+        """
+        b = self.backend
         start = time.perf_counter()
-        cut = cut_windows([p.track for p in people], b, c.max_gap_s)
-        resampled = time.perf_counter()
+        cut = cut_windows([p.track for p in people], b, self.config.max_gap_s)
+        self._cut_s = time.perf_counter() - start
         # what the input alone tells, while it is in the processor's caches
         what = known(cut.windows, cut.mask, b.dt_s, cut.hidden_s, cut.times, cut.last)
-        odd = (
-            self._radii.odd(cut.values, cut.mask, cut.last.whole)
-            if self.watch_distribution
-            else np.zeros(len(people), bool)
-        )
-        looked = time.perf_counter()
-        future, recovered, scale = b.infer(cut.values, cut.mask)
-        if self.keep_inferred:
-            self._whole = people, cut, future
-        inferred = time.perf_counter()
-        correction, rows = self._learnt(people, cut, future)
-        learnt = time.perf_counter()
-        answer, members = self._answer(people, cut, future, recovered[:, -1], scale, correction, rows)
-        factors = self.factors(people) if steps is None else steps.factors
+        if self.watch_distribution:
+            odd = self._radii.odd(cut.values, cut.mask, cut.last.whole)
+        else:
+            odd = np.zeros(len(people), bool)
+        return Given(people, cut, what, odd)
+
+    def conclude(
+        self,
+        given: Given,
+        answered: BackendAnswer,
+        factors: tuple[np.ndarray, np.ndarray] | None,
+        counters: Counter[str] | None = None,
+    ) -> Concluded:
+        """What follows from the backend's answer.
+
+        Args:
+            given: of N people.
+            answered: of the backend, to these.
+            factors: on the radii of each, from what was seen until that person's own frame, see `factors`.
+            counters: added to; None: the predictor's own.
+        """
+        c, cut = self.config, given.cut
+        future, recovered, scale = answered
+        start = time.perf_counter()
+        correction, rows = self._learnt(given.people, cut, future)
+        self._learnt_s = time.perf_counter() - start
+        answer, members = self._answer(given.people, cut, future, recovered[:, -1], scale, correction, rows)
         radii = self._radii.of(
-            what, odd, answer.mean, answer.scale, answer.moved, factors, c.tracker_error_m, answer.widened, answer.alone
+            given.what,
+            given.odd,
+            answer.mean,
+            answer.scale,
+            answer.moved,
+            factors,
+            c.tracker_error_m,
+            answer.widened,
+            answer.alone,
         )
-        self.stage_s = {
-            "resample": resampled - start,
-            "backend": inferred - looked,
-            "learning": learnt - inferred,
-        }
-        done = results(cut, what, answer, radii, b, c, self.counters)
-        if self.self_check:
-            parts = [range(len(people))] if steps is None else steps.parts
-            self._judge_later(self.self_check, people, cut, future, members, radii, done, parts)
-        return done.each
+        counters = self.counters if counters is None else counters
+        return Concluded(results(cut, given.what, answer, radii, self.backend, c, counters), radii, members)
 
     def _learnt(
         self, people: list[Person], cut: Windows, own: np.ndarray
@@ -420,27 +492,28 @@ class Predictor:
             mean, pose, scale, moved, widened, None if alone is None else denormalise(alone, heading)
         ), members
 
-    def _judge_later(
-        self,
-        check: SelfCheck,
-        people: list[Person],
-        cut: Windows,
-        own: np.ndarray,
-        members: np.ndarray | None,
-        radii: Radii | None,
-        done: Results,
-        parts: Sequence[range],
-    ) -> None:
-        """Leave these predictions to the self-check, for when there is time."""
-        rows_of_all = check.rows_of(people)
+    def judge_later(self, given: Given, own: np.ndarray, found: Concluded, parts: Sequence[range]) -> None:
+        """Leave predictions to the self-check, for when there is time.
+
+        Args:
+            given: of N people.
+            own: (N, steps, J, 3), the backend's answer to these.
+            found: what followed from it.
+            parts: rows of each frame to judge; nobody is in one twice.
+        """
+        check = self.self_check
+        if check is None:
+            return
+        people, cut, done, radii, members = given.people, given.cut, found.done, found.radii, found.members
+        rows_of_all = check.rows_of([people[i] for part in parts for i in part])
 
         def later() -> None:
             if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
                 self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
-            believed = [f and r.state is not TrackState.WARMING_UP for f, r in zip(done.finite, done.each, strict=True)]
             for part in parts:
-                if rows := [i for i in part if believed[i]]:
-                    judged(rows)
+                believed = [i for i in part if done.finite[i] and done.each[i].state is not TrackState.WARMING_UP]
+                if believed:
+                    judged(believed)
 
         def judged(rows: list[int]) -> None:
             check.predicted(
@@ -455,19 +528,3 @@ class Predictor:
             )
 
         self._later = later
-
-    def inferred_of(self, rows: slice, ids: tuple[str, ...]) -> Inferred:
-        """What went into the backend in the last `infer`, of the people in these rows, who have these ids."""
-        people, cut, future = self._whole
-        return Inferred(
-            ids,
-            cut.values[rows],
-            cut.mask[rows],
-            Heading(cut.heading.origin[rows], cut.heading.yaw[rows]),
-            future[rows],
-            np.stack([p.track.newest_positions for p in people[rows]]),
-            np.stack([p.track.newest_status for p in people[rows]]),
-            cut.newest_ns[rows],
-            cut.hidden_s[rows],
-            cut.times[rows],
-        )

@@ -42,8 +42,9 @@ from aux_motion_core.solvers import one_blas_thread
 
 #: Of summary.json: grows when a field changes its meaning or goes away.
 SCHEMA_VERSION = 1
-#: A bag with more messages is predicted by one process and judged by another; for less it is not worth the start.
-_LONG = 1500
+#: Of a bag with more messages, from so many workers on, one process predicts and another judges. For less it is not
+#: worth the start, and two cores are busy with one process and the network in a thread of it.
+_LONG, _SEVERAL = 1500, 3
 ANNOTATED = "annotated.mcap"
 
 
@@ -89,7 +90,7 @@ def evaluate_bag(job: Job) -> Result:
     one_blas_thread()
     reading = Reading(job)
     parameters, total = reading.parameters, reading.total
-    source = (Beside if job.workers > 1 and (total or 0) >= _LONG else Here)(job, reading)
+    source = (Beside if job.workers >= _SEVERAL and (total or 0) >= _LONG else Here)(job, reading)
     result = Result()
     evaluation, not_written = None, []
     curve: Curve | None = None

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,9 @@ class Here:
         if learner is not None:
             self._predictor.adopt(learner)
         self._predictor.warm_up()
+        # only onnxruntime leaves the interpreter to others while it works
+        ahead = job.workers > 1 and self._backend.about.get("backend") == "onnx"
+        self._thread = ThreadPoolExecutor(1, "ahead") if ahead else None
         #: Of the backend: the grid of its predictions, and what runs it.
         self.grid, self.backend = Grid.of(self._backend), self._backend.about.get("backend", "")
         self.end = End()
@@ -187,7 +191,7 @@ class Here:
         return self._predictor.learner
 
     def __iter__(self) -> Iterator[Replayed]:
-        yield from predict_frames(self._reading.frames(), self._predictor)
+        yield from predict_frames(self._reading.frames(), self._predictor, self._thread)
         r = self._reading
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
@@ -195,6 +199,8 @@ class Here:
 
     def close(self) -> None:
         """Give the backend back."""
+        if self._thread is not None:
+            self._thread.shutdown()
         self._backend.close()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from aux_motion_core.config import PredictorConfig
@@ -69,7 +70,7 @@ def quiet(config: PredictorConfig, calibrated: bool = True) -> PredictorConfig:
     return config
 
 
-def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
+def predict(frames: Frames, predictor: Predictor, thread: Executor | None = None) -> Iterator[Replayed]:
     """Predict a stream as the node does: after every message, at its time of arrival.
 
     Messages that no outcome tells apart are predicted in one batch, see `together`. So the frames may be ahead of what
@@ -78,11 +79,12 @@ def predict(frames: Frames, predictor: Predictor) -> Iterator[Replayed]:
     Args:
         frames: (log_time_ns, frame) in the predictor's frame, in order of their log times.
         predictor: fresh.
+        thread: in which the backend answers, while what was asked before is judged; None: in this one. Which it is
+            changes no bit of what is predicted.
     """
-    predictor.keep_inferred = True
     if predictor.self_check:
         predictor.self_check.measures = False
-    together = Together(predictor)
+    together = Together(predictor, None if predictor.learns else thread)
     for log_time_ns, frame in frames:
         yield from map(_replayed, together.take(log_time_ns, arrival_ns(log_time_ns, frame.stamp_ns), frame))
     yield from map(_replayed, together.rest())

@@ -3,26 +3,34 @@
 
 """Frames of a recording that are predicted in one batch, with what one frame after the other would give.
 
-What was seen changes tracks at once, and nothing that is predicted changes them. What is predicted is judged at the
-first horizon at the earliest, 0.2 s later. So frames that follow each other within that time may enter their tracks
-first and be predicted together: no outcome of any of them is known before the last of them. A batch costs half as much
-for each frame. Where outcomes change the means (a mix, learning) frames are predicted one by one.
+What was seen changes tracks at once, and nothing that is predicted changes them. So frames may enter their tracks first
+and be asked of the network together, which costs half as much for each of them. Outcomes change radii: what is
+predicted is judged at the first horizon at the earliest, 0.2 s later. So a batch is a row of groups within that time, and what
+follows from the answers is worked out a group at a time: no outcome of any of a group is known before the last of it.
+Where outcomes change the means (a mix, learning) frames are predicted one by one.
+
+The network may answer in a thread of its own, while what was asked before is judged and what comes after is read.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 
+from aux_motion_core.arrays import rows_of
 from aux_motion_core.constants import NS
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.track import needed_ns
-from aux_motion_core.people import Followed, Person, Seen
-from aux_motion_core.predictor import Inferred, Predictor, Steps
+from aux_motion_core.inference.interface import Answer
+from aux_motion_core.people import Followed, Person, Result, Seen
+from aux_motion_core.predictor import Concluded, Given, Inferred, Predictor
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 
 #: People in a batch, at most, and frames: larger batches are not faster.
@@ -75,19 +83,35 @@ class Answered:
     took_s: float
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Asked:
+    """A batch that the backend answers.
+
+    Attributes:
+        groups: its frames; none of a group is judged before the next one begins.
+        given: what goes into the backend; None: nobody is due.
+        answer: comes from this.
+    """
+
+    groups: list[list[Entered]]
+    given: Given | None
+    answer: Callable[[], Answer] | None
+
+
 class Together:
     """Takes frames and gives predictions, a batch at a time.
 
     Args:
         predictor: only this one puts frames into it.
+        thread: in which the backend answers, so that what is given is one batch behind; None: in this one, at once.
     """
 
-    predictor: Predictor
-    _waiting: list[Entered] = field(default_factory=list)
-    _rows: int = 0
-    #: Outcomes are known from then on.
-    _until_ns: float = np.inf
+    def __init__(self, predictor: Predictor, thread: Executor | None = None) -> None:
+        self.predictor, self._thread = predictor, thread
+        self._waiting: list[list[Entered]] = []
+        self._frames = self._rows = 0
+        self._until_ns = np.inf  # outcomes of the newest group are known from then on
+        self._asked: _Asked | None = None
 
     def take(self, log_time_ns: int, now_ns: int, frame: SkeletonFrame) -> Iterator[Answered]:
         """Take a frame.
@@ -102,8 +126,12 @@ class Together:
         """
         entered = self._enter(log_time_ns, now_ns, frame)
         if self._waiting and not self._fits(entered):
-            yield from self.rest()
-        self._waiting.append(entered)
+            yield from self._send()
+        if not self._waiting or entered.frame.stamp_ns >= self._until_ns:
+            self._waiting.append([])
+            self._until_ns = np.inf
+        self._waiting[-1].append(entered)
+        self._frames += 1
         self._rows += len(entered.due)
         check = self.predictor.self_check
         if check is not None and entered.due:
@@ -112,9 +140,33 @@ class Together:
 
     def rest(self) -> Iterator[Answered]:
         """Predict with the frames that wait."""
-        waiting, self._waiting, self._rows, self._until_ns = self._waiting, [], 0, np.inf
-        if waiting:
-            yield from self._answer(waiting)
+        yield from self._send()
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            yield from self._answer(asked)
+
+    def _send(self) -> Iterator[Answered]:
+        """Ask the backend of the frames that wait; what it answers to those before them is given."""
+        groups, self._waiting, self._frames, self._rows, self._until_ns = self._waiting, [], 0, 0, np.inf
+        if not groups:
+            return
+        p = self.predictor
+        people = [one.known[i] for group in groups for one in group for i in one.due]
+        given = p.given(people) if people else None
+        answer: Callable[[], Answer] | None = None
+        if given is not None:
+            values, mask = given.cut.values, given.cut.mask
+            if self._thread is not None:
+                answer = self._thread.submit(p.backend.infer, values, mask).result
+            else:
+                answer = partial(p.backend.infer, values, mask)
+        asked, before = _Asked(groups, given, answer), self._asked
+        if self._thread is None:
+            yield from self._answer(asked)
+            return
+        self._asked = asked
+        if before is not None:
+            yield from self._answer(before)
 
     def _enter(self, log_time_ns: int, now_ns: int, frame: SkeletonFrame) -> Entered:
         p, start = self.predictor, perf_counter()
@@ -141,23 +193,36 @@ class Together:
 
     def _fits(self, entered: Entered) -> bool:
         """Whether it may be predicted together with those that wait."""
-        if self.predictor.learns or len(self._waiting) >= _MOST_FRAMES:
+        if self.predictor.learns or self._frames >= _MOST_FRAMES or self._rows + len(entered.due) > MOST_PEOPLE:
             return False
-        if self._rows + len(entered.due) > MOST_PEOPLE or entered.frame.stamp_ns >= self._until_ns:
-            return False
-        before = self._waiting[-1].known
+        before = self._waiting[-1][-1].known
         same = list(before) == list(entered.known) and all(
             entered.known[i].followed is person.followed for i, person in before.items()
         )
         return same and not entered.moves and not entered.left
 
-    def _answer(self, waiting: list[Entered]) -> Iterator[Answered]:
-        """Predict with these frames: first what each showed, in order, then everybody in one batch."""
+    def _answer(self, asked: _Asked) -> Iterator[Answered]:
+        """What was predicted with the frames of a batch, in order."""
+        start = perf_counter()
+        batch = None
+        if asked.given is not None and asked.answer is not None:
+            batch = _Batch(self.predictor, asked.given, asked.answer())
+        ids = tuple(i for group in asked.groups for one in group for i in one.due)
+        inferred = None if batch is None else batch.given.inferred(ids, batch.answer[0])
+        share_s = (perf_counter() - start) / sum(map(len, asked.groups))
+        first = 0
+        for group in asked.groups:
+            yield from self._answer_group(group, batch, inferred, first, share_s)
+            first += sum(len(one.due) for one in group)
+
+    def _answer_group(
+        self, group: list[Entered], batch: _Batch | None, inferred: Inferred | None, first: int, share_s: float
+    ) -> Iterator[Answered]:
+        """Of one group: first what each frame showed, in order, then what follows for all of them."""
         p, start = self.predictor, perf_counter()
         parts: list[range] = []
         factors: list[tuple[np.ndarray, np.ndarray] | None] = []
-        people: list[Person] = []
-        for one in waiting:
+        for one in group:
             p.settle()
             for followed, before in one.left:
                 followed.result = before.result
@@ -165,18 +230,59 @@ class Together:
             p.followed(one.known.values(), one.now_ns)
             due = [one.known[i] for i in one.due]
             factors.append(p.factors(due) if due else None)
-            parts.append(range(len(people), len(people) + len(due)))
-            people += due
-        results = p.infer(people, Steps(_joined(factors, parts), [part for part in parts if part])) if people else []
-        share_s = (perf_counter() - start) / len(waiting)
-        for one, part in zip(waiting, parts, strict=True):
+            parts.append(range(first, first + len(due)))
+            first += len(due)
+        results: Sequence[Result] = ()
+        if batch is not None and first > parts[0].start:
+            results = batch.conclude(parts, _joined(factors, parts))
+        share_s += (perf_counter() - start) / len(group)
+        for one, part in zip(group, parts, strict=True):
             start = perf_counter()
-            for i, result in zip(one.due, results[part.start : part.stop], strict=True):
-                one.known[i].result = result
+            for i, row in zip(one.due, part, strict=True):
+                one.known[i].result = results[row - parts[0].start]
             shown = tuple(p.describe(i, person, one.outliers.get(i), one.now_ns) for i, person in one.known.items())
             took_s = one.took_s + share_s + perf_counter() - start
-            inferred = p.inferred_of(slice(part.start, part.stop), one.due) if part else None
-            yield Answered(one, p.batch(one.now_ns, shown, took_s), inferred, took_s)
+            own = None if inferred is None or not part else _of(inferred, slice(part.start, part.stop))
+            yield Answered(one, p.batch(one.now_ns, shown, took_s), own, took_s)
+
+
+class _Batch:
+    """A batch with its answer."""
+
+    def __init__(self, predictor: Predictor, given: Given, answer: Answer) -> None:
+        self.given, self.answer, self._predictor = given, answer, predictor
+        self._plain: Concluded | None = None  # for all of it, where outcomes change nothing; counted
+
+    def conclude(self, parts: list[range], factors: tuple[np.ndarray, np.ndarray] | None) -> Sequence[Result]:
+        """Results of a group, and to the self-check with them.
+
+        Args:
+            parts: rows of each of its frames.
+            factors: on their radii, or None.
+        """
+        p, rows = self._predictor, slice(parts[0].start, parts[-1].stop)
+        given, answer, due = self.given, self.answer, [part for part in parts if part]
+        alone = rows == slice(0, len(given.people))
+        if factors is None or not alone:
+            found = self._plain = self._plain or p.conclude(given, answer, None)
+        if factors is not None:
+            counters = None if alone else Counter[str]()  # else they are counted already
+            if not alone:
+                given, answer = given.rows(rows), _rows(answer, rows)
+                due = [range(part.start - rows.start, part.stop - rows.start) for part in due]
+            found = p.conclude(given, answer, factors, counters)
+        p.judge_later(given, answer[0], found, due)
+        return found.done.each[rows] if found is self._plain else found.done.each
+
+
+def _rows(answer: Answer, rows: slice) -> Answer:
+    future, recovered, scale = answer
+    return future[rows], recovered[rows], None if scale is None else scale[rows]
+
+
+def _of(inferred: Inferred, rows: slice) -> Inferred:
+    """Those rows."""
+    return replace(rows_of(inferred, rows), ids=inferred.ids[rows])
 
 
 def _joined(
