@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aux_motion_core.bags.cdr import ENCAPSULATION, Cdr
 from aux_motion_core.constants import NS
 
-#: Little-endian CDR; alignment counts from its end.
-_ENCAPSULATION = b"\x00\x01\x00\x00"
 _LIFETIME_S = 1
 _NO_POINTS, _NO_COLOURS = np.zeros((0, 3)), np.zeros((0, 4), np.float32)
 
@@ -48,28 +47,26 @@ class Marker:
     text: str = ""
 
 
-class _Cdr:
-    """Writes fields one after the other, each aligned to its size (OMG CDR, as ROS 2 uses it)."""
+def _end(out: Cdr, text: str) -> None:
+    """What comes after the colours, which end where an integer may begin."""
+    out.string("")  # texture_resource; texture: stamp, frame, format, data
+    out.put("iI", 0, 0)
+    out.string("")
+    out.string("")
+    out.put("2I", 0, 0)  # the second: uv_coordinates
+    out.string(text)
+    out.string("")  # mesh_resource; mesh_file: name, data
+    out.string("")
+    out.put("IB", 0, 0)  # the second: mesh_use_embedded_materials
 
-    def __init__(self) -> None:
-        self.data = bytearray(_ENCAPSULATION)
 
-    def put(self, layout: str, *values: float) -> None:
-        """Values of one size, by their `struct` characters."""
-        size = struct.calcsize(f"<{layout[-1]}")
-        self.data += bytes(-(len(self.data) - 4) % size) + struct.pack(f"<{layout}", *values)
+def _without_text() -> bytes:
+    out = Cdr()
+    _end(out, "")
+    return bytes(out.data[len(ENCAPSULATION) :])
 
-    def string(self, text: str) -> None:
-        raw = text.encode() + b"\x00"
-        self.put("I", len(raw))
-        self.data += raw
 
-    def array(self, values: np.ndarray, dtype: str) -> None:
-        """A sequence of as many items as rows."""
-        self.put("I", len(values))
-        if len(values):
-            size = np.dtype(dtype).itemsize
-            self.data += bytes(-(len(self.data) - 4) % size) + np.ascontiguousarray(values, dtype).tobytes()
+_END = _without_text()
 
 
 def marker_array(markers: Sequence[Marker], stamp_ns: int, frame_id: str) -> bytes:
@@ -80,33 +77,24 @@ def marker_array(markers: Sequence[Marker], stamp_ns: int, frame_id: str) -> byt
         stamp_ns: nanoseconds.
         frame_id: of their positions.
     """
-    out = _Cdr()
+    out = Cdr()
     out.put("I", len(markers))
     for m in markers:
         out.put("iI", stamp_ns // NS, stamp_ns % NS)
         out.string(frame_id)
         out.string(m.namespace)
         out.put("3i", m.number, m.kind, m.action)
-        out.put("10d", *m.position, 0.0, 0.0, 0.0, 1.0, *m.scale)
-        out.put("4f", 1.0, 1.0, 1.0, 1.0)
-        out.put("iI", _LIFETIME_S, 0)
-        out.put("B", 0)  # frame_locked
+        out.put("10d", *m.position, 0.0, 0.0, 0.0, 1.0, *m.scale, align=8)
+        out.put("4fiIB", 1.0, 1.0, 1.0, 1.0, _LIFETIME_S, 0, 0)  # the last: frame_locked
         out.array(m.points, "<f8")
         out.array(m.colours, "<f4")
-        out.string("")  # texture_resource; texture: stamp, frame, format, data
-        out.put("iI", 0, 0)
-        out.string("")
-        out.string("")
-        out.put("I", 0)
-        out.put("I", 0)  # uv_coordinates
-        out.string(m.text)
-        out.string("")  # mesh_resource; mesh_file: name, data
-        out.string("")
-        out.put("I", 0)
-        out.put("B", 0)  # mesh_use_embedded_materials
+        if m.text:
+            _end(out, m.text)
+        else:
+            out.data += _END
     return bytes(out.data)
 
 
 def number(value: float) -> bytes:
     """A `std_msgs/Float32` as a bag holds it."""
-    return _ENCAPSULATION + struct.pack("<f", value)
+    return ENCAPSULATION + struct.pack("<f", value)

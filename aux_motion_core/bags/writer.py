@@ -12,10 +12,11 @@ from typing import Any
 
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from aux_motion_core.bags.cdr import skeleton_array
 from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, build_message, typestore
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
-from aux_motion_core.wire.messages import frame_fields, prediction_fields
+from aux_motion_core.wire.messages import prediction_fields
 
 
 class BagWriter:
@@ -58,10 +59,10 @@ class BagWriter:
             log_time_ns: when it was received, nanoseconds.
         """
         if isinstance(message, SkeletonFrame):
-            msgtype, fields = SKELETONS, frame_fields(message)
+            self.write_raw(topic, SKELETONS, skeleton_array(message), log_time_ns)
         else:
-            msgtype, fields = PREDICTIONS, prediction_fields(message)
-        self.write_message(topic, msgtype, build_message(msgtype, fields), log_time_ns)
+            built = build_message(PREDICTIONS, prediction_fields(message))
+            self.write_message(topic, PREDICTIONS, built, log_time_ns)
 
     def write_message(self, topic: str, msgtype: str, message: Any, log_time_ns: int) -> None:
         """Append a message of any type of `typestore`.

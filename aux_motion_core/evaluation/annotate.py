@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -81,24 +83,21 @@ class Annotator:
             return
         p = outcomes.predicted
         error_mm = 1e3 * mean_of_seen(outcomes.error_m[:, 0])  # (N, H)
+        topics = [f"/evaluation/error_mm_at_{h:.1f}s".replace(".", "_") for h in outcomes.horizons_s]
         try:
-            for stamp_ns in np.unique(p.stamp_ns):
-                rows = np.flatnonzero((p.stamp_ns == stamp_ns) & p.judged)
-                if not len(rows):
-                    continue
-                mean = mean_of_seen(error_mm[rows].T)
-                for horizon_s, value in zip(outcomes.horizons_s, mean, strict=True):
-                    if np.isfinite(value):
-                        topic = f"/evaluation/error_mm_at_{horizon_s:.1f}s".replace(".", "_")
-                        self._writer.write_raw(topic, NUMBER, number(float(value)), int(stamp_ns))
+            for stamp_ns, rows in _by_stamp(p.stamp_ns, p.judged):
+                mean = error_mm[rows[0]] if len(rows) == 1 else mean_of_seen(error_mm[rows].T)
+                for topic, value in zip(topics, mean.tolist(), strict=True):
+                    if isfinite(value):
+                        self._writer.write_raw(topic, NUMBER, number(value), stamp_ns)
                 if not 0 < self._next_seen_ns - stamp_ns <= NS:
-                    self._next_seen_ns = int(stamp_ns) + self._period_ns
+                    self._next_seen_ns = stamp_ns + self._period_ns
                     markers = [_CLEAR]
                     for row in rows[outcomes.seen[rows, -1].sum(1) > 1]:
                         pose = np.where(outcomes.seen[row, -1, :, None], outcomes.truth[row, -1], np.nan)
                         markers.append(_lines(int(p.person[row]), "seen_later", [pose], [_SEEN]))
-                    raw = marker_array(markers, int(stamp_ns), self._frame_id)
-                    self._writer.write_raw("/evaluation/seen_later", ARRAY, raw, int(stamp_ns))
+                    raw = marker_array(markers, stamp_ns, self._frame_id)
+                    self._writer.write_raw("/evaluation/seen_later", ARRAY, raw, stamp_ns)
         except BagError as error:
             self.failure = str(error)
 
@@ -133,6 +132,14 @@ class Annotator:
         t = self._types
         stamp = t["builtin_interfaces/msg/Time"](**ns_to_stamp(stamp_ns))
         return t["std_msgs/msg/Header"](stamp=stamp, frame_id=self._frame_id)
+
+
+def _by_stamp(stamp_ns: np.ndarray, judged: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each stamp, in order, and the rows that are judged and have it."""
+    rows = np.flatnonzero(judged)
+    rows = rows[np.argsort(stamp_ns[rows], kind="stable")]
+    stamps, first = np.unique(stamp_ns[rows], return_index=True)
+    yield from zip(stamps.tolist(), np.split(rows, first[1:]), strict=True) if len(rows) else ()
 
 
 def _lines(number_: int, namespace: str, poses: list[np.ndarray], colours: list[tuple[float, ...]]) -> Marker:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,12 @@ _SPEED_ENDS = np.array([end for _, end in SPEED_CLASSES[:-1]])
 
 
 def mean_of_seen(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is left."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, -1)
+    """Mean over the last axis of what is not NaN; NaN where nothing is left. As `nanmean`, which warns and is slower."""
+    seen = values == values  # not NaN
+    total: np.ndarray = np.where(seen, values, values.dtype.type(0.0)).sum(-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.true_divide(total, seen.sum(-1, keepdims=True), out=total, casting="unsafe")
+    return total[..., 0]
 
 
 def horizon_key(horizon_s: float) -> str:

@@ -1,15 +1,18 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Markers as bytes are what the type store makes of them."""
+"""Markers and skeletons as bytes are what the type store makes of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from aux_motion_core.bags.definitions import build_message, typestore
+from aux_motion_core.bags.cdr import skeleton_array
+from aux_motion_core.bags.definitions import SKELETONS, build_message, typestore
 from aux_motion_core.bags.markers import Marker, marker_array, number
+from aux_motion_core.types import SkeletonFrame
+from aux_motion_core.wire.messages import frame_fields
 
 ARRAY = "visualization_msgs/msg/MarkerArray"
 STAMP = {"sec": 1_700_000_000, "nanosec": 5}
@@ -57,3 +60,23 @@ def test_bytes_are_those_of_the_type_store(frame_id, points):
 def test_numbers_too():
     expected = build_message("std_msgs/msg/Float32", {"data": 1.25})
     assert number(1.25) == bytes(typestore().serialize_cdr(expected, "std_msgs/msg/Float32"))
+
+
+@pytest.mark.parametrize("frame_id", ["", "map", "a_longer_främe"])
+@pytest.mark.parametrize("ids", [(), ("1",), ("one", "zwölf", "a long name")])
+@pytest.mark.parametrize("covariance", [False, True])
+def test_skeletons_too(frame_id, ids, covariance):
+    rng = np.random.default_rng(len(ids))
+    positions = rng.normal(size=(len(ids), 20, 3))
+    positions[:, 3] = np.nan
+    frame = SkeletonFrame(
+        stamp_ns=STAMP["sec"] * 10**9 + STAMP["nanosec"],
+        frame_id=frame_id,
+        person_ids=ids,
+        positions=positions,
+        status=rng.integers(0, 4, (len(ids), 20)).astype(np.uint8),
+        confidence=rng.random((len(ids), 20)).astype(np.float32),
+        covariance=rng.random((len(ids), 20, 6)).astype(np.float32) if covariance else None,
+    )
+    expected = build_message(SKELETONS, frame_fields(frame))
+    assert skeleton_array(frame) == bytes(typestore().serialize_cdr(expected, SKELETONS))
