@@ -24,7 +24,7 @@ from aux_motion_core.skeleton import N_JOINTS, sighted
 from aux_motion_core.types import MIN_OUTCOMES, Fit, FitVerdict
 
 #: Predictions of one person nearer to each other than this are not both judged, seconds.
-_EVERY_S = 0.03
+EVERY_S = 0.03
 #: Successive predictions farther apart do not count for the jitter, seconds.
 _SUCCESSIVE_S = 0.2
 #: Sources before the members of a mix: what is published, and the newest pose held.
@@ -95,12 +95,12 @@ class SelfCheck:
         self.horizons_s = dt_s * (self.steps + 1)
         self.window_s, self.mix = window_s, mix
         self._dt_s, self._length = dt_s, steps
-        self._ahead_ns = np.round(self.horizons_s * NS).astype(np.int64)
+        self._ahead_ns = ahead_ns(dt_s, self.steps)
         self._max_gap_ns = round(max_gap_s * NS)
         #: Whether errors and jitter are measured, for `fit`; nothing else depends on it.
         self.measures = True
         self._sources = _OTHERS + (len(mix.names) if mix else 0)
-        self._under_way = int(self.horizons_s[-1] / _EVERY_S) + 4
+        self._under_way = int(self.horizons_s[-1] / EVERY_S) + 4
         #: Told about the outcomes of calibrated radii, where it is set.
         self.adaptation: Adaptation | None = None
         #: Told about predictions and outcomes, where it is set.
@@ -319,7 +319,7 @@ class SelfCheck:
         if self.measures:
             self._jitter(rows, stamp_ns, future)
             a["last"][rows], a["last_ns"][rows] = future, stamp_ns
-        fresh = stamp_ns - a["taken"][rows] >= _EVERY_S * NS
+        fresh = stamp_ns - a["taken"][rows] >= EVERY_S * NS
         if not fresh.all():
             rows, stamp_ns, future, pose, joints = (x[fresh] for x in (rows, stamp_ns, future, pose, joints))
             members = None if members is None else members[fresh]
@@ -404,6 +404,12 @@ def grid_steps(dt_s: float, steps: int) -> np.ndarray:
     index = np.round(np.array(HORIZONS_S) / dt_s).astype(int) - 1
     index = index[(index >= 0) & (index < steps)]
     return index if len(index) else np.array([steps - 1])
+
+
+def ahead_ns(dt_s: float, steps: np.ndarray) -> np.ndarray:
+    """(H,) int64 nanoseconds from a prediction's stamp to steps of its grid."""
+    ahead: np.ndarray = np.round(dt_s * (steps + 1) * NS).astype(np.int64)
+    return ahead
 
 
 def self_check_for(backend: Backend, config: PredictorConfig, calibrated: bool) -> SelfCheck | None:

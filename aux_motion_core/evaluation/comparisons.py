@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from aux_motion_core.config import PredictorConfig
+from aux_motion_core.evaluation.mixture import Mixture, Step
 from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference import baselines
 from aux_motion_core.inference.ensemble import Ensemble
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.predictor import Inferred
-from aux_motion_core.selfcheck import SelfCheck, grid_steps
-from aux_motion_core.skeleton import JointStatus
+from aux_motion_core.selfcheck import ahead_ns, grid_steps
 
 MIX = "mix"
 #: Source that carries what was learnt on line; the model alone is beside it.
@@ -37,31 +36,6 @@ class Grid:
     def of(cls, backend: Backend) -> Grid:
         """Of a backend."""
         return cls(backend.name, backend.version, backend.dt_s, backend.history_steps, backend.future_steps)
-
-
-@dataclass
-class _Person:
-    row: int = -1  # of the self-check
-    newest_ns: int = -1
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of `predict` that inferred something.
-
-    Attributes:
-        now_ns: time of the prediction.
-        inferred: what went into the backend.
-        judged: (N,) bool, whose prediction is one (TRACKING or DEGRADED).
-        known: ids of all people who are known.
-        moves: since the step before, in order: id -> id under which that person went until then.
-    """
-
-    now_ns: int
-    inferred: Inferred
-    judged: np.ndarray
-    known: frozenset[str]
-    moves: tuple[dict[str, str], ...] = ()
 
 
 def denormalised(positions: np.ndarray, heading: Heading) -> np.ndarray:
@@ -100,18 +74,13 @@ class Sources:
             self.names: tuple[str, ...] = (first, *names) if self._compare else (first,)
         else:
             self.names = (*names, MIX) if compare else (own,)
-        self._mix: Ensemble | None = None
-        if compare and not self._other:
-            self._mix = Ensemble(backend, grid_steps(backend.dt_s, backend.future_steps))
-            self._check = SelfCheck(backend.dt_s, backend.future_steps, config.self_check_s or 10.0, mix=self._mix)
-            self._check.measures = False
-        self._people: dict[str, _Person] = {}
+        self._steps = grid_steps(backend.dt_s, backend.future_steps)
+        self._mix = Ensemble(backend, self._steps)
+        self._mixture = Mixture(self._mix, ahead_ns(backend.dt_s, self._steps))
 
     def reset(self) -> None:
         """Forget everybody."""
-        self._people.clear()
-        if self._mix:
-            self._check.reset()
+        self._mixture.reset()
 
     def futures(self, steps: list[Step], published: np.ndarray) -> np.ndarray:
         """Every source's prediction.
@@ -135,44 +104,6 @@ class Sources:
         fixed = denormalised(members, heading)
         if self._other:
             return np.concatenate([published[:, None], fixed], 1)
-        mixed = self._run_mix(steps, members, fixed, heading)
-        return np.concatenate([published[:, None], fixed[:, 1:], mixed[:, None]], 1)
-
-    def _run_mix(self, steps: list[Step], members: np.ndarray, fixed: np.ndarray, heading: Heading) -> np.ndarray:
-        """The mix as a predictor would publish it: its weights learn step by step."""
-        assert self._mix is not None
-        weights = np.empty((len(members), *self._mix.weights.shape[1:]))
-        start = 0
-        for step in steps:
-            inferred, rows = step.inferred, slice(start, start + len(step.inferred.ids))
-            start = rows.stop
-            for moves in step.moves:
-                moved = {new: self._people.pop(old) for new, old in moves.items() if old in self._people}
-                self._people.update(moved)
-            people = [self._people.setdefault(i, _Person()) for i in inferred.ids]
-            new = [n for n, p in enumerate(people) if inferred.stamps_ns[n] != p.newest_ns]
-            for stamp_ns in np.unique(inferred.stamps_ns[new]):
-                at = [n for n in new if inferred.stamps_ns[n] == stamp_ns]
-                for n in at:
-                    if stamp_ns < people[n].newest_ns:
-                        people[n].row = -1  # its stamps went back: all starts anew
-                    people[n].newest_ns = int(stamp_ns)
-                self._check.observe([people[n] for n in at], int(stamp_ns), inferred.positions[at], inferred.status[at])
-                self._check.finish()  # the mix of this step knows of it
-            for gone in [i for i in self._people if i not in step.known]:
-                del self._people[gone]
-            self._check.keep(self._people.values())
-            self._check.sweep(step.now_ns)
-            weights[rows] = self._mix.weights[self._check.rows_of(people)]
-            judged = np.flatnonzero(step.judged)
-            if len(judged):
-                seen = inferred.status != JointStatus.MISSING
-                self._check.predicted(
-                    [people[n] for n in judged],
-                    inferred.stamps_ns[judged],
-                    fixed[rows][judged][:, 0],  # only the members are judged
-                    inferred.positions[judged],
-                    seen[judged],
-                    fixed[rows][judged][:, :, self._check.steps],
-                )
-        return denormalised(self._mix.mixed(weights, members)[:, None], heading)[:, 0]
+        weights = self._mixture.weights(steps, fixed[:, :, self._steps])
+        mixed = denormalised(self._mix.mixed(weights, members)[:, None], heading)
+        return np.concatenate([published[:, None], fixed[:, 1:], mixed], 1)

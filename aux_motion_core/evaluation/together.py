@@ -5,9 +5,9 @@
 
 What was seen changes tracks at once, and nothing that is predicted changes them. So frames may enter their tracks first
 and be asked of the network together, which costs half as much for each of them. Outcomes change radii: what is
-predicted is judged at the first horizon at the earliest, 0.2 s later. So a batch is a row of groups within that time, and what
-follows from the answers is worked out a group at a time: no outcome of any of a group is known before the last of it.
-Where outcomes change the means (a mix, learning) frames are predicted one by one.
+predicted is judged at the first horizon at the earliest, 0.2 s later. So a batch consists of groups of frames within
+that time, and what follows from the answers is worked out a group at a time: no outcome of any of a group is known
+before the last of it. Where outcomes change the means (a mix, learning) frames are predicted one by one.
 
 The network may answer in a thread of its own, while what was asked before is judged and what comes after is read.
 """

@@ -76,7 +76,9 @@ class Ensemble:
         #: Names of the members, the backend's own first.
         self.names: tuple[str, ...] = (backend.name, *(b.name for b in self._baselines))
         others = np.array([PRIOR[b.name] for b in self._baselines])  # the backend has the rest
-        self._prior = np.concatenate([[1.0 - others.sum()], others])
+        prior = np.concatenate([[1.0 - others.sum()], others])
+        #: (H, members) weights at the start.
+        self.prior: np.ndarray = np.repeat(prior[None], len(steps), 0)
         self._rate, self._share = RATE, SHARE
         each = np.eye(len(steps))
         every = np.arange(backend.future_steps)
@@ -87,9 +89,9 @@ class Ensemble:
     def start(self, row: int) -> None:
         """A new person has this row."""
         if row >= len(self.weights):
-            more = np.broadcast_to(self._prior, (row + 1 - len(self.weights), *self.weights.shape[1:]))
+            more = np.broadcast_to(self.prior, (row + 1 - len(self.weights), *self.weights.shape[1:]))
             self.weights = np.concatenate([self.weights, more])
-        self.weights[row] = self._prior
+        self.weights[row] = self.prior
 
     def members(self, values: np.ndarray, mask: np.ndarray, future: np.ndarray) -> np.ndarray:
         """What each member predicts, in the normalised frame.
@@ -129,12 +131,19 @@ class Ensemble:
             horizons: (K,) indices of the horizons; a pair of row and horizon may come more than once.
             error_m: (K, members) mean joint error, metres.
         """
-        loss = np.fmin(error_m / LOSS_M, 1.0)  # what is no number is the largest
         exponent = np.zeros_like(self.weights)
-        np.add.at(exponent, (rows, horizons), self._rate * loss)
+        np.add.at(exponent, (rows, horizons), self.exponents(error_m))
         judged = np.zeros(self.weights.shape[:2], bool)
         judged[rows, horizons] = True
-        exponent = exponent[judged]
-        weights = self.weights[judged] * np.exp(exponent.min(-1, keepdims=True) - exponent)
+        self.weights[judged] = self.after(self.weights[judged], exponent[judged])
+
+    def exponents(self, error_m: np.ndarray) -> np.ndarray:
+        """(K, members) of these errors; those of one horizon that become known together are added."""
+        exponents: np.ndarray = self._rate * np.fmin(error_m / LOSS_M, 1.0)  # what is no number is the largest
+        return exponents
+
+    def after(self, weights: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+        """(K, members) weights (K, members) of people and horizons after outcomes with these exponents."""
+        weights = weights * np.exp(exponents.min(-1, keepdims=True) - exponents)
         weights /= weights.sum(-1, keepdims=True)
-        self.weights[judged] = (1.0 - self._share) * weights + self._share * self._prior
+        return (1.0 - self._share) * weights + self._share * self.prior[0]
