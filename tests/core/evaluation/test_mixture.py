@@ -33,15 +33,15 @@ def _two_of(frame: SkeletonFrame) -> SkeletonFrame:
 
 
 def steps_of(seconds: float = 8.0) -> tuple[list[Step], np.ndarray]:
-    """Steps of a damaged stream: one leaves, the clock is set back in the middle, and members that are wrong by less and less."""
+    """Steps of a damaged stream, of which one leaves and the clock is set back, and members wrong by less and less."""
     clean = [(f.stamp_ns + 20_000_000, f) for f in synthetic.frames(3, seconds)]
     damaged = list(Faults.parse(FAULTS, 2).apply(clean))
     half = len(damaged) // 2
     items = [
-        (t, _two_of(f) if half // 4 < i < half else replace(f, stamp_ns=f.stamp_ns - 3 * NS * (i >= half)))
+        (t, _two_of(f) if half // 4 < i < half else replace(f, stamp_ns=f.stamp_ns - 12 * NS // 10 * (i >= half)))
         for i, (t, f) in enumerate(damaged)
     ]
-    predictor = Predictor(make_backend("damped_pose", MODEL), PredictorConfig(learning="off"), "map")
+    predictor = Predictor(make_backend("damped_pose", MODEL), PredictorConfig(learning="off", absent_hold_s=0.4), "map")
     steps, members, moves = [], [], []
     for item in predict(items, predictor):
         if item.moves:
@@ -114,8 +114,8 @@ def test_weights_of_a_block_are_those_of_one_step_after_the_other(block):
         found.append(mixture.weights(part, members[first : first + n]))
         first += n
     expected = one_after_the_other(steps, members, backend)
-    assert first == len(members) > 300
+    assert first == len(members) > 200
     np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-6, atol=1e-12)
     assert np.ptp(expected[:, 0, 0]) > 0.05  # they learn
     assert any(s.moves for s in steps) and len({s.known for s in steps}) > 1
-    assert min(np.diff([s.now_ns for s in steps])) < -NS
+    assert min(np.diff([s.inferred.stamps_ns.max() for s in steps])) < -NS
