@@ -107,7 +107,9 @@ class Outcomes:
     step_error_m: np.ndarray
 
     def rows(self, index: np.ndarray | slice) -> Outcomes:
-        """Those rows."""
+        """Those rows; of increasing indices of all of them nothing is copied."""
+        if isinstance(index, np.ndarray) and index.dtype != bool and len(index) == len(self.predicted):
+            index = slice(None) if (np.diff(index) > 0).all() else index
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         predicted, horizons_s = parts.pop("predicted"), parts.pop("horizons_s")
         return Outcomes(predicted.rows(index), horizons_s, **{k: v[index] for k, v in parts.items()})
