@@ -18,17 +18,17 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
 import numpy as np
 
-from aux_motion_core.arrays import rows_of
 from aux_motion_core.constants import NS
+from aux_motion_core.history.normalise import Heading
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.track import needed_ns
-from aux_motion_core.inference.interface import Answer
+from aux_motion_core.inference.interface import Answer, Backend
 from aux_motion_core.people import Followed, Person, Result, Seen
 from aux_motion_core.predictor import Concluded, Given, Inferred, Predictor
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
@@ -90,12 +90,14 @@ class _Asked:
     Attributes:
         groups: its frames; none of a group is judged before the next one begins.
         given: what goes into the backend; None: nobody is due.
-        answer: comes from this.
+        took_s: to make that.
+        answer: comes from this, with the seconds that it took.
     """
 
     groups: list[list[Entered]]
     given: Given | None
-    answer: Callable[[], Answer] | None
+    took_s: float
+    answer: Callable[[], tuple[Answer, float]] | None
 
 
 class Together:
@@ -150,17 +152,16 @@ class Together:
         groups, self._waiting, self._frames, self._rows, self._until_ns = self._waiting, [], 0, 0, np.inf
         if not groups:
             return
-        p = self.predictor
+        p, start = self.predictor, perf_counter()
         people = [one.known[i] for group in groups for one in group for i in one.due]
         given = p.given(people) if people else None
-        answer: Callable[[], Answer] | None = None
+        took_s = perf_counter() - start
+        answer: Callable[[], tuple[Answer, float]] | None = None
         if given is not None:
-            values, mask = given.cut.values, given.cut.mask
+            answer = partial(_timed, p.backend, given)
             if self._thread is not None:
-                answer = self._thread.submit(p.backend.infer, values, mask).result
-            else:
-                answer = partial(p.backend.infer, values, mask)
-        asked, before = _Asked(groups, given, answer), self._asked
+                answer = self._thread.submit(answer).result
+        asked, before = _Asked(groups, given, took_s, answer), self._asked
         if self._thread is None:
             yield from self._answer(asked)
             return
@@ -203,13 +204,13 @@ class Together:
 
     def _answer(self, asked: _Asked) -> Iterator[Answered]:
         """What was predicted with the frames of a batch, in order."""
-        start = perf_counter()
-        batch = None
+        batch, spent_s = None, asked.took_s
         if asked.given is not None and asked.answer is not None:
-            batch = _Batch(self.predictor, asked.given, asked.answer())
+            answer, took_s = asked.answer()
+            batch, spent_s = _Batch(self.predictor, asked.given, answer), spent_s + took_s
         ids = tuple(i for group in asked.groups for one in group for i in one.due)
         inferred = None if batch is None else batch.given.inferred(ids, batch.answer[0])
-        share_s = (perf_counter() - start) / sum(map(len, asked.groups))
+        share_s = spent_s / sum(map(len, asked.groups))
         first = 0
         for group in asked.groups:
             yield from self._answer_group(group, batch, inferred, first, share_s)
@@ -275,14 +276,23 @@ class _Batch:
         return found.done.each[rows] if found is self._plain else found.done.each
 
 
+def _timed(backend: Backend, given: Given) -> tuple[Answer, float]:
+    """What the backend answers, and the seconds that it takes."""
+    start = perf_counter()
+    answer = backend.infer(given.cut.values, given.cut.mask)
+    return answer, perf_counter() - start
+
+
 def _rows(answer: Answer, rows: slice) -> Answer:
     future, recovered, scale = answer
     return future[rows], recovered[rows], None if scale is None else scale[rows]
 
 
-def _of(inferred: Inferred, rows: slice) -> Inferred:
+def _of(i: Inferred, rows: slice) -> Inferred:
     """Those rows."""
-    return replace(rows_of(inferred, rows), ids=inferred.ids[rows])
+    arrays = (i.future, i.positions, i.status, i.stamps_ns, i.hidden_s, i.times)
+    heading = Heading(i.heading.origin[rows], i.heading.yaw[rows])
+    return Inferred(i.ids[rows], i.values[rows], i.mask[rows], heading, *(x[rows] for x in arrays))
 
 
 def _joined(
