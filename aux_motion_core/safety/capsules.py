@@ -105,25 +105,12 @@ def spheres(ends: np.ndarray, radius: np.ndarray, slack_m: float) -> tuple[np.nd
     return centre, wide[of]
 
 
-def without_inner(centre: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spheres (K, 3), (K,) without those that lie inside a larger one: together they are the same."""
-    near = (centre - centre.mean(0)).astype(np.float32)
-    size, wide = np.einsum("kc,kc->k", near, near), radius.astype(np.float32)
-    apart2 = near @ (-2.0 * near.T)
-    apart2 += size[:, None] + np.float32(_ROUNDING_M2)
-    apart2 += size
-    more = wide[:, None] - wide  # of the row over the column
-    more *= np.abs(more)
-    outer = ~(apart2 < more).any(0)
-    return centre[outer], radius[outer]
-
-
-#: What single precision may take off a squared distance within a body's reach, m^2.
-_ROUNDING_M2 = 1e-5
-#: Widths of the squares of columns about spheres are rounded up to this: few sizes, each worked on at once.
-_WIDTHS = 4
+#: Voxels along each side of the squares of columns that are looked at as one first.
+_BLOCK = 4
 #: Spheres grow by this, in voxels: what single precision may lose.
 _ROUNDING = np.float32(2e-5)
+#: A word with all bits set, and how many bits of a byte are.
+_FULL, _BITS_SET = np.uint64(0xFFFFFFFFFFFFFFFF), np.array([bin(n).count("1") for n in range(256)], np.uint8)
 
 
 def voxels(
@@ -146,7 +133,7 @@ def voxels(
     """
     if not len(ends):
         return np.zeros((0, 3), np.float32), resolution_m
-    centre, wide = without_inner(*spheres(ends, radius, 0.25 * resolution_m))
+    centre, wide = spheres(ends, radius, 0.25 * resolution_m)
     low, high = (centre - wide[:, None]).min(0), (centre + wide[:, None]).max(0)
     low[2], high[2] = max(low[2], floor_m), min(high[2], top_m)
     if high[2] <= low[2]:
@@ -157,70 +144,102 @@ def voxels(
         if shape.prod() <= most:
             break
         resolution_m *= 2.0
-    nx, ny, nz = (int(shape[0]) + _WIDTHS, int(shape[1]) + _WIDTHS, int(shape[2]))
+    nx, ny, nz = (-(-int(shape[0]) // _BLOCK) * _BLOCK, -(-int(shape[1]) // _BLOCK) * _BLOCK, int(shape[2]))
     at, r = (centre / resolution_m - origin).astype(np.float32), (wide / resolution_m).astype(np.float32) + _ROUNDING
-    filled = _filled_columns(at, r, nx, ny, nz)  # (columns, height)
-    x, y, z = (((np.arange(n) + (o + 0.5)) * resolution_m).astype(np.float32) for n, o in zip((nx, ny, nz), origin))
-    found = np.flatnonzero(filled)
-    column = found // filled.shape[1]
-    out = np.empty((len(found), 3), np.float32)
-    # one coordinate after the other: a copy of pairs takes five times as long
-    out[:, 0] = x.repeat(ny).take(column, mode="clip")
-    out[:, 1] = np.tile(y, nx).take(column, mode="clip")
-    out[:, 2] = z.take(found & (filled.shape[1] - 1), mode="clip")
+    columns = _filled_columns(at, r, nx, ny, nz).view(np.uint8)  # of each column, bits in height
+    filled = np.unpackbits(columns.reshape(-1), bitorder="little").view(bool)
+    x, y, z = (
+        ((np.arange(n) + (o + 0.5)) * resolution_m).astype(np.float32)
+        for n, o in zip((nx, ny, 8 * columns.shape[1]), origin, strict=True)
+    )
+    count = _BITS_SET.take(columns.T).sum(0, dtype=np.int64)
+    out = np.empty((count.sum(), 3), np.float32)
+    # one coordinate after the other: a copy of rows takes five times as long
+    out[:, 0] = x.repeat(ny).repeat(count)
+    out[:, 1] = np.tile(y, nx).repeat(count)
+    out[:, 2] = np.tile(z, len(columns))[filled]
     return out, resolution_m
-
-
-def _padded(nz: int) -> int:
-    """Cells in height: the bits of one word, or of two, four, and so on."""
-    return int(64 << (-(-nz // 64) - 1).bit_length())
 
 
 def _filled_columns(centre: np.ndarray, radius: np.ndarray, nx: int, ny: int, nz: int) -> np.ndarray:
     """Which voxels spheres touch. A vertical line of voxels meets a sphere in one interval: bits of a word.
 
+    Most spheres lie inside others, all together. So blocks of columns come first: what a sphere fills in all of a
+    block's columns, and what it fills in any. Only where that is more than all spheres fill in all columns, the columns
+    are looked at one by one.
+
     Args:
-        centre: (K, 3) float32 voxels; no sphere reaches below 0 sideways.
+        centre: (K, 3) float32 voxels; no sphere reaches below 0 sideways, or beyond the grid.
         radius: (K,) float32 voxels.
-        nx, ny: of the grid, `_WIDTHS` more than spheres reach.
+        nx, ny: of the grid, multiples of `_BLOCK`.
         nz: of the grid; what lies beyond in height is left out.
 
     Returns:
-        (nx * ny, `_padded(nz)`) bool.
+        (nx * ny, words of 64 cells) uint64.
     """
-    words = _padded(nz) // 64
-    grid = np.zeros((words, nx, ny), np.uint64)
-    start = np.maximum(np.floor(centre[:, :2] - radius[:, None]), np.float32(0.0))
-    width = _WIDTHS * np.ceil((2.0 * radius + 2.0) / _WIDTHS).astype(np.int64)
-    zero, one, top = np.float32(0.0), np.float32(1.0), np.float32(nz)
-    for size in np.unique(width).tolist():  # spheres of one size have the same columns about them
-        mine = np.flatnonzero(width == size)
-        first = np.minimum(start[mine], np.array([nx - size, ny - size], np.float32))
-        at = centre[mine, :2, None]
-        edge = first[..., None] + np.arange(size, dtype=np.float32)  # (mine, 2, size)
-        # the nearest place of the voxel's square to the centre
-        away = np.square(np.minimum(np.maximum(at, edge), edge + one) - at)
-        rest = (np.square(radius[mine])[:, None] - away[:, 0])[:, :, None] - away[:, None, 1]
-        meets = rest > zero
-        reach = np.sqrt(np.maximum(rest, zero, out=rest), out=rest)
-        z = centre[mine, 2][:, None, None]
-        enter = z - reach
-        enter = np.clip(enter, zero, top, out=enter).astype(np.int32).astype(np.int64)  # by way of 32 bits: faster
-        reach += z
-        leave = np.floor(reach, out=reach)
-        leave += meets  # of a column that does not meet the sphere it is where it enters: no bits
-        leave = np.clip(leave, zero, top, out=leave).astype(np.int32).astype(np.int64)
-        places = first.astype(int).tolist()
-        for k in range(words):
-            low, high = (e if words == 1 else np.clip(e - 64 * k, 0, 64) for e in (enter, leave))
-            filled = np.left_shift(_FULL, low.view(np.uint64))
-            filled ^= np.left_shift(_FULL, high.view(np.uint64))  # by 64: 0
-            for bits, (x, y) in zip(filled, places, strict=True):
-                square = grid[k, x : x + size, y : y + size]
-                np.bitwise_or(square, bits, out=square)
-    grid = np.ascontiguousarray(grid.reshape(words, -1).T)
-    return np.unpackbits(grid.view(np.uint8).reshape(nx * ny, -1), axis=1, bitorder="little").view(bool)
+    spheres, by = len(radius), ny // _BLOCK
+    squared, away_x, away_y = np.square(radius), _away(centre[:, 0], nx), _away(centre[:, 1], ny)
+    rest = (squared - away_x.min(0))[:, None] - away_y.min(0)  # (x, y, K): what the way sideways leaves of the radius
+    pair = np.flatnonzero(rest > np.float32(0.0))
+    block = pair // spheres
+    of, x = pair - block * spheres, block // by
+    at_x, at_y = x * spheres + of, (block - x * by) * spheres + of
+    either = np.empty((2, len(pair)), np.float32)
+    rest.take(pair, out=either[0], mode="clip")
+    np.subtract((squared - away_x.max(0)).take(at_x), away_y.max(0).take(at_y), out=either[1])
+    height = centre[:, 2].take(of)
+    bits = _filled(either, height, nz)
+    blocks = np.zeros((len(bits), nx // _BLOCK * by), np.uint64)
+    _join(blocks, block, bits[:, 1])
+    more = np.flatnonzero((bits[:, 0] & ~blocks.take(block, axis=1)).any(0))
+    grid = blocks.repeat(_BLOCK * _BLOCK, axis=0).reshape(-1, _BLOCK, _BLOCK, blocks.shape[1])
+    if len(more):
+        far_x, far_y = (a.reshape(_BLOCK, -1).take(i[more], axis=1) for a, i in ((away_x, at_x), (away_y, at_y)))
+        rest = (squared.take(of[more]) - far_x)[:, None] - far_y
+        _join(grid, block[more], _filled(rest, height[more], nz))
+    columns = grid.reshape(-1, _BLOCK, _BLOCK, nx // _BLOCK, by).transpose(3, 1, 4, 2, 0)
+    return np.ascontiguousarray(columns).reshape(nx * ny, -1)
 
 
-#: A word with all bits set.
-_FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
+def _away(at: np.ndarray, n: int) -> np.ndarray:
+    """Squared distances of places (K,) from the nearest place of each of `n` voxels in a row: (block, n / block, K)."""
+    edge = np.arange(n, dtype=np.float32).reshape(-1, _BLOCK).T[..., None]
+    away = np.minimum(np.maximum(at, edge), edge + np.float32(1.0))
+    away -= at
+    return np.square(away, out=away)
+
+
+def _filled(rest: np.ndarray, height: np.ndarray, nz: int) -> np.ndarray:
+    """Voxels of columns that spheres fill, as bits.
+
+    Args:
+        rest: (..., S) float32 squared voxels: of the radius less the way sideways; nothing is filled where it is not
+            above 0. Written over.
+        height: (S,) float32 voxels, of the centres.
+        nz: what lies beyond, or below 0, is left out.
+
+    Returns:
+        (words of 64 cells, ..., S) uint64.
+    """
+    zero = np.float32(0.0)
+    meets = rest > zero
+    reach = np.sqrt(np.maximum(rest, zero, out=rest), out=rest)
+    ends = np.empty((2, *rest.shape), np.float32)  # where each column enters the sphere, and leaves it
+    np.subtract(height, reach, out=ends[0])
+    reach += height
+    np.floor(reach, out=ends[1])
+    ends[1] += meets  # of a column that does not meet the sphere it is where it enters: no bits
+    # by way of 32 bits: faster
+    places = np.clip(ends, zero, np.float32(nz), out=ends).astype(np.int32).astype(np.int64)
+    bits = np.empty((-(-nz // 64), *rest.shape), np.uint64)
+    for k, word in enumerate(bits):
+        mine = places if len(bits) == 1 else np.clip(places - 64 * k, 0, 64)
+        enter, leave = np.left_shift(_FULL, mine.view(np.uint64))  # by 64: 0
+        np.bitwise_xor(enter, leave, out=word)
+    return bits
+
+
+def _join(grid: np.ndarray, block: np.ndarray, bits: np.ndarray) -> None:
+    """Bits (..., S) of the blocks (S,), which are in order, into the grid (..., blocks)."""
+    start = np.flatnonzero(np.concatenate([[True], block[1:] != block[:-1]]))
+    grid[..., block[start]] |= np.bitwise_or.reduceat(bits, start, axis=-1)

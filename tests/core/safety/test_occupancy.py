@@ -18,7 +18,7 @@ from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
 from aux_motion_core.safety.anthropometry import SEGMENT_INDEX, SEGMENT_JOINTS, SEGMENTS, body, body_scale
-from aux_motion_core.safety.capsules import maybe_nearest, nearest, nearest_pairs, spheres, voxels, without_inner
+from aux_motion_core.safety.capsules import maybe_nearest, nearest, nearest_pairs, voxels
 from aux_motion_core.safety.occupancy import (
     BoundKind,
     OccupancyBuilder,
@@ -397,18 +397,3 @@ def test_what_is_not_finite_is_never_left_out() -> None:
     a[1, 0, 0] = np.nan
     of, _ = maybe_nearest(a, np.ones(2), np.ones((3, 2, 3)), np.ones(3), 2)
     assert (of == 1).sum() == 3, "a distance that is no number stops the robot"
-
-
-def test_spheres_inside_others_add_nothing() -> None:
-    centre = np.array([[5.0, 0, 0], [5.1, 0, 0], [7.0, 0, 0], [5.0, 0, 0]])
-    radius = np.array([0.5, 0.3, 0.3, 0.5])
-    kept, sizes = without_inner(centre, radius)
-    assert kept[:, 0].tolist() == [5.0, 7.0, 5.0] and sizes.tolist() == [0.5, 0.3, 0.5]
-    rng = np.random.default_rng(0)
-    ends, wide = rng.uniform(0, 2, (60, 2, 3)), rng.uniform(0.1, 0.6, 60)
-    chain = spheres(ends, wide, 0.0125)
-    few = without_inner(*chain)
-    assert len(few[1]) < len(chain[1])
-    points = rng.uniform(-0.5, 2.5, (3000, 3))
-    inside = [(np.linalg.norm(points[:, None] - c, axis=-1) < r).any(1) for c, r in (chain, few)]
-    assert (inside[0] == inside[1]).all()
