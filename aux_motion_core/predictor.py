@@ -435,8 +435,12 @@ class Predictor:
         rows_of_all = check.rows_of(people)
 
         def later() -> None:
-            if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
-                self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
+            if self.learner is not None and check.listener is not None:
+                if self.config.learning == "shadow":
+                    self.learner.correct(
+                        rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False
+                    )
+                self.learner.watch(rows_of_all, cut.newest_ns, cut.values[:, -1], cut.mask[:, -1])
             believed = [f and r.state is not TrackState.WARMING_UP for f, r in zip(done.finite, done.each, strict=True)]
             for part in parts:
                 if rows := [i for i in part if believed[i]]:

@@ -170,6 +170,7 @@ def replay(
         k = slice(i, i + 1)
         heading = Heading(w.heading.origin[k], w.heading.yaw[k])
         out[i] = learner.correct(row, stamp_ns[k], w.values[k], w.mask[k], w.future[k], heading)[0, learner.judged]
+        learner.watch(row, stamp_ns[k], w.values[k, -1], w.mask[k, -1])
         if widening is not None:
             share = learner.evidence.widening(row)[0][:, GROUP_OF]
             widening[i] = share * np.linalg.norm(out[i], axis=-1)
