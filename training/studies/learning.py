@@ -45,8 +45,9 @@ from training.studies.learning_rivals import KalmanEma, Nlms
 from training.studies.learning_streams import GAP_S, Stream, clips_of, streams
 from training.studies.learning_text import fill
 
-#: Streams that constants were chosen on; the others were only judged.
-CHOICE = ("kinect/1", "kinect/2", "nuitrack/beware2", "noisy/dance", "robot work/a")
+#: Streams that constants were chosen on, those whose worst minutes were looked into among them; the others were only
+#: judged.
+CHOICE = ("kinect/0", "kinect/1", "kinect/2", "kinect/4", "nuitrack/beware2", "noisy/dance", "robot work/a")
 #: Parts of a stream by the minutes of the person that were seen before.
 SPANS_MIN = {"0 to 2": (0.0, 2.0), "2 to 10": (2.0, 10.0), "after 2": (2.0, 1e9), "after 10": (10.0, 1e9)}
 HORIZONS = ("0.4", "1.0")
