@@ -508,8 +508,12 @@ class Predictor:
         rows_of_all = check.rows_of([people[i] for part in parts for i in part])
 
         def later() -> None:
-            if self.learner is not None and check.listener is not None and self.config.learning == "shadow":
-                self.learner.correct(rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False)
+            if self.learner is not None and check.listener is not None:
+                if self.config.learning == "shadow":
+                    self.learner.correct(
+                        rows_of_all, cut.newest_ns, cut.values, cut.mask, own, cut.heading, every=False
+                    )
+                self.learner.watch(rows_of_all, cut.newest_ns, cut.values[:, -1], cut.mask[:, -1])
             for part in parts:
                 believed = [i for i in part if done.finite[i] and done.each[i].state is not TrackState.WARMING_UP]
                 if believed:

@@ -1,7 +1,7 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How much of each correction enters: what evidence earned it, by person, horizon and part of the body.
+"""How much of each correction enters: what evidence earned it, by person, horizon, part of the body and its motion.
 
 Each correction is judged before it is learnt from, against the network's own answer, on the same outcome. Candidates
 are shares of the corrections; their gains, in parts of the network's error, are summed over the last seconds, and
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aux_motion_core.learning.features import INPUTS, TELLING
 from aux_motion_core.skeleton import JOINTS
 
 #: Joint groups that are weighed on their own.
@@ -35,6 +36,10 @@ MEMBERS = (GROUP_OF == np.arange(len(GROUPS))[:, None]).astype(np.float64)
 #: Candidates: shares of the slow and of the fast correction; the first is the network alone.
 CANDIDATES = np.array([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0], [0.0, 0.5], [0.0, 1.0], [0.25, 0.25], [0.5, 0.5]])
 _NONE = 0
+#: What a correction gained while a part of the body moved says little of when it is still, and the other way round.
+#: So evidence is kept apart by how much it moves: below, between and above these, metres in 0.3 s or to the horizon.
+MOTION_EDGES_M = (0.025, 0.1)
+MOTIONS = len(MOTION_EDGES_M) + 1
 #: Weight of the network alone before anything is known; the candidates share the rest.
 PRIOR = 0.7
 #: Exponent for each second of a candidate that gains all of the error.
@@ -60,6 +65,33 @@ _NOISE_M = 0.002
 WIDENING_PER_S, WIDENING_MISS = 0.5, 0.04
 
 
+def _mean_squares() -> np.ndarray:
+    """(T, 2 G) from the squares of the inputs `TELLING` to the groups' mean squares of velocity and of answer."""
+    mean = (MEMBERS / MEMBERS[:, INPUTS].sum(1, keepdims=True)).T[INPUTS]  # (I, G)
+    out = np.zeros((len(TELLING), 2 * len(GROUPS)), np.float32)
+    for k in range(2):
+        rows = slice(3 * len(INPUTS) * k, 3 * len(INPUTS) * (k + 1))
+        out[rows, len(GROUPS) * k : len(GROUPS) * (k + 1)] = mean.repeat(3, 0)
+    return out
+
+
+_MEAN_SQUARES = _mean_squares()
+_EDGES_M2 = np.square(MOTION_EDGES_M).astype(np.float32)
+
+
+def motions(telling: np.ndarray) -> np.ndarray:
+    """How much parts of the body move: lately, or by the network's answer, whichever is more.
+
+    Args:
+        telling: (N, T) the inputs `features.TELLING`.
+
+    Returns:
+        (N, G) from 0 to `MOTIONS` - 1.
+    """
+    square = np.square(telling) @ _MEAN_SQUARES
+    return np.searchsorted(_EDGES_M2, np.maximum(square[:, : len(GROUPS)], square[:, len(GROUPS) :]))
+
+
 class Evidence:
     """Shares of the corrections by row of the self-check.
 
@@ -73,19 +105,19 @@ class Evidence:
         self._prior = np.log(np.full(e, (1.0 - PRIOR) / (e - 1)))
         self._prior[_NONE] = np.log(PRIOR)
         self.rows: dict[str, np.ndarray] = {}
-        #: Of all people together: (H, G, E) mean gain, and (H, G) seconds of evidence behind it.
-        self.common = np.zeros((horizons, g, e))
-        self.common_s = np.zeros((horizons, g))
+        #: Of all people together: (H, G, M, E) mean gain, and (H, G, M) seconds of evidence behind it.
+        self.common = np.zeros((horizons, g, MOTIONS, e))
+        self.common_s = np.zeros((horizons, g, MOTIONS))
         self._rows(0)
 
     def _rows(self, more: int) -> None:
-        h, g, e = self._h, len(GROUPS), len(CANDIDATES)
+        h, g, e, m = self._h, len(GROUPS), len(CANDIDATES), MOTIONS
         new: dict[str, np.ndarray] = {
-            "gain": np.zeros((more, h, g, e)),
-            "error": np.zeros((more, h, g)),
-            "alarm": np.zeros((more, h, g)),
-            "trust": np.ones((more, h, g)),
-            "share": np.zeros((more, h, g, 2), np.float32),
+            "gain": np.zeros((more, h, g, m, e)),
+            "error": np.zeros((more, h, g, m)),
+            "alarm": np.zeros((more, h, g, m)),
+            "trust": np.ones((more, h, g, m)),
+            "share": np.zeros((more, h, g, m, 2), np.float32),
             "widening": np.ones((more, h, g), np.float32),
             "loss": np.zeros((more, h)),
         }
@@ -99,12 +131,12 @@ class Evidence:
             self.rows[name][row] = 0.0
         self.rows["trust"][row] = self.rows["widening"][row] = 1.0
         self.rows["gain"][row] = self.common * np.minimum(self.common_s, COMMON_S)[..., None]
-        h = np.repeat(np.arange(self._h), len(GROUPS))
-        self._share(np.full(len(h), row), h, np.tile(np.arange(len(GROUPS)), self._h))
+        h, g, m = (i.ravel() for i in np.indices(self.common_s.shape))
+        self._share(np.full(len(h), row), h, g, m)
 
-    def shares(self, rows: np.ndarray) -> np.ndarray:
-        """(N, H, G, 2) of the slow and the fast correction."""
-        return self.rows["share"][rows]
+    def shares(self, rows: np.ndarray, motion: np.ndarray) -> np.ndarray:
+        """(N, G, H, 2) of the slow and the fast correction, of people whose parts move like this, (N, G) of `motions`."""
+        return self.rows["share"][rows[:, None], :, np.arange(len(GROUPS)), motion]
 
     def widening(self, rows: np.ndarray) -> np.ndarray:
         """(N, H, G) share of the way from the network's answer to the published one that widens its radii."""
@@ -134,7 +166,7 @@ class Evidence:
     def share_of_all(self) -> np.ndarray:
         """(H,) mean share of the corrections that everybody's evidence gives."""
         weight = self._weights(self.common * np.minimum(self.common_s, COMMON_S)[..., None])
-        return (weight @ CANDIDATES).sum(-1).mean(1)
+        return (weight @ CANDIDATES).sum(-1).mean((1, 2))
 
     def reset(self) -> None:
         """Forget what was earned; people stay."""
@@ -163,12 +195,12 @@ class Evidence:
         weight = np.exp(log - log.max(-1, keepdims=True))
         return weight / weight.sum(-1, keepdims=True)
 
-    def _share(self, row: np.ndarray, h: np.ndarray, g: np.ndarray) -> None:
-        """Make the shares of these (K,) triples anew."""
+    def _share(self, row: np.ndarray, h: np.ndarray, g: np.ndarray, m: np.ndarray) -> None:
+        """Make the shares of these (K,) anew."""
         a = self.rows
-        weight = self._weights(a["gain"][row, h, g])
-        believed = a["trust"][row, h, g] * np.maximum(1.0 - a["loss"][row, h] / LOSS, 0.0)
-        a["share"][row, h, g] = (weight @ CANDIDATES) * believed[:, None]
+        weight = self._weights(a["gain"][row, h, g, m])
+        believed = a["trust"][row, h, g, m] * np.maximum(1.0 - a["loss"][row, h] / LOSS, 0.0)
+        a["share"][row, h, g, m] = (weight @ CANDIDATES) * believed[:, None]
 
     def _count_losses(
         self, row: np.ndarray, horizon: np.ndarray, passed_s: np.ndarray, error: np.ndarray, published: np.ndarray
@@ -195,6 +227,7 @@ class Evidence:
         published: np.ndarray,
         radius: np.ndarray,
         good: np.ndarray,
+        motion: np.ndarray,
     ) -> None:
         """Outcomes of K predictions at one horizon each, no pair of row and horizon more than once.
 
@@ -207,6 +240,7 @@ class Evidence:
             published: (K, J, 3) metres, the correction that entered or would have.
             radius: (K, J) metres around the network's answer, NaN where it has none.
             good: (K, J) bool, joints that tell something.
+            motion: (K, G) of `motions`, as it was when the prediction was made.
         """
         self._widen(row, horizon, passed_s, residual, published, radius, good)
         a = self.rows
@@ -222,27 +256,27 @@ class Evidence:
         told = n.sum(1) > 0
         means = (error * n[..., None]).sum(1)[told] / n.sum(1)[told, None]  # (K, E + 1)
         self._count_losses(row[told], horizon[told], passed_s[told], means[:, _NONE], means[:, -1])
-        row, horizon, passed_s, error = row[k], horizon[k], passed_s[k], error[k, g]
-        usual = a["error"][row, horizon, g]
+        row, horizon, passed_s, error, motion = row[k], horizon[k], passed_s[k], error[k, g], motion[k, g]
+        usual = a["error"][row, horizon, g, motion]
         usual = np.where(usual > 0.0, usual, error[:, _NONE])
         keep = np.exp(-passed_s / PERSON_S)
-        a["error"][row, horizon, g] = keep * usual + (1.0 - keep) * error[:, _NONE]
+        a["error"][row, horizon, g, motion] = keep * usual + (1.0 - keep) * error[:, _NONE]
         scale = np.maximum(usual, 0.5 * error[:, _NONE]) + _NOISE_M
         gain = np.clip((error[:, _NONE, None] - error) / scale[:, None], -2.0, 1.0)
         mine = (gain[:, :-1] - MARGIN * CANDIDATES.sum(1)) * passed_s[:, None]
-        earned = keep[:, None] * a["gain"][row, horizon, g] + mine
+        earned = keep[:, None] * a["gain"][row, horizon, g, motion] + mine
         seconds = np.zeros_like(self.common_s)
         total = np.zeros_like(self.common)
-        np.add.at(seconds, (horizon, g), passed_s)
-        np.add.at(total, (horizon, g), mine)
+        np.add.at(seconds, (horizon, g, motion), passed_s)
+        np.add.at(total, (horizon, g, motion), mine)
         kept = np.exp(-seconds / ALL_S) * self.common_s
         self.common = (self.common * kept[..., None] + total) / np.maximum(kept + seconds, 1e-9)[..., None]
         self.common_s = kept + seconds
         keep = np.exp(-passed_s / ALARM_S)
-        alarm = keep * a["alarm"][row, horizon, g] + (1.0 - keep) * gain[:, -1]
+        alarm = keep * a["alarm"][row, horizon, g, motion] + (1.0 - keep) * gain[:, -1]
         bad = alarm < -ALARM
-        trust = a["trust"][row, horizon, g]
-        a["trust"][row, horizon, g] = np.where(bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S)))
-        a["alarm"][row, horizon, g] = np.where(bad, 0.0, alarm)
-        a["gain"][row, horizon, g] = np.where(bad[:, None], np.minimum(a["gain"][row, horizon, g], ANEW), earned)
-        self._share(row, horizon, g)
+        trust = a["trust"][row, horizon, g, motion]
+        a["trust"][row, horizon, g, motion] = np.where(bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S)))
+        a["alarm"][row, horizon, g, motion] = np.where(bad, 0.0, alarm)
+        a["gain"][row, horizon, g, motion] = np.where(bad[:, None], np.minimum(a["gain"][row, horizon, g, motion], ANEW), earned)
+        self._share(row, horizon, g, motion)

@@ -69,25 +69,43 @@ class Features:
         self._phase = rng.uniform(0.0, 2.0 * np.pi, N_RANDOM).astype(np.float32)
         self._sum = np.zeros((0, len(USUAL_S), len(INPUTS), 3), np.float32)
         self._weight = np.zeros((0, len(USUAL_S), len(INPUTS), 1), np.float32)
+        self._usual = np.zeros_like(self._sum)
+        self._known = np.zeros(self._weight.shape, bool)
         self._last_ns = np.zeros(0, np.int64)
 
     def start(self, row: int) -> None:
         """A new person has this row: nothing is remembered."""
         while row >= len(self._last_ns):
             more = max(len(self._last_ns), 16)
-            for name in ("_sum", "_weight", "_last_ns"):
+            for name in ("_sum", "_weight", "_usual", "_known", "_last_ns"):
                 a = getattr(self, name)
                 setattr(self, name, np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]))
-        self._sum[row], self._weight[row], self._last_ns[row] = 0.0, 0.0, 0
+        self._sum[row], self._weight[row], self._known[row], self._last_ns[row] = 0.0, 0.0, False, 0
 
-    def take(
-        self, rows: np.ndarray, stamp_ns: np.ndarray, values: np.ndarray, mask: np.ndarray, future: np.ndarray
-    ) -> np.ndarray:
-        """Inputs of these people now; what is remembered of them moves on.
+    def remember(self, rows: np.ndarray, stamp_ns: np.ndarray, values: np.ndarray, seen: np.ndarray) -> None:
+        """What is usual of these people moves on; once what was taken of now is out.
 
         Args:
             rows: (N,) of the people.
             stamp_ns: (N,) of the newest observation.
+            values: (N, J, 3) metres, the newest pose, normalised; seen: (N, J) bool.
+        """
+        now, sees = values[:, None, INPUTS], seen[:, None, INPUTS, None]
+        passed_s = np.minimum(np.maximum((stamp_ns - self._last_ns[rows]) * _NS, 0.0), _MOST_S)
+        self._last_ns[rows] = stamp_ns
+        keep = np.exp(passed_s[:, None] * self._rate).astype(np.float32)[:, :, None, None]
+        new = (1.0 - keep) * sees
+        weight = keep * self._weight[rows] + new
+        total = keep * self._sum[rows] + new * now
+        self._weight[rows], self._sum[rows] = weight, total
+        self._known[rows] = weight > 0.0
+        self._usual[rows] = total / np.maximum(weight, 1e-9)
+
+    def take(self, rows: np.ndarray, values: np.ndarray, mask: np.ndarray, future: np.ndarray) -> np.ndarray:
+        """Inputs of these people now.
+
+        Args:
+            rows: (N,) of the people.
             values: (N, T, J, 3) metres, normalised, zero where not observed; mask: (N, T, J) bool.
             future: (N, S, J, 3) the network's answer.
 
@@ -104,14 +122,8 @@ class Features:
         np.subtract(now, past[:, 1:], out=x[:, :_ANSWERS])
         x[:, :_ANSWERS] *= self._factor * seen[:, 1:, :, None]
         np.subtract(ahead, now, out=x[:, _ANSWERS:_USUAL])
-        passed_s = np.minimum(np.maximum((stamp_ns - self._last_ns[rows]) * _NS, 0.0), _MOST_S)
-        self._last_ns[rows] = stamp_ns
-        keep = np.exp(passed_s[:, None] * self._rate).astype(np.float32)[:, :, None, None]
-        new = (1.0 - keep) * sees
-        weight = keep * self._weight[rows] + new
-        total = keep * self._sum[rows] + new * now
-        self._weight[rows], self._sum[rows] = weight, total
-        np.subtract(now, total / np.maximum(weight, 1e-9), out=x[:, _USUAL:])
+        np.subtract(now, self._usual[rows], out=x[:, _USUAL:])
+        x[:, _USUAL:] *= self._known[rows]
         x *= sees
         np.minimum(np.maximum(x, -_LARGEST, out=x), _LARGEST, out=x)
         out = np.empty((n, N_INPUTS), np.float32)

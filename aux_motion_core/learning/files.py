@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 #: A file is no larger, bytes.
 LARGEST = 2_000_000
 _REMEDY = "learning starts from nothing"

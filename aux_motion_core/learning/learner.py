@@ -25,7 +25,7 @@ from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning import files
-from aux_motion_core.learning.evidence import GROUP_OF, Evidence
+from aux_motion_core.learning.evidence import GROUP_OF, Evidence, motions
 from aux_motion_core.learning.features import TELLING, Features
 from aux_motion_core.learning.maps import Maps
 from aux_motion_core.learning.stream import ASK_S, LearningStream
@@ -147,7 +147,6 @@ class Learner:
             of those people who will be judged, or None.
         """
         stamp_ns = np.asarray(stamp_ns)
-        self._watch(rows, stamp_ns, mask[:, -1])
         if not every:
             due = self.under_way.due(rows, stamp_ns)
             if not due.any():
@@ -157,20 +156,22 @@ class Learner:
                 rows, stamp_ns, values, mask, future = (a[due] for a in (rows, stamp_ns, values, mask, future))
                 heading = Heading(heading.origin[due], heading.yaw[due])
         maps, solution, n, h = self.maps, self.maps.solution, len(rows), len(self.judged)
-        x = self.features.take(rows, stamp_ns, values, mask, future)
+        x = self.features.take(rows, values, mask, future)
         if not np.isfinite(x).all():
             np.nan_to_num(x, copy=False, posinf=0.0, neginf=0.0)
         seen = mask[:, -1]
         coefficients = (x @ solution.weights).reshape(n, 2, maps.n_basis, N_JOINTS * 3)
         telling = x.take(TELLING, 1)
+        motion = motions(telling)
         leverage = np.einsum("np,np->n", telling @ solution.inverse, telling)
         familiar = np.square(np.minimum(1.0, STRANGE / np.maximum(leverage, 1e-6)))
         corrections = (self._at_judged @ (familiar[:, None, None, None] * coefficients)).reshape(n, 2, h, N_JOINTS, 3)
         corrections *= seen[:, None, None, :, None]
-        shares = self.evidence.shares(rows)  # (N, H, G, 2)
+        shares = self.evidence.shares(rows, motion)  # (N, G, H, 2)
         if shares.any():
-            share = shares[:, :, GROUP_OF, :, None]  # (N, H, J, 2, 1)
-            entering = corrections[:, 0] * share[:, :, :, 0] + corrections[:, 1] * share[:, :, :, 1]
+            share = shares.take(GROUP_OF, 1).transpose(3, 0, 2, 1)[..., None]  # (2, N, H, J, 1)
+            entering = corrections[:, 0] * share[0]
+            entering += corrections[:, 1] * share[1]
             length = np.sqrt(np.einsum("nhjc,nhjc->nhj", entering, entering))
             entering *= np.minimum(1.0, self._most_m / np.maximum(length, 1e-9))[..., None]
             out = (self._to_grid @ entering.reshape(n, h, -1)).reshape(n, -1, N_JOINTS, 3)
@@ -178,11 +179,20 @@ class Learner:
             entering, out = np.zeros_like(corrections[:, 0]), np.zeros_like(future)
         self._of_row[:] = -1
         self._of_row[rows] = np.arange(n)
-        self._taken = TakenOutcomes(stamp_ns, x, corrections, entering, future[:, self.judged], seen, heading)
+        self._taken = TakenOutcomes(stamp_ns, x, corrections, entering, future[:, self.judged], seen, motion, heading)
         return out
 
-    def _watch(self, rows: np.ndarray, stamp_ns: np.ndarray, seen: np.ndarray) -> None:
-        """Whether a loaded file is of such a stream."""
+    def watch(self, rows: np.ndarray, stamp_ns: np.ndarray, values: np.ndarray, seen: np.ndarray) -> None:
+        """Remember what is usual of people and of the stream, once the prediction is out.
+
+        Where a loaded file is of another stream, what was learnt is forgotten.
+
+        Args:
+            rows: (N,) of the people.
+            stamp_ns: (N,) of the newest observations.
+            values: (N, J, 3) metres, the newest poses, normalised; seen: (N, J) bool.
+        """
+        self.features.remember(rows, stamp_ns, values, seen)
         passed_s = (stamp_ns - self._seen_ns[rows]) / NS
         self._seen_ns[rows] = stamp_ns
         apart = (passed_s > 0.0) & (passed_s < 0.5)
@@ -289,6 +299,7 @@ class Learner:
                 o.published[k],
                 o.radius[k],
                 o.good[k],
+                o.motion[k],
             )
             left = np.delete(left, first)
 

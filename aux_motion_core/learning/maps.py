@@ -16,7 +16,9 @@ from aux_motion_core.skeleton import N_JOINTS
 
 #: Memory of the slow and of the fast map, seconds of outcomes.
 MEMORY_S = (300.0, 20.0)
-RIDGE = 2.0
+RIDGE = 0.3
+#: Of the leverage: inputs count as known where much more than so much was learnt.
+LEVERAGE_RIDGE = 2.0
 #: Functions of time that corrections are made of: sines that are zero now.
 N_BASIS = 3
 #: A sample that stands for so many seconds has weight 1.
@@ -62,7 +64,7 @@ class Maps:
         """Forget everything."""
         self.regressions = [Regression(N_INPUTS, self._targets, memory_s, RIDGE) for memory_s in MEMORY_S]
         self.solution = Solution(
-            np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.eye(len(TELLING), dtype=np.float32) / RIDGE
+            np.zeros((N_INPUTS, 2 * self._targets), np.float32), np.eye(len(TELLING), dtype=np.float32) / LEVERAGE_RIDGE
         )
         #: Seconds of people's motion that taught something.
         self.learnt_s = 0.0
@@ -110,7 +112,7 @@ class Maps:
             regression.solve()
         self.solution = Solution(
             np.concatenate([r.weights for r in self.regressions], 1).astype(np.float32),
-            self.regressions[0].inverse(TELLING).astype(np.float32),
+            self.regressions[0].inverse(TELLING, LEVERAGE_RIDGE).astype(np.float32),
         )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -59,7 +59,7 @@ class Regression:
         np.linalg.cholesky(regular)  # raises; `solve` takes any matrix
         self.weights = np.linalg.solve(regular, self.cross)
 
-    def inverse(self, of: np.ndarray) -> np.ndarray:
-        """(T, T) of the regularised products of some inputs, by index (T,)."""
-        regular = self.products[np.ix_(of, of)] + self.ridge * np.eye(len(of))
+    def inverse(self, of: np.ndarray, ridge: float) -> np.ndarray:
+        """(T, T) of the products of some inputs, by index (T,), with a regulariser of its own."""
+        regular = self.products[np.ix_(of, of)] + ridge * np.eye(len(of))
         return np.linalg.inv(regular)

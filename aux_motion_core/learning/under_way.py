@@ -11,6 +11,7 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 from aux_motion_core.history.normalise import Heading, into_frame
+from aux_motion_core.learning.evidence import GROUPS
 from aux_motion_core.learning.features import N_INPUTS
 from aux_motion_core.skeleton import N_JOINTS
 
@@ -33,6 +34,7 @@ class TakenOutcomes:
         published: (N, H, J, 3) metres, what entered or would have.
         shipped: (N, H, J, 3) metres, the network's answers.
         seen: (N, J) bool, seen at the prediction.
+        motion: (N, G) how much parts of the body move, see `evidence.motions`.
         heading: what normalisation took out.
     """
 
@@ -42,6 +44,7 @@ class TakenOutcomes:
     published: np.ndarray
     shipped: np.ndarray
     seen: np.ndarray
+    motion: np.ndarray
     heading: Heading
 
 
@@ -54,6 +57,7 @@ class LearningOutcomes:
         passed_s: (K,) since the outcome before of the person and the horizon.
         residual: (K, J, 3) metres from the network's answer to what was seen, in the normalised frame.
         corrections: (K, 2, J, 3), published: (K, J, 3), radius: (K, J) metres (NaN: none), good: (K, J) bool.
+        motion: (K, G) of the predictions.
     """
 
     row: np.ndarray
@@ -65,6 +69,7 @@ class LearningOutcomes:
     published: np.ndarray
     radius: np.ndarray
     good: np.ndarray
+    motion: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class UnderWay:
             "radius": np.full((more, r, h, N_JOINTS), np.nan, np.float32),
             "good": np.zeros((more, r, h, N_JOINTS), bool),
             "seen": np.zeros((more, r, N_JOINTS), bool),
+            "motion": np.zeros((more, r, len(GROUPS)), np.intp),
             "origin": np.zeros((more, r, 3)),
             "yaw": np.zeros((more, r)),
             "open": np.zeros((more, r), bool),
@@ -159,7 +165,7 @@ class UnderWay:
             rows, at, pick = rows[fresh], at[fresh], pick[fresh]
             radius = None if radius is None else radius[fresh]
         a["taken_ns"][rows] = t.stamp_ns[pick]
-        for name in ("x", "corrections", "published", "shipped", "seen"):
+        for name in ("x", "corrections", "published", "shipped", "seen", "motion"):
             a[name][rows, at] = getattr(t, name)[pick]
         a["origin"][rows, at], a["yaw"][rows, at] = t.heading.origin[pick], t.heading.yaw[pick]
         a["radius"][rows, at] = np.nan if radius is None else radius
@@ -198,6 +204,7 @@ class UnderWay:
             a["published"][row, at, horizon],
             a["radius"][row, at, horizon],
             good,
+            a["motion"][row, at],
         )
         last = horizon == self._h - 1
         if not last.any():
