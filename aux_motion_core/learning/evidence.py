@@ -276,7 +276,11 @@ class Evidence:
         alarm = keep * a["alarm"][row, horizon, g, motion] + (1.0 - keep) * gain[:, -1]
         bad = alarm < -ALARM
         trust = a["trust"][row, horizon, g, motion]
-        a["trust"][row, horizon, g, motion] = np.where(bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S)))
+        a["trust"][row, horizon, g, motion] = np.where(
+            bad, 0.0, trust + (1.0 - trust) * (1.0 - np.exp(-passed_s / RETURN_S))
+        )
         a["alarm"][row, horizon, g, motion] = np.where(bad, 0.0, alarm)
-        a["gain"][row, horizon, g, motion] = np.where(bad[:, None], np.minimum(a["gain"][row, horizon, g, motion], ANEW), earned)
+        a["gain"][row, horizon, g, motion] = np.where(
+            bad[:, None], np.minimum(a["gain"][row, horizon, g, motion], ANEW), earned
+        )
         self._share(row, horizon, g, motion)
