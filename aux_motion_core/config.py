@@ -44,7 +44,7 @@ def region(text: str) -> tuple[tuple[float, float], ...]:
 class PredictorConfig(BaseModel):
     """Parameters of the path from frames to predictions. History and horizon come from the model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     max_gap_s: float = Field(
         0.25,  # the slowest trackers come at 5 Hz

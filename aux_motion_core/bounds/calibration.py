@@ -64,7 +64,7 @@ class Group(BaseModel):
             calibrated, and null where a joint was never seen.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     name: str
     serves: list[str]
@@ -85,7 +85,7 @@ class Domain(BaseModel):
         size: smallest and largest size of a person's bones relative to `bone_m`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     tracker: str
     sources: list[str]
@@ -108,7 +108,7 @@ class Familiar(BaseModel):
         bone_precision: (19, 3, 3).
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     features: list[str]
     centre: list[float]
@@ -161,7 +161,7 @@ class Calibration(BaseModel):
         onnx_sha256: of the model that it belongs to.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     schema_version: Literal[1]
     kind: Literal["group_cross_conformal", "split_conformal"]

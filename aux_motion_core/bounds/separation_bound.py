@@ -45,7 +45,7 @@ class SeparationBound(BaseModel):
         onnx_sha256: of the model that it belongs to.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     schema_version: Literal[1] = 1
     kind: Literal["group_cross_conformal", "split_conformal"]

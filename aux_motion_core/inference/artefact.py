@@ -44,7 +44,7 @@ class Artefact(BaseModel):
         calibration: table of calibrated radii, None when the model has none.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     schema_version: Literal[1]
     name: str = Field(min_length=1, max_length=200)

@@ -60,7 +60,7 @@ class BoundKind(IntEnum):
 class OccupancyConfig(BaseModel):
     """How bodies become capsules. The node applies it at configure."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     occupancy_interval_s: float = Field(
         0.04,

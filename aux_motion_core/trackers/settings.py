@@ -20,7 +20,7 @@ _AT_CONFIGURE: dict[str, Any] = {"at_configure": True}
 class InputConfig(BaseModel):
     """Parameters of the way from tracker messages to frames in the fixed frame (`trackers.pipeline`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     fixed_frame: str = Field(
         min_length=1,

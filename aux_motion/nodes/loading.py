@@ -1,0 +1,39 @@
+# Copyright 2026 The aux_motion contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What an executable does while its modules are loaded."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+
+def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
+    """Load what an executable needs, run it, and exit with its status.
+
+    A KeyboardInterrupt inside an import would show a traceback, or come out as another error: meanwhile an interrupt
+    ends the process at once. Modules live as long as the process: the garbage collector would look at them again and
+    again for nothing. Nor does pydantic search all installed packages for plugins.
+
+    Args:
+        load: imports, and returns what is to run.
+        interrupted: exit status after an interrupt.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(interrupted))
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
+    run = load()
+    gc.freeze()
+    gc.enable()
+    signal.signal(signal.SIGINT, before)
+    try:
+        code = run()
+    except KeyboardInterrupt:
+        code = interrupted
+    sys.exit(code)
