@@ -135,7 +135,7 @@ class Evidence:
         self._share(np.full(len(h), row), h, g, m)
 
     def shares(self, rows: np.ndarray, motion: np.ndarray) -> np.ndarray:
-        """(N, G, H, 2) of the slow and the fast correction, of people whose parts move like this, (N, G) of `motions`."""
+        """(N, G, H, 2) of the slow and the fast correction, for parts that move like this, (N, G) of `motions`."""
         return self.rows["share"][rows[:, None], :, np.arange(len(GROUPS)), motion]
 
     def widening(self, rows: np.ndarray) -> np.ndarray:
