@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.arrays import every
+from aux_motion_core.arrays import every, rows_of
 from aux_motion_core.bounds.calibrated import Radii
 from aux_motion_core.bounds.radii import Known, reach_radius
 from aux_motion_core.config import PredictorConfig
@@ -28,7 +28,7 @@ from aux_motion_core.history.normalise import (
 from aux_motion_core.history.track import Track
 from aux_motion_core.history.track import windows as track_windows
 from aux_motion_core.inference.interface import Backend
-from aux_motion_core.people import Result
+from aux_motion_core.people import Person, Result
 from aux_motion_core.person_state import of_windows
 from aux_motion_core.types import Shipped
 
@@ -94,6 +94,85 @@ class Results:
     each: list[Result]
     finite: np.ndarray
     calibrated: np.ndarray
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What went into the backend in a call of `predict`, for those who judge other predictors on the same input.
+
+    Attributes:
+        ids: N people.
+        values: (N, history, J, 3) float32, mask: (N, history, J) bool; see `Backend.infer`.
+        heading: what normalisation took out.
+        future: (N, steps, J, 3) float32, the backend's own answer in the normalised frame.
+        positions: (N, J, 3) metres of the newest observation in the fixed frame, after repair.
+        status: (N, J) its `JointStatus`.
+        stamps_ns: (N,) and its stamp.
+        hidden_s: (N, J), times: (N, J), see `bounds.known`.
+    """
+
+    ids: tuple[str, ...]
+    values: np.ndarray
+    mask: np.ndarray
+    heading: Heading
+    future: np.ndarray
+    positions: np.ndarray
+    status: np.ndarray
+    stamps_ns: np.ndarray
+    hidden_s: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
+class Given:
+    """People of one frame, or of several that follow each other, before the backend answers.
+
+    Attributes:
+        people: N of them; who is in several frames is here several times.
+        cut: their windows.
+        what: known of them from these alone.
+        odd: (N,) bool: the input is unlike that of the radii's table.
+    """
+
+    people: list[Person]
+    cut: Windows
+    what: Known
+    odd: np.ndarray
+
+    def rows(self, part: slice) -> Given:
+        """Those people."""
+        return Given(self.people[part], rows_of(self.cut, part), rows_of(self.what, part), self.odd[part])
+
+    def inferred(self, ids: tuple[str, ...], future: np.ndarray) -> Inferred:
+        """For who judges others on the same input: the people's ids, and the backend's answer."""
+        cut, tracks = self.cut, [p.track for p in self.people]
+        return Inferred(
+            ids,
+            cut.values,
+            cut.mask,
+            cut.heading,
+            future,
+            np.stack([t.newest_positions for t in tracks]),
+            np.stack([t.newest_status for t in tracks]),
+            cut.newest_ns,
+            cut.hidden_s,
+            cut.times,
+        )
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """What follows from the backend's answer for N people.
+
+    Attributes:
+        done: what each keeps.
+        radii: calibrated ones, or None.
+        members: (N, members, steps, J, 3) of the mix, or None.
+    """
+
+    done: Results
+    radii: Radii | None
+    members: np.ndarray | None
 
 
 def cut_windows(tracks: list[Track], backend: Backend, max_gap_s: float) -> Windows:

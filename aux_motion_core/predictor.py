@@ -13,22 +13,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from aux_motion_core.arrays import rows_of
 from aux_motion_core.bounds.adaptation import Realised
-from aux_motion_core.bounds.calibrated import CalibratedRadii, Radii
-from aux_motion_core.bounds.radii import Bounds, Known, known
+from aux_motion_core.bounds.calibrated import CalibratedRadii
+from aux_motion_core.bounds.radii import Bounds, known
 from aux_motion_core.config import PredictorConfig
-from aux_motion_core.history.normalise import Heading, denormalise
+from aux_motion_core.history.normalise import denormalise
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.inference.interface import Answer as BackendAnswer
 from aux_motion_core.inference.interface import Backend
 from aux_motion_core.learning.learner import Learner, learner_for
 from aux_motion_core.people import People, Person, Result, Seen
-from aux_motion_core.person_batch import Answer, Results, Windows, cut_windows, results
+from aux_motion_core.person_batch import Answer, Concluded, Given, Inferred, Windows, cut_windows, results
 from aux_motion_core.person_output import describe
 from aux_motion_core.selfcheck import SelfCheck, self_check_for
 from aux_motion_core.skeleton import JOINTS, MISSING, N_JOINTS
@@ -40,85 +38,6 @@ from aux_motion_core.types import (
     TrackState,
     ViewReason,
 )
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """What went into the backend in a call of `predict`, for those who judge other predictors on the same input.
-
-    Attributes:
-        ids: N people.
-        values: (N, history, J, 3) float32, mask: (N, history, J) bool; see `Backend.infer`.
-        heading: what normalisation took out.
-        future: (N, steps, J, 3) float32, the backend's own answer in the normalised frame.
-        positions: (N, J, 3) metres of the newest observation in the fixed frame, after repair.
-        status: (N, J) its `JointStatus`.
-        stamps_ns: (N,) and its stamp.
-        hidden_s: (N, J), times: (N, J), see `bounds.known`.
-    """
-
-    ids: tuple[str, ...]
-    values: np.ndarray
-    mask: np.ndarray
-    heading: Heading
-    future: np.ndarray
-    positions: np.ndarray
-    status: np.ndarray
-    stamps_ns: np.ndarray
-    hidden_s: np.ndarray
-    times: np.ndarray
-
-
-@dataclass(frozen=True)
-class Given:
-    """People of one frame, or of several that follow each other, before the backend answers.
-
-    Attributes:
-        people: N of them; who is in several frames is here several times.
-        cut: their windows.
-        what: known of them from these alone.
-        odd: (N,) bool: the input is unlike that of the radii's table.
-    """
-
-    people: list[Person]
-    cut: Windows
-    what: Known
-    odd: np.ndarray
-
-    def rows(self, part: slice) -> Given:
-        """Those people."""
-        return Given(self.people[part], rows_of(self.cut, part), rows_of(self.what, part), self.odd[part])
-
-    def inferred(self, ids: tuple[str, ...], future: np.ndarray) -> Inferred:
-        """For who judges others on the same input: the people's ids, and the backend's answer."""
-        cut, tracks = self.cut, [p.track for p in self.people]
-        return Inferred(
-            ids,
-            cut.values,
-            cut.mask,
-            cut.heading,
-            future,
-            np.stack([t.newest_positions for t in tracks]),
-            np.stack([t.newest_status for t in tracks]),
-            cut.newest_ns,
-            cut.hidden_s,
-            cut.times,
-        )
-
-
-@dataclass(frozen=True)
-class Concluded:
-    """What follows from the backend's answer for N people.
-
-    Attributes:
-        done: what each keeps.
-        radii: calibrated ones, or None.
-        members: (N, members, steps, J, 3) of the mix, or None.
-    """
-
-    done: Results
-    radii: Radii | None
-    members: np.ndarray | None
 
 
 class Predictor:

@@ -17,7 +17,7 @@ import numpy as np
 from aux_motion_core.arrays import lengths
 from aux_motion_core.constants import NS
 from aux_motion_core.inference.ensemble import Ensemble
-from aux_motion_core.predictor import Inferred
+from aux_motion_core.person_batch import Inferred
 from aux_motion_core.selfcheck import EVERY_S
 from aux_motion_core.skeleton import sighted
 

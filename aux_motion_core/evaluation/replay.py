@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.together import Answered, Together
-from aux_motion_core.predictor import Inferred, Predictor
+from aux_motion_core.person_batch import Inferred
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame, TrackState
 
 #: A log time farther from the stamp than this is of another clock, and the stamp is taken as time of arrival.

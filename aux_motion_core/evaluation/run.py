@@ -21,7 +21,8 @@ from aux_motion_core.evaluation.comparisons import Grid, Sources, Step
 from aux_motion_core.evaluation.metrics import Evaluation
 from aux_motion_core.evaluation.outcomes import Court, Outcomes, Predicted, seen_joints
 from aux_motion_core.evaluation.replay import PREDICTED, Frames, Replayed, predict
-from aux_motion_core.predictor import Inferred, Predictor
+from aux_motion_core.person_batch import Inferred
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.skeleton import N_JOINTS, JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
 

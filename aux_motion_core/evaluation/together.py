@@ -30,7 +30,8 @@ from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.track import needed_ns
 from aux_motion_core.inference.interface import Answer, Backend
 from aux_motion_core.people import Followed, Person, Result, Seen
-from aux_motion_core.predictor import Concluded, Given, Inferred, Predictor
+from aux_motion_core.person_batch import Concluded, Given, Inferred
+from aux_motion_core.predictor import Predictor
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 
 #: People in a batch, at most, and frames: larger batches are not faster.
