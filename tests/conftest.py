@@ -1,7 +1,7 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Shared by all tests: the data folder, a private ROS domain, a colcon build of the workspace."""
+"""Shared by all tests: the data folder, a private ROS domain, one thread a process, a colcon build of the workspace."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ LEFT_OUT: dict[Path, list[str]] = {}
 
 # Before any test module imports rclpy: nothing may be heard outside of this machine, or by another run on it.
 private_domain()
+# A worker a core runs these tests: threads that torch and BLAS start beside it would spin and wait for each other. Read
+# when either is first imported, here and in all processes that the tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background job ignores SIGINT, and so would all processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,14 +1,16 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Clips made for the tests of what trains."""
+"""Clips and settings made for the tests of what trains."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from aux_motion_core.history.normalise import REST_POSE
+from training.config import TrainConfig
 from training.data import Clip
+from training.model import ModelConfig
 
 
 def clip(seed: int, seconds: float = 4.0) -> Clip:
@@ -31,3 +33,9 @@ def clip(seed: int, seconds: float = 4.0) -> Clip:
 
 
 CLIPS = [clip(k) for k in range(4)]
+
+
+def tiny(**changes: object) -> TrainConfig:
+    """A run of six steps, saved after three. Its rest pose is given: else a run begins with 4096 windows for one."""
+    model = ModelConfig(width=16, heads=2, layers=2, dropout=0.1, rest_pose=REST_POSE.tolist())
+    return TrainConfig(name="tiny", steps=6, batch=12, validate_every=3, warmup_steps=2, model=model, **changes)

@@ -34,7 +34,7 @@ from training.infer import torch_infer  # noqa: E402
 from training.model import AuxMotionModel, ModelConfig  # noqa: E402
 from training.seal import seal  # noqa: E402
 
-CONFIG = ModelConfig(width=16, heads=2, layers=2)
+CONFIG = ModelConfig(width=16, heads=2, layers=1)
 MISSING = [INDEX["spine"], INDEX["left_foot"], INDEX["right_foot"]]
 
 
@@ -53,20 +53,12 @@ def clip(seed: int, seconds: float) -> Clip:
     return make_clip(f"own/{seed}", f"own/{seed}", "swing", 30.0, motion(t, seed), "mine", "made", stamps_s=t)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    was = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(was)
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Path:
     """A tiny model, exported."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("base")
-    model = AuxMotionModel(ModelConfig(width=16, heads=2, layers=2))
+    model = AuxMotionModel(CONFIG)
     state = {
         "version": CHECKPOINT_VERSION, "step": 1, "history": [], "minutes": 0.0, "device": "cpu",
         "config": TrainConfig(name="tiny", model=model.config).model_dump(mode="json"),

@@ -21,12 +21,14 @@ from aux_motion_core.testing import synthetic
 NS = 1_000_000_000
 #: Everything that makes people come, go, change ids, jump and disappear.
 FAULTS = "outliers=0.01:500,drop=0.1,swap_ids=0.02,twins=0.05:0.5,people=0.2:1.0,gap=0.05,jitter_ms=60,freeze=0.02:0.3"
+#: What a predictor counts of it.
+HAPPENED = ("id_relinked", "stamp_reset", "stamp_reordered", "duplicate_body_merged", "outlier_masked")
 
 
-def stream(seconds: float = 8.0, people: int = 3):
+def stream(seconds: float = 5.0, people: int = 3):
     """Damaged, with a clock that is set back in the middle."""
     clean = [(f.stamp_ns + 20_000_000, f) for f in synthetic.frames(people, seconds)]
-    damaged = list(Faults.parse(FAULTS, 2).apply(clean))
+    damaged = list(Faults.parse(FAULTS, 0).apply(clean))
     half = len(damaged) // 2
     return [(t, f if i < half else replace(f, stamp_ns=f.stamp_ns - 3 * NS)) for i, (t, f) in enumerate(damaged)]
 
@@ -81,7 +83,8 @@ def test_a_damaged_stream_is_predicted_as_one_frame_after_the_other(name, config
             assert item.inferred.ids == live.inferred.ids
             for part in ("values", "mask", "future", "positions", "status", "stamps_ns", "hidden_s", "times"):
                 same(getattr(item.inferred, part), getattr(live.inferred, part), part)
-    assert replayed.counters == live.counters and live.counters["id_relinked"] and live.counters["stamp_reset"]
+    assert replayed.counters == live.counters
+    assert all(live.counters[name] for name in HAPPENED)
     assert len(states) > 3
     if "mix" in config.model_fields_set or config.learning == "on":
         assert batched.calls == alone.calls  # the next mean depends on what became of the one before
@@ -91,7 +94,7 @@ def test_a_damaged_stream_is_predicted_as_one_frame_after_the_other(name, config
 
 def test_radii_adapt_in_a_batch_as_one_after_the_other():
     """People who run are outside their radii, which widen."""
-    walk = synthetic.frames(2, 10.0)
+    walk = synthetic.frames(2, 7.0)
     mid = walk[0].positions.mean((0, 1))
     items = [(f.stamp_ns, replace(f, positions=mid + 3.0 * (f.positions - mid) * [1.0, 1.0, 1 / 3])) for f in walk]
     config = PredictorConfig(learning="off", adaptation="on", tracker_error_m=0.0)

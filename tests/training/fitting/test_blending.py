@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ torch = pytest.importorskip("torch", reason="training tests need torch (extra 't
 
 from support.train_helpers import clip  # noqa: E402
 
+from aux_motion_core.history.normalise import REST_POSE  # noqa: E402
 from aux_motion_core.inference import (  # noqa: E402
     artefact,  # noqa: E402
     precision,  # noqa: E402
@@ -26,17 +29,26 @@ from training.fitting import blending, out_of_fold  # noqa: E402
 from training.fitting.blending import Predictions  # noqa: E402
 from training.model import AuxMotionModel, Blend, ModelConfig  # noqa: E402
 
-SIZES = ModelConfig(width=16, heads=2, layers=1, blend=8)
+SIZES = ModelConfig(width=16, heads=2, layers=1, blend=8, rest_pose=REST_POSE.tolist())
+CONFIG = train.TrainConfig(name="tiny", steps=2, batch=12, validate_every=2, warmup_steps=1, model=SIZES)
 GROUPS = (("made/0",), ("made/1",), ("made/2",))
 CLIPS = [clip(k) for k in range(3)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    was = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(was)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> tuple[Path, Path, float]:
+    """A network with a blend: its checkpoint, its artefact, by how many metres ONNX and torch differ."""
+    folder = tmp_path_factory.mktemp("exported")
+    checkpoint = train.train(CONFIG, CLIPS[:2], CLIPS[2:], folder / "run")
+    return checkpoint, folder / "model", export.export(checkpoint, folder / "model", CLIPS, "1.2.3")
+
+
+@pytest.fixture(scope="module")
+def plain_graph(tmp_path_factory) -> Path:
+    """The graph of a network without a blend."""
+    path = tmp_path_factory.mktemp("plain") / "plain.onnx"
+    export.write_onnx(AuxMotionModel(replace(SIZES, blend=0)), path)
+    return path
 
 
 @pytest.fixture
@@ -130,11 +142,10 @@ def test_more_trust_goes_to_both_of_the_networks_experts_and_leaves_the_scale():
     assert torch.equal(scale, same)
 
 
-def test_an_export_with_a_blend_has_a_scale_that_agrees_with_torch(tmp_path):
-    config = train.TrainConfig(name="tiny", steps=2, batch=12, validate_every=2, warmup_steps=1, model=SIZES)
-    checkpoint = train.train(config, CLIPS[:2], CLIPS[2:], tmp_path / "run")
-    assert export.export(checkpoint, tmp_path / "model", CLIPS, "1.2.3") <= export.PARITY_M
-    loaded = artefact.load(tmp_path / "model")
+def test_an_export_with_a_blend_has_a_scale_that_agrees_with_torch(exported, plain_graph):
+    _, folder, worst = exported
+    assert worst <= export.PARITY_M
+    loaded = artefact.load(folder)
     assert loaded.output_names == ("future", "recovered", "scale")
     values, mask = np.zeros((2, 10, 20, 3), np.float32), np.ones((2, 10, 20), bool)
     scale = OnnxBackend(loaded).infer(values, mask)[2]
@@ -142,31 +153,33 @@ def test_an_export_with_a_blend_has_a_scale_that_agrees_with_torch(tmp_path):
     # what lower precision may touch ends before the blend
     onnx = pytest.importorskip("onnx")
     with_blend = precision.trunk(onnx.load(loaded.onnx_file).graph)
-    export.write_onnx(AuxMotionModel(replace(SIZES, blend=0)), tmp_path / "plain.onnx")
-    assert len(with_blend) == len(precision.trunk(onnx.load(tmp_path / "plain.onnx").graph))
+    assert len(with_blend) == len(precision.trunk(onnx.load(plain_graph).graph))
 
-    again = train.train(
-        config.model_copy(update={"seed": 1}), CLIPS[:2], CLIPS[2:], tmp_path / "more", start_from=tmp_path / "model"
-    )
+
+def test_training_further_leaves_the_blend(tmp_path, exported):
+    checkpoint, folder, _ = exported
+    other = CONFIG.model_copy(update={"seed": 1})
+    again = train.train(other, CLIPS[:2], CLIPS[2:], tmp_path / "more", start_from=folder)
     was, now = (torch.load(p, weights_only=True)["average"] for p in (checkpoint, again))
     assert all(torch.equal(was[n], now[n]) for n in was if n.startswith("blend."))
     assert not torch.equal(was["encode.weight"], now["encode.weight"])
-    assert as_checkpoint(tmp_path / "model")["config"]["model"]["blend"] == 8
+    assert as_checkpoint(folder)["config"]["model"]["blend"] == 8
 
 
-def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkeypatch):
+def test_every_fold_gets_a_blend_that_its_own_clips_did_not_fit(tmp_path, monkeypatch, exported, plain_graph):
     monkeypatch.setattr(out_of_fold, "FOLDS", GROUPS)
     monkeypatch.setattr(blending, "FOLDS", GROUPS)
     monkeypatch.setattr(out_of_fold, "PREDICTED", ("train",))
     for module in (blending, out_of_fold):
         monkeypatch.setattr(module, "load_split", lambda data, name: CLIPS if name == "train" else [clip(9)])
     monkeypatch.setattr(blending, "tracker_clips", lambda data: [clip(8)])
+    graphs = {False: plain_graph, True: exported[1] / "model.onnx"}
+    monkeypatch.setattr(blending, "write_onnx", lambda n, path: shutil.copyfile(graphs[n.blend is not None], path))
     monkeypatch.setattr(blending, "latencies", lambda files, rounds: {n: f.stat().st_size for n, f in files.items()})
     monkeypatch.setattr(blending, "TRUST", ((0.0, 0.0), (1.0, 1.0)))
-    sizes = replace(SIZES, blend=0)
-    config = train.TrainConfig(name="tiny", steps=2, batch=12, validate_every=2, warmup_steps=1, model=sizes)
+    plain = CONFIG.model_copy(update={"model": replace(SIZES, blend=0)})
     for k in range(3):
-        train.train(config, [c for c in CLIPS if c.group != f"made/{k}"], [], tmp_path / f"fold_{k}")
+        train.train(plain, [c for c in CLIPS if c.group != f"made/{k}"], [], tmp_path / f"fold_{k}")
     fitted = []
     fit = blending.fit
     monkeypatch.setattr(blending, "fit", lambda p, *a: (fitted.append([id(x) for x in p]), fit(p, *a))[1])

@@ -25,7 +25,7 @@ def small(tmp_path: Path, text: str) -> Path:
 
 TWO = """
 train: {steps: 3, batch: 6, validate_every: 3, model: {width: 16, heads: 2, layers: 1}}
-sizes: {small: {}, large: {layers: 2}}
+sizes: {small: {}, large: {width: 24}}
 """
 
 
