@@ -102,7 +102,8 @@ def main() -> None:
     versions = {"old": arguments.old.resolve(), "new": HERE}
     found: dict = {
         "command": "python tools/bench_evaluate.py OLD --minutes "
-        f"{' '.join(f'{m:g}' for m in arguments.minutes)} --json docs/benchmarks/evaluate.json",
+        f"{' '.join(f'{m:g}' for m in arguments.minutes)} --people {' '.join(map(str, arguments.people))} "
+        "--json docs/benchmarks/evaluate.json",
         "cpus": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
         "load_before": round(os.getloadavg()[0], 2),

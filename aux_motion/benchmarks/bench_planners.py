@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aux_motion.nodes.planner_messages import cloud_message, occupancy_message, swept_points
+from aux_motion.nodes.planner_messages import CloudWriter, occupancy_message, swept_points
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
@@ -55,7 +55,7 @@ def measure(people: int, rounds: int) -> dict[str, list[float]]:
     """
     batch = _batch(people)
     builder, coarse = (OccupancyBuilder(OccupancyConfig(occupancy_interval_s=s)) for s in (0.04, 0.2))
-    monitor = Monitor(_robot())
+    monitor, cloud = Monitor(_robot()), CloudWriter()
     capsules = monitor.robot.capsules()
     spent: dict[str, list[float]] = {s: [] for s in STAGES}
     for k in range(rounds + _WARM_UP):
@@ -68,7 +68,7 @@ def measure(people: int, rounds: int) -> dict[str, list[float]]:
         decided = time.perf_counter()
         if k % 10 == 0:
             points = list(swept_points(coarse.build(batch), 0.05))
-            cloud_message(np.concatenate(points), "map", occupancy.stamp_ns)
+            cloud.fill(points, "map", occupancy.stamp_ns)
             if k >= _WARM_UP:
                 spent["swept"].append(time.perf_counter() - decided)
         if k >= _WARM_UP:

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,25 +67,28 @@ def swept_points(occupancy: Occupancy, resolution_m: float) -> Iterator[np.ndarr
         yield voxels(ends, radius, resolution_m, low - _BELOW_M, max(high + _ABOVE_M, low + _STANDS_M))[0]
 
 
-def cloud_message(points: np.ndarray, frame_id: str, stamp_ns: int) -> Any:
-    """Points (K, 3) as a `sensor_msgs/PointCloud2` with x, y, z."""
-    from sensor_msgs.msg import PointCloud2, PointField
+class CloudWriter:
+    """Points as a `sensor_msgs/PointCloud2` with x, y, z, always in the same message.
 
-    fields = [PointField(name=n, offset=4 * k, datatype=PointField.FLOAT32, count=1) for k, n in enumerate("xyz")]
-    message = PointCloud2(
-        header=header(frame_id, stamp_ns),
-        height=1,
-        width=len(points),
-        fields=fields,
-        is_bigendian=False,
-        point_step=12,
-        row_step=12 * len(points),
-        is_dense=True,
-    )
-    data = array.array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(points, "<f4").reshape(-1).view(np.uint8)))
-    message.data = data
-    return message
+    New memory for a large cloud takes longer than to fill it. Publish a message before the next one is filled.
+    """
+
+    def __init__(self) -> None:
+        from sensor_msgs.msg import PointCloud2, PointField
+
+        fields = [PointField(name=n, offset=4 * k, datatype=PointField.FLOAT32, count=1) for k, n in enumerate("xyz")]
+        self._message = PointCloud2(height=1, fields=fields, is_bigendian=False, point_step=12, is_dense=True)
+
+    def fill(self, parts: Sequence[np.ndarray], frame_id: str, stamp_ns: int) -> Any:
+        """The message of these points, (K, 3) of each part, one after the other."""
+        message, count = self._message, sum(map(len, parts))
+        message.header, message.width, message.row_step = header(frame_id, stamp_ns), count, 12 * count
+        data = message.data
+        del data[12 * count :]
+        data.frombytes(bytes(12 * count - len(data)))
+        if count:
+            np.concatenate(parts, out=np.frombuffer(data, "<f4").reshape(count, 3))
+        return message
 
 
 def poses_message(batch: PredictionBatch, ahead_s: float) -> PoseArray:

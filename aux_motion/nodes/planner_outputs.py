@@ -27,7 +27,7 @@ from aux_motion.nodes.joint_frames import transforms
 from aux_motion.nodes.occupancy_markers import capsule_markers
 from aux_motion.nodes.parameters import NodeParameters, default_model_dir
 from aux_motion.nodes.planner_messages import (
-    cloud_message,
+    CloudWriter,
     occupancy_message,
     people_message,
     poses_message,
@@ -124,6 +124,7 @@ class PlannerOutputs:
         if p.publish_swept_volume:
             from sensor_msgs.msg import PointCloud2
 
+            self._cloud = CloudWriter()
             publisher = self._publisher(PointCloud2, "swept_volume", 1)
             self._jobs.append(("swept_volume", publisher, rate, self._make_cloud))
         if p.publish_human_poses:
@@ -240,7 +241,8 @@ class PlannerOutputs:
     def _make_cloud(self, batch: PredictionBatch) -> Iterator[Any]:
         occupancy, most = self._coarse.build(batch), self._parameters.swept_volume_max_points
         while True:
-            parts, total = [np.zeros((0, 3), np.float32)], 0
+            parts: list[np.ndarray] = []
+            total = 0
             resolution_m = self._coarser * self._parameters.swept_volume_resolution_m
             for points in swept_points(occupancy, resolution_m):
                 parts.append(points)
@@ -253,7 +255,7 @@ class PlannerOutputs:
             self._coarser *= 2
         if self._coarser > 1 and 10 * total < most:  # as fine would be eight times as many
             self._coarser //= 2
-        yield cloud_message(np.concatenate(parts), batch.frame_id, batch.stamp_ns)
+        yield self._cloud.fill(parts, batch.frame_id, batch.stamp_ns)
 
     def _make_poses(self, batch: PredictionBatch) -> Iterator[Any]:
         yield poses_message(batch, self._parameters.human_poses_ahead_s)

@@ -31,7 +31,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 from aux_motion.commands.ssm import main  # noqa: E402
 from aux_motion.nodes.collision_objects import CollisionObjects  # noqa: E402
 from aux_motion.nodes.planner_messages import (  # noqa: E402
-    cloud_message,
+    CloudWriter,
     people_message,
     poses_message,
     swept_points,
@@ -611,7 +611,16 @@ def test_clouds_leave_out_what_is_no_number() -> None:
     occupancy.radius[0, 0, 3] = np.nan
     parts = list(swept_points(occupancy, 0.1))
     assert len(parts) == 2 and all(len(p) and np.isfinite(p).all() for p in parts)
-    assert cloud_message(np.zeros((0, 3), np.float32), "world", NS).width == 0
+
+
+def test_a_cloud_holds_its_own_points_whatever_was_in_the_message_before() -> None:
+    cloud, rng = CloudWriter(), np.random.default_rng(0)
+    for counts in ((), (3, 5000), (20,), (0, 7), ()):
+        parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in counts]
+        message = cloud.fill(parts, "world", NS)
+        assert message.width == sum(counts) and message.row_step == 12 * message.width == len(message.data)
+        assert message.header.frame_id == "world" and message.header.stamp.sec == 1
+        assert message.data.tobytes() == b"".join(p.tobytes() for p in parts)
 
 
 def test_clouds_hold_somebody_who_may_stand_up() -> None:
