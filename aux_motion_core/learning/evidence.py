@@ -29,6 +29,7 @@ def _group(joint: str) -> int:
     return GROUPS.index(f"{side}_{limb}") if limb else 0
 
 
+_EACH_GROUP = np.arange(len(GROUPS))
 #: (J,) group of each joint.
 GROUP_OF = np.array([_group(joint) for joint in JOINTS])
 #: (G, J) 1 where a joint is of a group.
@@ -136,7 +137,7 @@ class Evidence:
 
     def shares(self, rows: np.ndarray, motion: np.ndarray) -> np.ndarray:
         """(N, G, H, 2) of the slow and the fast correction, for parts that move like this, (N, G) of `motions`."""
-        return self.rows["share"][rows[:, None], :, np.arange(len(GROUPS)), motion]
+        return self.rows["share"][rows[:, None], :, _EACH_GROUP, motion]
 
     def widening(self, rows: np.ndarray) -> np.ndarray:
         """(N, H, G) share of the way from the network's answer to the published one that widens its radii."""

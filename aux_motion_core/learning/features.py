@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aux_motion_core.arrays import every
 from aux_motion_core.skeleton import INDEX, N_JOINTS
 
 #: Joints that say the same as a neighbour are no inputs.
@@ -120,11 +121,14 @@ class Features:
         now, sees = past[:, :1], seen[:, :1, :, None]
         x = np.empty((n, _BLOCKS, len(INPUTS), 3), np.float32)
         np.subtract(now, past[:, 1:], out=x[:, :_ANSWERS])
-        x[:, :_ANSWERS] *= self._factor * seen[:, 1:, :, None]
+        whole, known = every(seen), self._known[rows]
+        x[:, :_ANSWERS] *= self._factor if whole else self._factor * seen[:, 1:, :, None]
         np.subtract(ahead, now, out=x[:, _ANSWERS:_USUAL])
         np.subtract(now, self._usual[rows], out=x[:, _USUAL:])
-        x[:, _USUAL:] *= self._known[rows]
-        x *= sees
+        if not every(known):
+            x[:, _USUAL:] *= known
+        if not whole:
+            x *= sees
         np.minimum(np.maximum(x, -_LARGEST, out=x), _LARGEST, out=x)
         out = np.empty((n, N_INPUTS), np.float32)
         out[:, : -1 - N_RANDOM] = x.reshape(n, -1)

@@ -147,9 +147,10 @@ class Learner:
             of those people who will be judged, or None.
         """
         stamp_ns = np.asarray(stamp_ns)
+        due = self.under_way.due(rows, stamp_ns)
+        judged = bool(due.any())
         if not every:
-            due = self.under_way.due(rows, stamp_ns)
-            if not due.any():
+            if not judged:
                 self._taken = None
                 return None
             if not due.all():
@@ -157,8 +158,8 @@ class Learner:
                 heading = Heading(heading.origin[due], heading.yaw[due])
         maps, solution, n, h = self.maps, self.maps.solution, len(rows), len(self.judged)
         x = self.features.take(rows, values, mask, future)
-        if not np.isfinite(x).all():
-            np.nan_to_num(x, copy=False, posinf=0.0, neginf=0.0)
+        if np.isnan(x.sum()):  # of inputs that are bounded
+            np.nan_to_num(x, copy=False)
         seen = mask[:, -1]
         coefficients = (x @ solution.weights).reshape(n, 2, maps.n_basis, N_JOINTS * 3)
         telling = x.take(TELLING, 1)
@@ -166,7 +167,8 @@ class Learner:
         leverage = np.einsum("np,np->n", telling @ solution.inverse, telling)
         familiar = np.square(np.minimum(1.0, STRANGE / np.maximum(leverage, 1e-6)))
         corrections = (self._at_judged @ (familiar[:, None, None, None] * coefficients)).reshape(n, 2, h, N_JOINTS, 3)
-        corrections *= seen[:, None, None, :, None]
+        if np.count_nonzero(seen) < seen.size:
+            corrections *= seen[:, None, None, :, None]
         shares = self.evidence.shares(rows, motion)  # (N, G, H, 2)
         if shares.any():
             share = shares.take(GROUP_OF, 1).transpose(3, 0, 2, 1)[..., None]  # (2, N, H, J, 1)
@@ -177,6 +179,9 @@ class Learner:
             out = (self._to_grid @ entering.reshape(n, h, -1)).reshape(n, -1, N_JOINTS, 3)
         else:
             entering, out = np.zeros_like(corrections[:, 0]), np.zeros_like(future)
+        if not judged:
+            self._taken = None
+            return out
         self._of_row[:] = -1
         self._of_row[rows] = np.arange(n)
         self._taken = TakenOutcomes(stamp_ns, x, corrections, entering, future[:, self.judged], seen, motion, heading)
