@@ -126,17 +126,22 @@ def _one(job: Job, reading: Reading, source: Here, learner: Learner, curves: lis
     return max(0.0, (end_ns - stop_ns) * 1e-9)
 
 
+def _interval(mean: float, low: float, high: float) -> str:
+    """A mean with its interval, which a single block of five seconds does not have."""
+    return f"{mean:.1f} ({low:.1f}-{high:.1f})" if high > low else f"{mean:.1f}"
+
+
 def text(report: LearnReport, out: Path) -> str:
     """A report as a readable table."""
-    lines = [f"{'error in mm after':22}" + "".join(f"{h + ' s':>18}" for h in report.learnt)]
+    lines = [f"{'error in mm after':22}" + "".join(f"{h + ' s':>24}" for h in report.learnt)]
     for name, rows in (("learning", report.learnt), ("held out", report.held_out)):
         if not rows:
             continue
         for source in ("model", "learnt"):
-            cells = [f"{v[source][0]:.1f} ({v[source][1]:.1f}-{v[source][2]:.1f})" for v in rows.values()]
-            lines.append(f"{name + ', ' + source:22}" + "".join(f"{c:>18}" for c in cells))
+            cells = [_interval(*v[source]) for v in rows.values()]
+            lines.append(f"{name + ', ' + source:22}" + "".join(f"{c:>24}" for c in cells))
         change = [100.0 * (v["learnt"][0] / max(v["model"][0], 1e-6) - 1.0) for v in rows.values()]
-        lines.append(f"{'':22}" + "".join(f"{c:+17.1f}%" for c in change))
+        lines.append(f"{'':22}" + "".join(f"{c:+23.1f}%" for c in change))
     lines += [
         "",
         f"learnt from {report.learnt_s / 60.0:.1f} person-minutes; held out: the last {report.held_out_s:.0f} s",

@@ -178,7 +178,8 @@ class Here:
         if learner is not None:
             self._predictor.adopt(learner)
         self._predictor.warm_up()
-        # only onnxruntime leaves the interpreter to others while it works
+        # onnxruntime leaves the interpreter to others while it works; other backends tell after each answer whether
+        # they fell back, and the next one would overwrite it
         ahead = job.workers > 1 and self._backend.about.get("backend") == "onnx"
         self._thread = ThreadPoolExecutor(1, "ahead") if ahead else None
         #: Of the backend: the grid of its predictions, and what runs it.

@@ -23,7 +23,7 @@ _SPEED_ENDS = np.array([end for _, end in SPEED_CLASSES[:-1]])
 
 def mean_of_seen(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of what is not NaN; NaN where nothing is left: a `nanmean` that does not warn."""
-    seen = values == values  # not NaN
+    seen = ~np.isnan(values)
     total: np.ndarray = np.where(seen, values, values.dtype.type(0.0)).sum(-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         np.true_divide(total, seen.sum(-1, keepdims=True), out=total, casting="unsafe")

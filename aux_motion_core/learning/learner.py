@@ -148,9 +148,9 @@ class Learner:
         """
         stamp_ns = np.asarray(stamp_ns)
         due = self.under_way.due(rows, stamp_ns)
-        judged = bool(due.any())
+        some_due = bool(due.any())
         if not every:
-            if not judged:
+            if not some_due:
                 self._taken = None
                 return None
             if not due.all():
@@ -179,7 +179,7 @@ class Learner:
             out = (self._to_grid @ entering.reshape(n, h, -1)).reshape(n, -1, N_JOINTS, 3)
         else:
             entering, out = np.zeros_like(corrections[:, 0]), np.zeros_like(future)
-        if not judged:
+        if not some_due:
             self._taken = None
             return out
         self._of_row[:] = -1

@@ -14,6 +14,7 @@ from support.learning_helpers import frame, waving
 from typer.testing import CliRunner
 
 from aux_motion.cli import app
+from aux_motion.commands.learn import LearnReport, text
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.learning.files import Identity, load
 
@@ -71,3 +72,11 @@ def test_the_curve_is_in_the_results(bag, tmp_path):
     assert low <= mean <= high < curve["minutes"][0]["errors_mm"]["0.4"]["damped_pose"][0]
     assert "What is learnt on line" in (out / "report.html").read_text()
     assert "worst minute" in done.output
+
+
+def test_the_table_has_no_interval_of_a_single_block_and_its_columns_stand_apart():
+    rows = {h: {"model": [1234.5, 1200.0, 1300.0], "learnt": [1182.2, 1182.2, 1182.2]} for h in ("0.4", "1.0")}
+    head, model, learnt, *_ = text(LearnReport(learnt=rows), Path("cell.npz")).splitlines()
+    assert model.split() == ["learning,", "model"] + ["1234.5", "(1200.0-1300.0)"] * 2
+    assert learnt.split() == ["learning,", "learnt", "1182.2", "1182.2"]
+    assert len(head) == len(model) == len(learnt)
