@@ -73,7 +73,7 @@ RIVALS = {
 #: Streams that are stopped and go on.
 RESTARTS = ("kinect/0", "nuitrack/beware3", "robot work/b")
 #: Streams that go through the node's path, too.
-COVERED = ("kinect/0", "nuitrack/beware3", "kinect2/irds215", "robot work/b")
+COVERED = ("kinect/0", "nuitrack/beware3", "nuitrack/beware4", "kinect2/irds215", "robot work/b", "noisy/construction")
 #: Predictions of a stream that teach before a change or a restart.
 _TAUGHT = 3000
 _SLOTS = 40

@@ -78,7 +78,16 @@ def _coverage(report: dict[str, Any]) -> list[str]:
     for name, row in found.items():
         on, off = row["on"], row["off"]
         parts.append(f"{name} {on['coverage']:.3f} (off: {off['coverage']:.3f}; first 10 s {on['first_10_s']:.3f})")
-    return [f"- Share of joints inside their 0.95 radius through the node's path, learning on: {', '.join(parts)}."]
+    of = {n: v["coverage"] for n, v in report["curves"].items() if "learnt" in v["coverage"]}
+    said = []
+    for span in ("all", "first_10_s"):
+        name = min((n for n in of if of[n]["learnt"][span]), key=lambda n: of[n]["learnt"][span])
+        said.append(f"{of[name]['learnt'][span]:.3f} ({name}; shipped {of[name]['shipped'][span]:.3f})")
+    return [
+        f"- Share of joints inside their 0.95 radius through the node's path, learning on: {', '.join(parts)}.",
+        "- The same by the model's table and the widening alone, the least of all streams: "
+        f"{said[0]}, of the first 10 s {said[1]}.",
+    ]
 
 
 def _rivals(report: dict[str, Any]) -> str:
