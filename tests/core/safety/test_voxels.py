@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aux_motion_core.safety.capsules import voxels
@@ -15,20 +15,21 @@ from aux_motion_core.safety.capsules import voxels
 _PLACES = np.linspace(0.0, 1.0, 65)
 
 
-def gaps(corner: np.ndarray, size_m: float, ends: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """From voxels (N, 3) by their least corners to the nearest capsule, (N,) metres; not above 0 where they touch.
+def gaps(low: np.ndarray, high: np.ndarray, ends: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """From boxes (N, 3) by their corners to the nearest capsule, (N,) metres; not above 0 where they touch.
 
     It is too large by at most half of the way between two places on an axis.
     """
-    gap = np.full(len(corner), np.inf)
+    gap = np.full(len(low), np.inf)
     for (a, b), r in zip(ends, radius, strict=True):
         for place in a + _PLACES[:, None] * (b - a):
-            away = np.clip(place, corner, corner + size_m) - place
+            away = np.clip(place, low, high) - place
             gap = np.minimum(gap, np.sqrt(np.einsum("nc,nc->n", away, away)) - r)
     return gap
 
 
 @settings(max_examples=30, deadline=None)
+@example(seed=1280, capsules=1, thick=0.02, size_m=0.07, tall=0.3)  # all of it is above the top
 @given(
     seed=st.integers(0, 10_000),
     capsules=st.integers(1, 12),
@@ -53,9 +54,13 @@ def test_no_voxel_that_a_capsule_touches_is_left_out(
     last[2] += 1  # the layer that begins at the top or above it is one of the grid's
     index = np.stack(np.meshgrid(*map(np.arange, first, last), indexing="ij"), -1).reshape(-1, 3)
     corner = index * size_m
-    gap = gaps(corner, size_m, ends, radius)
+    gap = gaps(corner, corner + size_m, ends, radius)
+    # what of a voxel is between the two heights
+    lower, upper = corner.copy(), corner + size_m
+    lower[:, 2], upper[:, 2] = np.maximum(lower[:, 2], floor), np.minimum(upper[:, 2], top)
+    touched = (upper[:, 2] > lower[:, 2]) & (gaps(lower, np.maximum(lower, upper), ends, radius) < -1e-4)
     step = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).max() / (len(_PLACES) - 1)
     there = {tuple(c) for c in np.floor(found / size_m).astype(int)}
     assert len(there) == len(found)
-    assert {tuple(c) for c in index[gap < -1e-4]} <= there
+    assert {tuple(c) for c in index[touched]} <= there
     assert there <= {tuple(c) for c in index[gap < 0.25 * size_m + step / 2 + 1e-4]}
