@@ -201,18 +201,19 @@ class Adaptation:
             a[name][row, horizon] = a[name][row, horizon] * keep + new
 
         offline, before = a["offline"][row, at, horizon], a["log"][row, horizon]
-        miss = told & (error_m > offline * np.exp(before))
-        pooled = (miss.sum(1) / n)[:, None]
-        own = np.where(told, miss, pooled)
-        push = 0.5 * own + 0.5 * pooled - (1.0 - self.level)
         fade = np.exp(-passed_s / _SHARE_S)[:, None]
         seen = a["seen"][row]
-        seen = np.where(had, fade * seen + (1.0 - fade) * told, seen)
-        a["seen"][row] = seen
-        push = np.where((push < 0.0) & (~told | (seen < _SEEN_SHARE)), 0.0, push)
-        log = before + (GAIN_PER_S * passed_s)[:, None] * push
-        log = a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
-        self._raised = self._raised or some(log)
+        seen = a["seen"][row] = np.where(had, fade * seen + (1.0 - fade) * told, seen)
+        at_floor = self._low == 0.0 and not some(before)
+        miss = told & (error_m > (offline if at_floor else offline * np.exp(before)))
+        if not at_floor or some(miss):  # else factors stay at the floor
+            pooled = (miss.sum(1) / n)[:, None]
+            own = np.where(told, miss, pooled)
+            push = 0.5 * own + 0.5 * pooled - (1.0 - self.level)
+            push = np.where((push < 0.0) & (~told | (seen < _SEEN_SHARE)), 0.0, push)
+            log = before + (GAIN_PER_S * passed_s)[:, None] * push
+            log = a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
+            self._raised = self._raised or some(log)
         self._learn_body(row, at, horizon, passed_s, error_m, told)
 
     def _learn_body(
@@ -229,8 +230,8 @@ class Adaptation:
         has = (body == body).any(1)  # not NaN
         if not has.any():
             return
-        factor = np.exp(a["body_log"][row])[:, None]
-        outside, beyond = (told & (error_m > body * factor)).any(1), (told & (error_m > published)).any(1)
+        limit = body * np.exp(a["body_log"][row])[:, None] if self._raised else body
+        outside, beyond = (told & (error_m > limit)).any(1), (told & (error_m > published)).any(1)
         if outside.any() or beyond.any():
             np.logical_or.at(a["outside"], (row, at), np.stack([outside, beyond], 1))
         # judged when its last horizon is
@@ -242,6 +243,8 @@ class Adaptation:
         keep = np.exp(-passed_s / self._window_s)
         a["body_hits"][row] = a["body_hits"][row] * keep + ~outside[:, 1]
         a["body_tries"][row] = a["body_tries"][row] * keep + 1.0
+        if self._low == 0.0 and not some(outside[:, 0]) and not some(a["body_log"][row]):
+            return  # stays at the floor
         push = outside[:, 0] - (1.0 - self.level)
         often = a["seen"][row].mean(1) >= _SEEN_SHARE
         push = np.where((push < 0.0) & ~often, 0.0, push)

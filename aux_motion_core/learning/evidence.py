@@ -49,8 +49,10 @@ RATE_PER_S = 8.0
 MARGIN = 0.01
 #: Gains so old count 1/e, seconds: of a person, of all people.
 PERSON_S, ALL_S = 15.0, 60.0
-#: What all people together tell counts so many seconds for somebody new.
-COMMON_S = 6.0
+#: What all people together tell counts so many seconds for somebody new: little, what pays for one may not for another.
+COMMON_S = 1.0
+#: What is reported of all people together is what so many seconds of their evidence would give.
+_REPORTED_S = 6.0
 #: The published answer is judged over so long, and taken back where it was worse by so much.
 ALARM_S, ALARM = 1.5, 0.05
 #: After that, what was earned before is nothing: candidates begin with so many seconds of loss.
@@ -166,7 +168,7 @@ class Evidence:
 
     def share_of_all(self) -> np.ndarray:
         """(H,) mean share of the corrections that everybody's evidence gives."""
-        weight = self._weights(self.common * np.minimum(self.common_s, COMMON_S)[..., None])
+        weight = self._weights(self.common * np.minimum(self.common_s, _REPORTED_S)[..., None])
         return (weight @ CANDIDATES).sum(-1).mean((1, 2))
 
     def reset(self) -> None:

@@ -6,10 +6,11 @@
     python -m training.studies.learning --data ../shared/data --json docs/benchmarks/learning.json
 
 Every stream in its order of time, each prediction judged before it is learnt from. `curves`: predictions at 12.5 Hz on
-the grid. `changes`: another tracker's stream comes in mid-stream, under the same id; and what was learnt on one tracker
+the grid. `sessions`: the people of one tracker in turn, as in a cell where they change; minutes are those of anybody.
+`changes`: another tracker's stream comes in mid-stream, under the same id; and what was learnt on one tracker
 is loaded for another as if it were the same. `restart`: what was learnt is loaded and the stream goes on. `coverage`:
-the node's path at 25 Hz from the first second, on a few streams; `curves` has that of the table alone on all. `rivals`
-(with --rivals): other learners on the streams that constants were chosen on.
+the node's path at 25 Hz from the first second, on the beginning of every stream; `curves` has that of the table alone
+on the whole of it. `rivals` (with --rivals): other learners on the streams that constants were chosen on.
 """
 
 from __future__ import annotations
@@ -72,8 +73,14 @@ RIVALS = {
 }
 #: Streams that are stopped and go on.
 RESTARTS = ("kinect/0", "nuitrack/beware3", "robot work/b")
-#: Streams that go through the node's path, too.
-COVERED = ("kinect/0", "nuitrack/beware3", "nuitrack/beware4", "kinect2/irds215", "robot work/b", "noisy/construction")
+#: The people of one tracker, in turn: tracker -> how the names of their streams begin.
+SESSIONS = {
+    "Kinect v1": "kinect/",
+    "Nuitrack": "nuitrack/",
+    "Kinect v2": "kinect2/",
+    "motion capture of work": "robot work/",
+    "motion capture with a tracker's noise": "noisy/",
+}
 #: Predictions of a stream that teach before a change or a restart.
 _TAUGHT = 3000
 _SLOTS = 40
@@ -283,6 +290,37 @@ class Study:
             }
         return out
 
+    def sessions(self) -> dict[str, Any]:
+        """The people of each tracker in turn, everybody new to the learner, which goes on."""
+        out = {}
+        for tracker, begin in tqdm(SESSIONS.items(), "sessions", leave=False):
+            names = [n for n in self.windows if n.startswith(begin)]
+            learner, start_s, minutes, worst = self.learner(), 0.0, 0.0, []
+            before, after, judged, minute = [], [], [], []
+            for name in names:
+                w = self.windows[name]
+                correction = replay(w, learner, self.backend.dt_s, start_s)
+                before.append(w.error())
+                after.append(w.error(correction))
+                judged.append(w.judged)
+                minute.append(minutes + np.arange(len(w.at_s)) * self.every_s / 60.0)
+                worst.append(describe(w, correction, self.horizons, self.every_s)["worst_minute_percent"])
+                start_s += float(w.at_s[-1]) + GAP_S
+                minutes = float(minute[-1][-1])
+            old, new, told, at_min = (np.concatenate(part) for part in (before, after, judged, minute))
+            spans = {n: (at_min >= low) & (at_min < high) for n, (low, high) in SPANS_MIN.items() if low < minutes}
+            out[tracker] = {
+                "people": len(names),
+                "chosen_on": [n for n in names if n in CHOICE],
+                "minutes": round(minutes, 1),
+                "change_percent": {
+                    span: {h: change(old[:, k], new[:, k], at & told[:, k]) for k, h in enumerate(self.horizons)}
+                    for span, at in spans.items()
+                },
+                "worst_minute_percent": max((x for x in worst if x is not None), default=None),
+            }
+        return out
+
     def changes(self) -> dict[str, list[dict[str, Any]]]:
         """What was learnt on one stream meets another: under the same id in mid-stream, and from a file."""
         bins = (0.0, 2.0, 5.0, 10.0, 30.0)
@@ -369,8 +407,6 @@ class Study:
         """Joint coverage at 0.95 through the node's path at 25 Hz, from the first second, learning off and on."""
         out = {}
         for name, clips in tqdm(clips_of(self.data).items(), "coverage", leave=False):
-            if name not in COVERED:
-                continue
             row: dict[str, Any] = {}
             for mode in ("off", "on"):
                 predictor = Predictor(self.backend, PredictorConfig(learning=mode), "map")
@@ -492,6 +528,7 @@ def main(
         parts: dict[str, Any] = {
             "curves": study.curves,
             "summary": lambda: summary(report["curves"]),
+            "sessions": study.sessions,
             "changes": study.changes,
             "restart": study.restarts,
             "coverage": lambda: study.coverage(minutes) if minutes else before.get("coverage"),

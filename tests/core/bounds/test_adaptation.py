@@ -126,3 +126,15 @@ def test_slow_trackers_widen_as_fast_in_seconds():
     run(slow, wild, 4.0, rate=8.0)
     a, b = (np.log(x.factors(np.array([0]))[0]).mean() for x in (fast, slow))
     assert b == pytest.approx(a, rel=0.35)
+
+
+def test_the_short_way_at_the_floor_says_what_the_long_way_says():
+    short, long = make(), make(floor=1.0 - 1e-12)  # below 1, every outcome goes the long way
+    for seconds, error_m, start_s in ((3.0, lambda rng: 0.1 * calm(rng), 10.0), (2.0, wild, 13.0), (6.0, calm, 15.0)):
+        for a in (short, long):
+            run(a, error_m, seconds, start_s=start_s)
+        for mine, other in zip(short.factors(np.array([0])), long.factors(np.array([0])), strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-9)
+        np.testing.assert_array_equal(short.realised().joints, long.realised().joints)
+        assert short.realised().body == long.realised().body
+    assert short.moved(np.array([0]))  # wild times were long enough
