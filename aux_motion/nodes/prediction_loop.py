@@ -194,8 +194,8 @@ class PredictionLoop:
         if step_ns > int(self._parameters.reset_jump_s * NS):
             self._reset_ns = here_ns
             self._node.get_logger().warning(
-                f"the time went forward by {step_ns / NS:.1f} s at once (the clock of this computer or of the tracker was "
-                f"set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised"
+                f"the time went forward by {step_ns / NS:.1f} s at once (the clock of this computer or of the tracker "
+                f"was set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised"
             )
 
     # Input
