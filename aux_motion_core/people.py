@@ -235,11 +235,11 @@ class People:
         return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
 
     def _elsewhere(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
-        """Whether a body (20, 3) under that person's id is too far away to be surely the same one."""
+        """Whether a body (20, 3) under that person's id is too far away, along the floor, to be surely the same one."""
         both = (status != MISSING) & (person.track.newest_status != MISSING)
         if not both.any():
             return True
-        away_m = np.linalg.norm((positions - person.track.newest_positions)[both], axis=-1).mean()
+        away_m = np.linalg.norm((positions - person.track.newest_positions)[both, :2], axis=-1).mean()
         passed_s = max(stamp_ns - person.track.newest_ns, 0) * 1e-9
         return bool(away_m > APART_M + self.config.reach_speed_mps * passed_s)
 
@@ -335,6 +335,7 @@ class People:
         for row, person_id in enumerate(taken.ids):
             if not some(taken.status[row]):
                 continue  # all of it jumped
+            self._leave(person_id, stamp_ns, taken.positions[row], taken.status[row])
             person = self._place(person_id, stamp_ns)
             if person is None:
                 self.counters["people_over_limit"] += 1
@@ -352,6 +353,16 @@ class People:
             return Seen(list(newest.values()), taken.positions, taken.status)
         at = list(newest)
         return Seen(list(newest.values()), taken.positions[at], taken.status[at])
+
+    def _leave(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        """Who was not seen for a while, and whose id is farther away now than they get meanwhile, is unseen still."""
+        person = self.known.get(person_id)
+        if person is None or not person.believed:
+            return
+        unseen_ns = stamp_ns - person.track.newest_ns
+        if unseen_ns > self.config.stale_after_s * NS and self._elsewhere(person, stamp_ns, positions, status):
+            del self.known[person_id]
+            self._stays_lost(person_id + "~", person, "id_reused")
 
     def _place(self, person_id: str, stamp_ns: int) -> Person | None:
         """The person of that id; a new one takes the place of the longest unseen when all places are taken."""

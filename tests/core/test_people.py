@@ -151,6 +151,19 @@ def test_the_last_place_that_a_newcomer_takes_does_not_make_the_one_before_gone(
     assert reasons(p, 59 / 30) == ViewReason.PEOPLE_OVER_LIMIT
 
 
+@pytest.mark.parametrize(
+    ("gap_s", "away_m", "lost"), [(0.4, 3.5, True), (3.0, 8.0, True), (0.4, 0.5, False), (3.0, 3.0, False)]
+)
+def test_who_was_unseen_is_not_gone_where_the_id_comes_back_out_of_reach(gap_s, away_m, lost):
+    p = make()
+    last = feed(p)
+    for k in range(90):
+        p.add(frame(last + gap_s + k / 30, {"1": at(1.2 + away_m)}))
+    t = last + gap_s + 89 / 30
+    assert {q.person_id for q in p.predict(now(t)).people} == ({"1", "1~"} if lost else {"1"})
+    assert reasons(p, t) == (ViewReason.PERSON_LOST if lost else ViewReason.NONE)
+
+
 @pytest.mark.parametrize(("away_m", "lost"), [(0.1, False), (4.0, True)])
 def test_an_id_that_is_elsewhere_when_its_stamps_go_back_leaves_a_lost_person(away_m, lost):
     p = make(lost_after_s=0.6, absent_hold_s=1.4)
