@@ -18,7 +18,7 @@ import numpy as np
 from aux_motion_core.arrays import some
 from aux_motion_core.config import PredictorConfig, region
 from aux_motion_core.constants import NS
-from aux_motion_core.history.bodies import Taken
+from aux_motion_core.history.bodies import APART_M, Taken
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
@@ -76,6 +76,7 @@ class Person:
         jumped_ns: stamp at which the history started anew because stamps jumped back; likewise `relinked_ns` (the
             tracker gave the body another id) and `duplicated_ns` (its id came twice).
         plausible: frames that brought its newest observation; from `confirm_frames` on it is believed.
+        believed: it was, whatever `confirm_frames` is set to since.
         sigma_m: (20,) error that the tracker states of each joint of the newest observation, one sigma, metres; None:
             it states none.
         upside_down_since_ns: first stamp of those, without a break, at which the head was below the feet.
@@ -89,6 +90,7 @@ class Person:
     duplicated_ns: int | None = None
     upside_down_since_ns: int | None = None
     plausible: int = 0
+    believed: bool = False
     sigma_m: np.ndarray | None = None
     done_version: int = -1
     followed: Followed = field(default_factory=Followed)
@@ -161,6 +163,7 @@ class People:
         self.overlooked_until_ns: int | None = None
         self.lost_until_ns: dict[str, int] = {}
         self.continuity = Continuity()
+        self._restarted: frozenset[str] = frozenset()  # of the last frame: who was believed and starts anew
 
     def reset(self) -> None:
         """Forget all people; the counters go on."""
@@ -183,14 +186,14 @@ class People:
         Returns:
             Whose newest observation it brought; None: nobody's.
         """
-        self.moves, self.left_behind = {}, []
+        self.moves, self.left_behind, self._restarted = {}, [], frozenset()
         self.counters["frames"] += 1
         self._forget_newcomers(stamp_ns)
         if not frame.person_ids:
             return None
         rows = believable_rows(frame, self.counters)
         if self.config.region_of_interest:
-            rows = self._inside(rows)
+            rows = self._inside(rows, stamp_ns)
         if not rows.ids:
             return None
         taken = self.continuity.take(stamp_ns, rows.ids, rows.positions, rows.status, self.known, self.config)
@@ -210,22 +213,39 @@ class People:
                 del self.known[person_id]
                 self.counters["people_unconfirmed"] += 1
 
-    def _inside(self, rows: Rows) -> Rows:
-        """Those of whom any joint is in the region; who is seen to be wholly outside is known no more."""
+    def _inside(self, rows: Rows, stamp_ns: int) -> Rows:
+        """Those of whom any joint is in the region; who is seen to be wholly outside is known no more.
+
+        An id that is outside faster than people get there was given to somebody else: who had it is unseen, not gone.
+        """
         seen = rows.status != MISSING
         inside = (in_region(rows.positions[..., :2], region(self.config.region_of_interest)) & seen).any(1)
         if inside.all():
             return rows
         self.counters["outside_region"] += int((~inside).sum())
-        for person_id, is_inside in zip(rows.ids, inside.tolist(), strict=True):
-            if not is_inside:
-                self.known.pop(person_id, None)
+        for row in np.flatnonzero(~inside):
+            person_id = rows.ids[row]
+            person = self.known.get(person_id)
+            if person is None or stamp_ns <= person.track.newest_ns:  # an old frame says nothing of what came after it
+                continue
+            del self.known[person_id]
+            if person.believed and self._elsewhere(person, stamp_ns, rows.positions[row], rows.status[row]):
+                self.continuity.rename(person_id, self._stays_lost(person_id + "~", person, "id_reused"))
         ids = [i for i, k in zip(rows.ids, inside.tolist(), strict=True) if k]
         return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
 
+    def _elsewhere(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
+        """Whether a body (20, 3) under that person's id is too far away, along the floor, to be surely the same one."""
+        both = (status != MISSING) & (person.track.newest_status != MISSING)
+        if not both.any():
+            return True
+        away_m = np.linalg.norm((positions - person.track.newest_positions)[both, :2], axis=-1).mean()
+        passed_s = max(stamp_ns - person.track.newest_ns, 0) * 1e-9
+        return bool(away_m > APART_M + self.config.reach_speed_mps * passed_s)
+
     def unconfirmed(self) -> list[str]:
         """Newcomers who are not believed yet."""
-        return [i for i, p in self.known.items() if p.plausible < self.config.confirm_frames]
+        return [i for i, p in self.known.items() if not p.believed and p.plausible < self.config.confirm_frames]
 
     def view_reasons(self, now_ns: int) -> tuple[ViewReason, int]:
         """Why the view is not complete, as far as people tell.
@@ -239,8 +259,9 @@ class People:
         c, reasons = self.config, ViewReason.NONE
         if self.overlooked_until_ns is not None:
             reasons |= ViewReason.PEOPLE_OVER_LIMIT
-        if self.lost_until_ns:
-            self.lost_until_ns = {i: until for i, until in self.lost_until_ns.items() if now_ns <= until}
+        if self.lost_until_ns:  # the hold is never longer, also where the clock went back
+            last_ns = now_ns + self._keep_ns
+            self.lost_until_ns = {i: min(u, last_ns) for i, u in self.lost_until_ns.items() if now_ns <= u}
         lost_ns = int(c.lost_after_s * NS)
         if self.lost_until_ns or any(now_ns - p.track.newest_ns > lost_ns for p in self.known.values()):
             reasons |= ViewReason.PERSON_LOST
@@ -277,23 +298,34 @@ class People:
                     self.left_behind.append((left.followed, person.followed))
             self.known.update(moved)
             for old, person in stay.items():
-                self._stays_lost(old, person)
-        if taken.restarted and len(self.known) >= self.config.max_people:
+                self._stays_lost(old, person, "relink_doubtful")
+        if taken.restarted and len(self.continuity.bodies.slots) >= self.config.max_people:
             self._overlook(stamp_ns + self._keep_ns)  # who had the id may be unseen, and there is no place for both
+        if taken.restarted:
+            self._restarted = frozenset(i for i in taken.restarted if i in self.known and self.known[i].believed)
         for person_id in (*taken.merged, *taken.restarted):
             self.known.pop(person_id, None)
 
-    def _stays_lost(self, person_id: str, person: Person) -> None:
-        """Who went on under another id may be another who came near: the lost one is unseen, not gone."""
+    def _stays_lost(self, person_id: str, person: Person, counter: str) -> str:
+        """Who went on under another id may be another who came near: the lost one is unseen, not gone.
+
+        Args:
+            person_id: that the lost one gets, where it is free.
+            person: the lost one.
+            counter: of this.
+
+        Returns:
+            The id that the lost one has; empty: there was no place.
+        """
         if len(self.known) >= self.config.max_people:
             self._overlook(person.track.newest_ns + self._keep_ns)
-            return
+            return ""
         while person_id in self.known:
             person_id += "~"
-        person.row, person.relinked_ns = -1, None
-        person.plausible = max(person.plausible, self.config.confirm_frames)
+        person.row, person.relinked_ns, person.believed = -1, None, True
         self.known[person_id] = person
-        self.counters["relink_doubtful"] += 1
+        self.counters[counter] += 1
+        return person_id
 
     def _put(
         self, taken: Taken, stamp_ns: int, repeated: frozenset[str], sigmas: dict[str, np.ndarray] | None
@@ -303,13 +335,14 @@ class People:
         for row, person_id in enumerate(taken.ids):
             if not some(taken.status[row]):
                 continue  # all of it jumped
+            self._leave(person_id, stamp_ns, taken.positions[row], taken.status[row])
             person = self._place(person_id, stamp_ns)
             if person is None:
                 self.counters["people_over_limit"] += 1
                 continue
             if person_id in taken.forgotten:
                 person.track.forget(taken.forgotten[person_id])
-            if self._observe(person, stamp_ns, taken.positions[row], taken.status[row], upright[row]):
+            if self._observe(person_id, stamp_ns, taken.positions[row], taken.status[row], upright[row]):
                 newest[row] = person
                 person.sigma_m = None if sigmas is None else sigmas.get(person_id)
             if person_id in taken.duplicated or person_id in repeated:
@@ -320,6 +353,16 @@ class People:
             return Seen(list(newest.values()), taken.positions, taken.status)
         at = list(newest)
         return Seen(list(newest.values()), taken.positions[at], taken.status[at])
+
+    def _leave(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
+        """Who was not seen for a while, and whose id is farther away now than they get meanwhile, is unseen still."""
+        person = self.known.get(person_id)
+        if person is None or not person.believed:
+            return
+        unseen_ns = stamp_ns - person.track.newest_ns
+        if unseen_ns > self.config.stale_after_s * NS and self._elsewhere(person, stamp_ns, positions, status):
+            del self.known[person_id]
+            self._stays_lost(person_id + "~", person, "id_reused")
 
     def _place(self, person_id: str, stamp_ns: int) -> Person | None:
         """The person of that id; a new one takes the place of the longest unseen when all places are taken."""
@@ -334,12 +377,19 @@ class People:
                 del self.known[oldest]
                 self.counters["people_displaced"] += 1
                 self._overlook(oldest_ns + self._keep_ns)
-            person = self.known[person_id] = Person()
+            person = self.known[person_id] = Person(believed=person_id in self._restarted)
         return person
 
-    def _observe(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int) -> bool:
+    def _observe(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int) -> bool:
         """Put an observation into the person's track; whether it is the newest."""
-        added = person.track.add(stamp_ns, positions, status, int(self.config.reset_jump_s * NS))
+        person = self.known[person_id]
+        jump_ns = int(self.config.reset_jump_s * NS)
+        track = person.track
+        if person.believed and len(track) and stamp_ns < track.newest_ns - jump_ns:
+            if self._elsewhere(person, stamp_ns, positions, status):
+                # who had the id before the clock went back is unseen
+                self._lose(f"{person_id}~", stamp_ns)
+        added = track.add(stamp_ns, positions, status, jump_ns)
         if added is not Added.NEWEST:
             self.counters[f"stamp_{added.value}"] += 1
         if added is Added.RESET:
@@ -347,6 +397,7 @@ class People:
             person.duplicated_ns = person.upside_down_since_ns = person.relinked_ns = None
         if added in (Added.NEWEST, Added.RESET):
             person.plausible += 1
+            person.believed |= person.plausible >= self.config.confirm_frames
             if stands < 0:
                 self.counters["not_z_up"] += 1
                 if person.upside_down_since_ns is None:

@@ -77,6 +77,9 @@ class Predictor:
     def configure(self, config: PredictorConfig) -> None:
         """Use other values from now on; tracks are kept."""
         before, self.config, self.people.config = self.config, config, config
+        if before != config:  # what is published names these values: nobody is described by those of before
+            for person in self.people.known.values():
+                person.done_version = min(person.done_version, 0)  # versions begin with 1; -1: was never predicted
         if (before.coverage_level, before.body_horizon_s) != (config.coverage_level, config.body_horizon_s):
             self._calibrate()
         names = ("mix", "self_check_s", "coverage_level", "adaptation", "adaptation_floor", "learning")

@@ -96,6 +96,7 @@ class PredictionLoop:
         self._writer = PredictionWriter()
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
+        self._predicted_at: tuple[int, int] | None = None  # time of the last prediction, and on the steady clock
         self._reset_ns: int | None = time.monotonic_ns()  # who was there before is not known until the hold has passed
         self._next_markers_at = 0.0
         self.sources: Sources | None = None
@@ -143,7 +144,7 @@ class PredictionLoop:
         """Forget all people and what the input was."""
         self.predictor.reset()
         self.sources.reset()
-        self._newest_ns = self._diagnostics.newest_stamp_ns = None
+        self._newest_ns = self._diagnostics.newest_stamp_ns = self._predicted_at = None
         self._reset_ns = time.monotonic_ns()
         self._diagnostics.resets += 1
 
@@ -179,6 +180,23 @@ class PredictionLoop:
         most_ns = int((self._parameters.stale_after_s + self._parameters.lost_after_s) / 2 * NS)
         silence_ns = time.monotonic_ns() - self._newest_at_ns
         return max(now_ns, self._newest_ns + min(silence_ns, most_ns))
+
+    def _watch_clock(self, now_ns: int) -> None:
+        """Time that goes forward at once (the clock was set, or the computer slept) ages people whom nobody looked for.
+
+        They are forgotten by it, so who was there before is not known.
+        """
+        here_ns, before = time.monotonic_ns(), self._predicted_at
+        self._predicted_at = None if self._newest_ns is None else (now_ns, here_ns)
+        if before is None:
+            return
+        step_ns = (now_ns - before[0]) - (here_ns - before[1])
+        if step_ns > int(self._parameters.reset_jump_s * NS):
+            self._reset_ns = here_ns
+            self._node.get_logger().warning(
+                f"the time went forward by {step_ns / NS:.1f} s at once (the clock of this computer or of the tracker "
+                f"was set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised"
+            )
 
     # Input
 
@@ -291,6 +309,7 @@ class PredictionLoop:
         start = time.perf_counter()
         try:
             now_ns = self.now_ns()
+            self._watch_clock(now_ns)
             batch = self.predictor.predict(now_ns)
             batch = replace(batch, view=self._view(now_ns))
             inferred = time.perf_counter()
@@ -339,6 +358,10 @@ class PredictionLoop:
                 reasons |= ViewReason.RESET
             else:
                 self._reset_ns = None
+        # the time is never before the newest input: stamps that are ahead show on the node's own clock alone
+        ahead_ns = 0 if self._newest_ns is None else self._newest_ns - self._node.get_clock().now().nanoseconds
+        if ahead_ns > self._parameters.stale_after_s * NS:
+            reasons |= ViewReason.INPUT_STAMPS
         return judge(self.sources.evidence(now_ns), reasons, unplaced)
 
     def _publish_markers(self, batch: PredictionBatch) -> Iterator[None]:

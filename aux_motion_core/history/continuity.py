@@ -66,6 +66,22 @@ class Continuity:
         """The joints of that person whose bound must hold two places; None when there are none."""
         return held_outliers(self.bodies, person_id)
 
+    def rename(self, person_id: str, other: str) -> None:
+        """That person's body goes by another id from now on.
+
+        Args:
+            person_id: until now.
+            other: that nobody has; empty: the body is forgotten.
+        """
+        slot = self.bodies.slots.get(person_id)
+        if slot is None:
+            return
+        if not other or other in self.bodies.slots:
+            self.bodies.close(person_id)
+            return
+        self.bodies.former.pop(person_id, None)
+        self.bodies.slots[other] = self.bodies.slots.pop(person_id)
+
     def take(
         self,
         stamp_ns: int,

@@ -12,7 +12,7 @@ from support.core_helpers import MODEL
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.predictor import Predictor
-from aux_motion_core.skeleton import INDEX, JointStatus
+from aux_motion_core.skeleton import INDEX, MIRROR, JointStatus
 from aux_motion_core.testing import synthetic
 from aux_motion_core.types import SkeletonFrame, TrackState, ViewReason
 
@@ -115,7 +115,107 @@ def test_people_of_before_a_step_back_of_the_clock_may_still_be_there():
     assert reasons(p, last - 17.9) == ViewReason.NONE
 
 
+@pytest.mark.parametrize("seen", [1, 2])
+def test_who_starts_anew_is_no_newcomer_when_lost_at_once(seen):
+    p = make()
+    last = feed(p)
+    swapped = 30 + seen  # the sides are believed to be exchanged after a second, and the history starts anew
+    for k in range(1, swapped + 90):
+        p.add(frame(last + k / 30, {"1": at(1.2)[MIRROR]} if k <= swapped else {}))
+        p.predict(now(last + k / 30))
+    t = last + (swapped + 89) / 30
+    assert p.counters["left_right_swap_believed"] == 1
+    assert [q.person_id for q in p.predict(now(t)).people] == ["1"] and reasons(p, t) == ViewReason.PERSON_LOST
+
+
+def test_believed_people_stay_so_when_newcomers_are_to_be_seen_more_often():
+    p = make(confirm_frames=3)
+    last = feed(p, 0.2)
+    p.configure(p.config.model_copy(update={"confirm_frames": 30}))
+    for k in range(1, 60):
+        p.add(frame(last + k / 30, {}))
+    assert reasons(p, last + 59 / 30) == ViewReason.PERSON_LOST
+
+
+def test_the_last_place_that_a_newcomer_takes_does_not_make_the_one_before_gone():
+    p = make(max_people=4)
+    others = {"2": (4.0, 4.0), "3": (-4.0, -4.0)}
+    for k in range(60):
+        people = {i: at(*xy) for i, xy in others.items()}
+        people["1"] = at(1.2) if k < 30 else at(-4.0, 4.0)  # unseen, and somebody else has the id
+        if k >= 32:
+            people["4"] = at(4.0, -4.0)
+        p.add(frame(k / 30, people))
+        p.predict(now(k / 30))
+    assert p.counters["people_over_limit"] == p.counters["people_displaced"] == 0
+    assert reasons(p, 59 / 30) == ViewReason.PEOPLE_OVER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "away_m", "lost"), [(0.4, 3.5, True), (3.0, 8.0, True), (0.4, 0.5, False), (3.0, 3.0, False)]
+)
+def test_who_was_unseen_is_not_gone_where_the_id_comes_back_out_of_reach(gap_s, away_m, lost):
+    p = make()
+    last = feed(p)
+    for k in range(90):
+        p.add(frame(last + gap_s + k / 30, {"1": at(1.2 + away_m)}))
+    t = last + gap_s + 89 / 30
+    assert {q.person_id for q in p.predict(now(t)).people} == ({"1", "1~"} if lost else {"1"})
+    assert reasons(p, t) == (ViewReason.PERSON_LOST if lost else ViewReason.NONE)
+
+
+@pytest.mark.parametrize(("away_m", "lost"), [(0.1, False), (4.0, True)])
+def test_an_id_that_is_elsewhere_when_its_stamps_go_back_leaves_a_lost_person(away_m, lost):
+    p = make(lost_after_s=0.6, absent_hold_s=1.4)
+    last = feed(p, 3.0)
+    for k in range(30):
+        t = last - 1.5 + k / 30
+        p.add(frame(t, {"1": at(1.2 + away_m)}))
+        assert bool(reasons(p, t) & ViewReason.PERSON_LOST) is lost
+
+
+def test_who_was_lost_is_not_waited_for_longer_where_the_clock_goes_back():
+    p = make(lost_after_s=0.6, absent_hold_s=1.4)
+    last = feed(p)
+    p.predict(now(last))
+    assert reasons(p, last - 20.0) & ViewReason.PERSON_LOST
+    assert reasons(p, last - 3600.0) & ViewReason.PERSON_LOST
+    assert reasons(p, last - 3597.9) == ViewReason.NONE
+
+
 # Region
+
+
+@pytest.mark.parametrize("frames", [1, 60])
+def test_an_id_that_is_outside_of_the_region_at_once_does_not_make_its_person_gone(frames):
+    p = make(region_of_interest="-5 -5 5 5")
+    last = feed(p)
+    for k in range(1, 90):
+        p.add(frame(last + k / 30, {"1": at(9.0)} if k <= frames else {}))
+        p.predict(now(last + k / 30))
+    t = last + 89 / 30
+    (person,) = p.predict(now(t)).people
+    assert person.state is TrackState.ABSENT and reasons(p, t) == ViewReason.PERSON_LOST
+    assert np.linalg.norm(person.recovered - (STANDING + [1.2, 0.0, 0.0]), axis=-1).max() < 0.05
+
+
+def test_who_is_shown_outside_of_the_region_for_one_frame_goes_on():
+    p = make(region_of_interest="-5 -5 5 5")
+    last = feed(p)
+    p.add(frame(last + 1 / 30, {"1": at(9.0)}))
+    for k in range(2, 5):
+        p.add(frame(last + k / 30, {"1": at(1.2)}))
+    (person,) = p.predict(now(last + 4 / 30)).people
+    assert person.person_id == "1" and person.state is TrackState.TRACKING
+    assert reasons(p, last + 4 / 30) == ViewReason.NONE
+
+
+def test_a_late_frame_of_before_somebody_came_in_does_not_put_them_out():
+    p = make(region_of_interest="-5 -5 5 5")
+    last = feed(p)
+    p.add(frame(last - 0.5, {"1": at(5.2)}))
+    p.predict(now(last))
+    assert [q.person_id for q in p.predict(now(last + 0.1)).people] == ["1"]
 
 
 @pytest.mark.parametrize("region", ["-1 -2 3 2", "-1, -2, 3, -2, 3, 2, -1, 2"])
@@ -126,7 +226,7 @@ def test_who_is_wholly_outside_of_the_region_is_left_out_and_who_is_partly_insid
     assert {q.person_id for q in p.predict(now(29 / 30)).people} == {"in", "edge"}
     assert p.counters["outside_region"] == 30
     for k in range(30, 40):
-        p.add(frame(k / 30, {"in": at(1.0), "edge": at(4.5, 1.0)}))
+        p.add(frame(k / 30, {"in": at(1.0), "edge": at(3.05 + 0.15 * (k - 29), 1.0)}))
     assert {q.person_id for q in p.predict(now(39 / 30)).people} == {"in"} and reasons(p, 39 / 30) == ViewReason.NONE
 
 

@@ -393,6 +393,18 @@ def test_another_level_starts_the_adaptation_anew():
     assert p.self_check is None and p.realised() is None
 
 
+def test_another_level_is_never_named_beside_radii_of_the_one_before():
+    p = predictor(table(), adaptation="off", coverage_level=0.9)
+    feed(p)
+    before = person(p, 0.81)
+    p.configure(replace_config(p.config, coverage_level=0.95))  # nothing new was seen
+    after = person(p, 0.81)
+    assert (before.radius_coverage, after.radius_coverage) == (0.9, 0.95)
+    assert (after.radius > before.radius).all() and (after.body_radius >= before.body_radius).all()
+    p.configure(replace_config(p.config, coverage_level=0.97))
+    assert is_reach(person(p, 0.81))
+
+
 def replace_config(config: PredictorConfig, **values) -> PredictorConfig:
     return PredictorConfig(**{**config.model_dump(), **values})
 

@@ -17,6 +17,7 @@ pytest.importorskip("rclpy", reason="no ROS here")
 pytest.importorskip("aux_motion_msgs", reason="the messages are not built: make msgs")
 
 from aux_motion_msgs.msg import PredictionArray  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from rclpy.duration import Duration  # noqa: E402
 from rclpy.qos import LivelinessPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
@@ -25,7 +26,7 @@ from support.node_harness import ROOT, STANDING, NodeProcess, Probe, private_dom
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from aux_motion_core.skeleton import JOINTS  # noqa: E402
-from aux_motion_core.types import Reason, TrackState  # noqa: E402
+from aux_motion_core.types import Reason, TrackState, View, ViewReason  # noqa: E402
 from aux_motion_core.wire.views import PredictionView  # noqa: E402
 
 MODEL = ROOT / "models" / "body20_25hz"
@@ -435,6 +436,42 @@ def test_simulation_time_paused_and_looped(start, probe):
     )
     assert abs(person(message).recovered[0, 0] - 0.76) < 0.05
     assert node.stop() == 0, node.output()
+
+
+def test_time_that_goes_forward_at_once_makes_nobody_gone(start, probe):
+    node = start(
+        fixed_frame="world", backend="damped_pose", autostart=True, use_sim_time=True, assume_empty_at_start=True
+    )
+    clock = probe.node.create_publisher(Clock, "/clock", 10)
+    probe.until(lambda: probe.predictions and clock.get_subscription_count(), "heartbeats, and the node at /clock")
+    clock.publish(Clock(clock=Time(sec=100)))
+    probe.until(lambda: stamp_ns(probe.predictions[-1].header.stamp) == 100 * 10**9, "the simulated time")
+    probe.connect()
+    probe.walk(100 * 10**9 - 760_000_000)
+    probe.until(lambda: probe.predictions[-1].view == View.COMPLETE, "a complete view")
+    clock.publish(Clock(clock=Time(sec=160)))
+    probe.until(lambda: not probe.predictions[-1].people, "nobody known after the step")
+    assert probe.predictions[-1].view == View.INCOMPLETE
+    assert probe.predictions[-1].view_reasons & ViewReason.RESET, probe.predictions[-1]
+    assert "went forward by" in node.output()
+    assert node.stop() == 0, node.output()
+
+
+def test_stamps_that_are_ahead_make_the_view_incomplete(start, probe):
+    node = start(fixed_frame="world", backend="damped_pose", autostart=True, assume_empty_at_start=True)
+    probe.watched.append(node)
+    probe.connect()
+
+    def said(ahead_s: float) -> int:
+        begin_ns = time.time_ns()
+        for k in range(60):  # as fast as time passes
+            last_ns = begin_ns + round((0.03 * k + ahead_s) * 1e9)
+            probe.send(last_ns, x=0.01 * k)
+            probe.spin_for(max(0.03 * (k + 1) - (time.time_ns() - begin_ns) * 1e-9, 0.001))
+        return probe.until(lambda: newest_with(probe, lambda p: p.stamp_ns == last_ns), "a prediction").view_reasons
+
+    assert not said(0.0)
+    assert said(3.0) & ViewReason.INPUT_STAMPS
 
 
 TAKEN_DOWN = """
