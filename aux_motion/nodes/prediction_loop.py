@@ -195,7 +195,8 @@ class PredictionLoop:
             self._reset_ns = here_ns
             self._node.get_logger().warning(
                 f"the time went forward by {step_ns / NS:.1f} s at once (the clock of this computer or of the tracker "
-                f"was set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised"
+                f"was set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised",
+                throttle_duration_sec=5.0,
             )
 
     # Input

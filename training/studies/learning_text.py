@@ -52,7 +52,8 @@ def _sessions(report: dict[str, Any]) -> str:
     if not report.get("sessions"):
         return ""
     lines = ["", "People of one tracker in turn, by the minutes of anybody before (wanted as above):", ""]
-    heads = ["tracker", "people", "minutes", *(f"{s} min: {h} s" for s in _SPANS for h in ("0.4", "1.0")), "worst minute"]
+    spans = [f"{s} min: {h} s" for s in _SPANS for h in ("0.4", "1.0")]
+    heads = ["tracker", "people", "minutes", *spans, "worst minute"]
     lines += [f"| {' | '.join(heads)} |", f"|---|{'---|' * (len(heads) - 1)}"]
     for name, row in report["sessions"].items():
         cells = [_signed(row["change_percent"].get(s, {}).get(h)) for s in _SPANS for h in ("0.4", "1.0")]
