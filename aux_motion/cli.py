@@ -16,6 +16,22 @@ import typer
 from aux_motion.benchmarks import options
 from aux_motion.commands import options as more
 from aux_motion.commands.guard import guard
+from aux_motion.commands.options import (
+    Bag,
+    Domain,
+    FixedFrame,
+    GivenBackend,
+    GivenThreads,
+    Joints,
+    Model,
+    Namespace,
+    Params,
+    Progress,
+    Topic,
+    Tracker,
+    names,
+    parameters,
+)
 from aux_motion.commands.shipped import shipped
 
 app = typer.Typer(
@@ -28,27 +44,9 @@ app = typer.Typer(
 )
 
 _OPEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-Bag = Annotated[Path, typer.Argument(help="Bag folder, .mcap or .db3 file.", show_default=False, callback=shipped)]
-Topic = Annotated[str | None, typer.Option(help="Skeleton topic; needed where the bag has several.")]
-Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
-Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
-BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
-Params = Annotated[
-    Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
-]
-Namespace = Annotated[str, typer.Option(help="With --params: of the node whose section counts, such as robot1.")]
-#: What is not given does not override the parameter file.
-GivenBackend = Annotated[
-    str | None,
-    typer.Option(help="onnx (the model) or a baseline, such as damped_pose; by default as in --params, else onnx."),
-]
-GivenThreads = Annotated[
-    int | None,
-    typer.Option(min=0, max=64, help="Threads of the backend; 0: automatic; by default as in --params, else 1."),
-]
 
 
-@app.command(context_settings=_OPEN)
+@app.command(context_settings=_OPEN, short_help="Start the predictor node without ROS launch.")
 def run(context: typer.Context) -> None:
     """Start the predictor node without ROS launch (aux-motion run --help lists its options)."""
     from aux_motion.commands import run as implementation
@@ -56,7 +54,7 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args) or 0)
 
 
-@app.command(context_settings=_OPEN)
+@app.command(context_settings=_OPEN, short_help="Track people in a video or camera with MediaPipe.")
 def track(context: typer.Context) -> None:
     """Track people in a video or camera with MediaPipe (aux-motion track --help lists its options)."""
     from aux_motion.commands import track as implementation
@@ -64,7 +62,7 @@ def track(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args) or 0)
 
 
-@app.command()
+@app.command(short_help="Predict a bag and judge it by what came later.")
 def predict(
     bag: Bag,
     out: Annotated[Path | None, typer.Option(help="Write skeletons and predictions to this .mcap.")] = None,
@@ -74,14 +72,11 @@ def predict(
     threads: GivenThreads = None,
     params: Params = None,
     namespace: Namespace = "",
-    fixed_frame: Annotated[
-        str | None,
-        typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera)."),
-    ] = None,
+    fixed_frame: FixedFrame = None,
     baselines: Annotated[bool, typer.Option(help="Judge the baselines beside the model.")] = True,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
-    joints: Annotated[str, typer.Option(help="Joint list of pose_array: coco17, or names with commas.")] = "",
+    tracker: Tracker = None,
+    joints: Joints = "",
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
     from aux_motion.commands import offline, predict
@@ -92,7 +87,7 @@ def predict(
         bag=bag,
         topic=topic,
         tracker=tracker,
-        joints=_names(joints),
+        joints=names(joints),
         params=_read_once(params, namespace),
         namespace=namespace,
         values=_given(backend=backend, threads=threads, model_dir=model, fixed_frame=fixed_frame),
@@ -109,30 +104,26 @@ def predict(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(short_help="Judge predictions on recordings; writes a report.")
 def evaluate(
     bags: Annotated[
         list[Path],
         typer.Argument(
-            help="Bags (folder, .mcap, .db3, compressed too), or folders of bags.",
+            help="Bags (a folder, .mcap, .db3 or .bag of ROS 1; compressed too), or folders of bags.",
             show_default=False,
             callback=shipped,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.", show_default=False)],
     topic: Topic = None,
-    tracker: Annotated[
-        str | None, typer.Option(help="Tracker: zed, yolo, hiros, ...; by default from the type of the topic.")
-    ] = None,
-    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    tracker: Tracker = None,
+    joints: Joints = "",
     model: Model = None,
     backend: GivenBackend = None,
     threads: GivenThreads = None,
     params: Params = None,
     namespace: Namespace = "",
-    fixed_frame: Annotated[
-        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
-    ] = None,
+    fixed_frame: FixedFrame = None,
     baselines: Annotated[bool, typer.Option(help="Judge the baselines and the mix beside the model.")] = True,
     learning: Annotated[
         bool, typer.Option("--learning", help="Learn on line, each prediction judged before; with the learning curve.")
@@ -140,14 +131,14 @@ def evaluate(
     faults: Annotated[
         str, typer.Option(help="Faults to lay over it, such as drop=0.3,noise_mm=40 (aux-motion fault-inject --list).")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(help="Exit code 1 when this holds, such as 'mpjpe_mm@0.4s>80'; may be repeated."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Processes; 0: one for each CPU.")] = 0,
     annotated: Annotated[bool, typer.Option(help="Write annotated.mcap for RViz and Foxglove.")] = True,
-    progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
+    progress: Progress = True,
 ) -> None:
     """Judge predictions on recordings by what was seen later; writes summary.json, report.html, errors.csv."""
     from aux_motion.commands import evaluate as implementation
@@ -155,7 +146,7 @@ def evaluate(
     job = {
         "topic": topic,
         "tracker": tracker,
-        "joints": _names(joints),
+        "joints": names(joints),
         "params": _read_once(params, namespace),
         "namespace": namespace,
         "values": _given(
@@ -178,26 +169,24 @@ def evaluate(
         raise typer.Exit(code)
 
 
-@app.command()
+@app.command(short_help="Learn from recordings what the node learns on line.")
 def learn(
     bags: Annotated[
         list[Path], typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="File for the node's learned_file (.npz).", show_default=False)],
     topic: Topic = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
-    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    tracker: Tracker = None,
+    joints: Joints = "",
     model: Model = None,
     backend: GivenBackend = None,
     params: Params = None,
     namespace: Namespace = "",
-    fixed_frame: Annotated[
-        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
-    ] = None,
+    fixed_frame: FixedFrame = None,
     held_out: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of the last bag's end that nothing is learnt from.")
     ] = 0.25,
-    progress: Annotated[bool, typer.Option(help="Show progress where there is a terminal.")] = True,
+    progress: Progress = True,
 ) -> None:
     """Learn from recordings what the node would learn on line, and say what it gains on a part kept apart."""
     from aux_motion.commands import learn as implementation
@@ -211,7 +200,7 @@ def learn(
         Path(),
         topic=topic,
         tracker=tracker,
-        joints=_names(joints),
+        joints=names(joints),
         params=_read_once(params, namespace),
         namespace=namespace,
         values=values,
@@ -226,7 +215,7 @@ def learn(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(short_help="Show a recording or live topics in the browser.")
 def view(
     path: Annotated[
         Path | None,
@@ -240,15 +229,13 @@ def view(
         str, typer.Option(help="Where links without a frame stand: 'x y z yaw_deg' in the fixed frame.")
     ] = "",
     topic: Topic = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
-    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    tracker: Tracker = None,
+    joints: Joints = "",
     model: Model = None,
     backend: GivenBackend = None,
     params: Params = None,
     namespace: Namespace = "",
-    fixed_frame: Annotated[
-        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
-    ] = None,
+    fixed_frame: FixedFrame = None,
     host: Annotated[str, typer.Option(help="Address to listen on; other machines reach 0.0.0.0.")] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; by default 8088, or one that is free (0: any).")
@@ -266,7 +253,7 @@ def view(
     job = {
         "topic": topic,
         "tracker": tracker,
-        "joints": tuple(j.strip() for j in joints.split(",") if j.strip()),
+        "joints": names(joints),
         "params": _read_once(params, namespace),
         "namespace": namespace,
         "values": _given(backend=backend, model_dir=model, fixed_frame=fixed_frame),
@@ -279,7 +266,7 @@ def compile(  # noqa: A001
     model_dir: Annotated[Path, typer.Argument(help="Model folder (model.onnx, model.json).", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the engine.", show_default=False)],
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
-    max_people: Annotated[int, typer.Option(min=1, max=256, help="Largest batch; more are split.")] = 16,
+    max_people: Annotated[int, typer.Option(min=1, max=256, help="People in a batch at most; more are split.")] = 16,
     target: Annotated[
         str, typer.Option(help="current (the GPU here), or sm75, sm80, sm86, sm89, sm120 without a GPU.")
     ] = "current",
@@ -294,22 +281,22 @@ def compile(  # noqa: A001
         typer.echo(line)
 
 
-@app.command()
+@app.command(short_help="Say which topic, tracker and frame a bag has.")
 def describe(
     bag: Bag,
     topic: Topic = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
-    joints: Annotated[str, typer.Option(help="Joint list of a tracker whose messages name none, with commas.")] = "",
+    tracker: Tracker = None,
+    joints: Joints = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say which topic of a bag has people, which tracker sent them, and in which frame they are."""
     from aux_motion.commands.describe import describe as look
 
-    found = look(bag, topic, tracker, _names(joints))
+    found = look(bag, topic, tracker, names(joints))
     typer.echo(json.dumps(found.as_json()) if as_json else found.text())
 
 
-@app.command()
+@app.command(short_help="Publish a bag's skeletons in real time.")
 def play(
     bag: Bag,
     to: Annotated[
@@ -323,7 +310,9 @@ def play(
     clock: Annotated[
         float, typer.Option(min=0.0, max=1000.0, help="Rate of /clock with the bag's time, Hz (0: none); keeps stamps.")
     ] = 0.0,
-    keep_stamps: Annotated[bool, typer.Option(help="Publish recorded stamps, not the present.")] = False,
+    keep_stamps: Annotated[
+        bool, typer.Option(help="Keep the recorded stamps; else they are moved to the present.")
+    ] = False,
     tf: Annotated[bool, typer.Option(help="Play the bag's transforms too.")] = True,
     wait_for: Annotated[int, typer.Option(min=0, help="Subscribers to wait for before playing.")] = 1,
     domain: Domain = None,
@@ -336,7 +325,7 @@ def play(
     typer.echo(f"played {count} messages of {bag}")
 
 
-@app.command()
+@app.command(short_help="Record skeletons and predictions to MCAP.")
 def record(
     topics: Annotated[
         list[str] | None,
@@ -348,7 +337,9 @@ def record(
         Path | None, typer.Option(help="New .mcap file; by default named after the present time.", show_default=False)
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length, seconds; by default until Ctrl-C.")] = None,
-    sim_time: Annotated[bool, typer.Option("--sim-time", "--use-sim-time", help="Log by /clock.")] = False,
+    sim_time: Annotated[
+        bool, typer.Option("--sim-time", "--use-sim-time", help="Take the log times from /clock.")
+    ] = False,
     domain: Domain = None,
 ) -> None:
     """Record skeletons and predictions to MCAP; what was recorded survives a kill and a full disk."""
@@ -358,14 +349,14 @@ def record(
     typer.echo(implementation.record(out, topics or (), seconds, sim_time))
 
 
-@app.command(name="fault-inject")
+@app.command(name="fault-inject", short_help="Add faults to live skeletons, on a domain apart.")
 def fault_inject(
     spec: Annotated[
         str, typer.Argument(help="Faults with commas, such as drop=0.3,limb=left_arm,delay_ms=120.", show_default=False)
     ] = "",
     source: Annotated[str, typer.Option("--from", help="Topic to listen to.")] = "skeletons",
     target: Annotated[str, typer.Option("--to", help="Topic to publish on.")] = "skeletons_faulty",
-    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     domain: Annotated[
         int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID to publish on; a private one by default.")
     ] = None,
@@ -389,16 +380,9 @@ def _given(**options: object) -> dict[str, object]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in options.items() if v is not None}
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _read_once(params: Path | None, namespace: str) -> Path | None:
     """The file as it came, after what is wrong with its names was said."""
-    from aux_motion.commands.parameter_file import file_parameters
-
-    if params is not None:
-        file_parameters(params, namespace, lambda line: typer.echo(f"aux-motion: {line}", err=True))
+    parameters(params, namespace)
     return params
 
 
@@ -407,7 +391,7 @@ def _use_domain(domain: int | None) -> None:
         os.environ["ROS_DOMAIN_ID"] = str(domain)  # before rclpy starts
 
 
-@app.command(context_settings=_OPEN)
+@app.command(context_settings=_OPEN, short_help="Speed and separation monitor.")
 def ssm(context: typer.Context) -> None:
     """Speed and separation monitor, or with --demo its replay (aux-motion ssm --help lists its options)."""
     from aux_motion.commands import ssm as implementation
@@ -415,11 +399,13 @@ def ssm(context: typer.Context) -> None:
     raise typer.Exit(implementation.main(context.args, options.replay) or 0)
 
 
-app.command(name="calibrate-cameras")(more.calibrate_cameras)
-app.command()(more.export)
-app.command()(options.bench)
-app.command(name="safety-check")(options.safety_check)
-app.command()(options.soak)
+app.command(name="calibrate-cameras", short_help="Measure where two trackers are to each other.")(
+    more.calibrate_cameras
+)
+app.command(short_help="Write joints, predictions and bounds as a table.")(more.export)
+app.command(short_help="Measure latency, start and memory.")(options.bench)
+app.command(name="safety-check", short_help="Play faults that must never free a robot.")(options.safety_check)
+app.command(short_help="Run the node for long and watch it.")(options.soak)
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ class PredictorConfig(BaseModel):
         3,
         ge=1,
         le=30,
-        description="A newcomer is believed after so many frames with a body that can be; before, and for no longer "
+        description="A newcomer is believed after this many frames with a possible body; before, and for no longer "
         "than stale_after_s, the view is not complete. 1: at once.",
     )
     region_of_interest: str = Field(
@@ -95,7 +95,7 @@ class PredictorConfig(BaseModel):
         2.0,
         ge=0.0,
         le=5.0,
-        description="The uncalibrated bound grows at least so many times as fast as the person's fastest joint moved "
+        description="The uncalibrated bound grows at least this many times as fast as the person's fastest joint moved "
         "lately; 0: with reach_speed_mps alone.",
     )
     max_speed_mps: float = Field(
@@ -109,7 +109,7 @@ class PredictorConfig(BaseModel):
         3,
         ge=1,
         le=30,
-        description="A joint that jumped is believed when seen there in so many frames in a row; 1: at once.",
+        description="A joint that jumped is believed when seen there in this many frames in a row; 1: at once.",
     )
     relink_within_s: float = Field(
         1.0,
@@ -125,7 +125,7 @@ class PredictorConfig(BaseModel):
         10.0,
         ge=0.0,
         le=600.0,
-        description="Predictions are compared with what is then seen; errors so old count 1/e. 0: not at all.",
+        description="Predictions are compared with what is then seen; an error of this age counts 1/e. 0: not at all.",
     )
 
     coverage_level: float = Field(

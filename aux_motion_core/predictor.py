@@ -60,7 +60,7 @@ class Predictor:
     def __init__(self, backend: Backend, config: PredictorConfig, fixed_frame: str) -> None:
         self.backend, self.config, self.fixed_frame = backend, config, fixed_frame
         self.counters: Counter[str] = Counter()
-        self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "describe": 0.0}
+        self.stage_s: dict[str, float] = {"resample": 0.0, "backend": 0.0, "learning": 0.0, "describe": 0.0}
         self.people = People(config, self.counters)
         self._later: Callable[[], None] | None = None
         self._steps_s: np.ndarray = backend.dt_s * np.arange(1, backend.future_steps + 1)

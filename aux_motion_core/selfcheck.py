@@ -29,10 +29,10 @@ EVERY_S = 0.03
 _SUCCESSIVE_S = 0.2
 #: Sources before the members of a mix: what is published, and the newest pose held.
 _PUBLISHED, _HELD, _OTHERS = 0, 1, 2
-#: Who was not seen for so long is not only late.
-_PATIENCENS = 2 * NS
+#: Nothing more is expected of somebody who was not seen for this time, nanoseconds.
+_PATIENCE_NS = 2 * NS
 #: A model does not fit when its error is larger than that of holding the pose by this factor and by this much, metres
-#: (less is a tracker's noise on people who stand), for so many seconds.
+#: (less is a tracker's noise on people who stand), for this time, seconds.
 WORSE_FACTOR, WORSE_M, WORSE_FOR_S = 1.1, 0.01, 3.0
 #: Rolling sums: judged outcomes, error, error of holding, joints predicted, joints never seen, updates, jitter.
 _N, _ERROR, _HOLDING, _JOINTS, _UNSEEN, _UPDATES, _JITTER, _SUMS = range(8)
@@ -156,7 +156,7 @@ class SelfCheck:
 
     def _gone(self, now_ns: int) -> np.ndarray:
         """(rows,) bool: whoever has that row was not seen for so long that nothing more is expected."""
-        gone: np.ndarray = now_ns - self._rows["seen_ns"] > _PATIENCENS
+        gone: np.ndarray = now_ns - self._rows["seen_ns"] > _PATIENCE_NS
         return gone
 
     def rows_in_use(self) -> np.ndarray:
@@ -364,7 +364,7 @@ class SelfCheck:
         if not some(gone) or not (gone & a["open"].any((1, 2))).any():
             return
         self.finish()
-        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCENS
+        late = a["stamp"][..., None] + self._ahead_ns <= now_ns - _PATIENCE_NS
         row, what, horizon = np.nonzero(a["open"] & late & gone[:, None, None])
         a["open"][row, what, horizon] = False
         new = np.zeros((len(row), _SUMS))

@@ -25,6 +25,8 @@ TRACKERS = [
     "zed",
     "azure_kinect",
     "orbbec",
+    "femto",
+    "k4a",
     "yolo",
     "ros4hri",
     "hiros",
@@ -36,6 +38,7 @@ TRACKERS = [
     "jsk",
     "mocap4r2_markers",
     "mocap4r2_bodies",
+    "optitrack",
 ]
 #: (name, default, choices or None for any, what it is). Names of parameters are those of the node; "" leaves the
 #: file's value.

@@ -94,6 +94,9 @@ def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path, monkeypatch, c
         (("predict", bag, "--params", tmp_path / "bad.yaml"), ["max_gap_s"]),
         (("predict", bag, "--params", tmp_path / "none.yaml"), ["none.yaml"]),
         (("bench", "--people", "1,x"), ["--people", "1,x"]),
+        (("evaluate", bag, "--out", tmp_path / "bad.yaml"), ["bad.yaml is a file: expected a folder"]),
+        (("export", bag, "--csv", tmp_path), [str(tmp_path), "is a folder", "name of a file"]),
+        (("calibrate-cameras", bag), ["two or more trackers", "got 1", "--topics"]),
     ]
     for k, (arguments, words) in enumerate(cases):
         done = aux_motion(root, *arguments) if k == 0 else in_this_process(monkeypatch, capfd, *arguments)
@@ -107,6 +110,15 @@ def test_every_command_has_help(root):
     listed = aux_motion(root, "--help").stdout
     for command in "run track predict evaluate compile play record fault-inject bench soak ssm".split():
         assert command in listed
+    assert "..." not in listed.partition("Commands:")[2], "a summary that is cut off: give the command a short_help"
+
+
+def test_one_option_has_one_description():
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    bags = [commands[name] for name in ("predict", "evaluate", "learn", "view", "describe", "export")]
+    for name in ("topic", "tracker", "joints", "model", "namespace", "fixed_frame", "backend", "threads", "progress"):
+        told = {o.help for command in bags for o in command.params if o.name == name}
+        assert len(told) == 1, (name, told)
 
 
 def test_wrong_options_are_refused(root, bag):
@@ -123,6 +135,7 @@ def test_lists_without_names_are_refused(monkeypatch, capfd):
 def test_a_misspelled_parameter_is_refused(root):
     done = aux_motion(root, "run", "--fixed-frame", "map", "-p", "covrage_level:=0.9")
     assert done.returncode == 2 and "covrage_level" in done.stderr and "Traceback" not in done.stderr
+    assert "did you mean coverage_level?" in " ".join(done.stderr.split())
 
 
 def test_an_option_that_is_not_given_never_overrides_the_parameter_file():

@@ -37,9 +37,11 @@ def _kind(annotation: Any) -> str:
 
 
 def _range(info: FieldInfo) -> str:
-    low = next((m.ge for m in info.metadata if hasattr(m, "ge")), None)
-    high = next((m.le for m in info.metadata if hasattr(m, "le")), None)
-    return "" if low is None or high is None else f", {low:g} to {high:g}"
+    limits = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le") if hasattr(m, k)}
+    if "le" not in limits:
+        return ""
+    low = f"{limits['ge']:g}" if "ge" in limits else f"above {limits['gt']:g}"
+    return f", {low} to {limits['le']:g}"
 
 
 def _default(info: FieldInfo) -> str:

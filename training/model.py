@@ -28,7 +28,7 @@ from aux_motion_core.skeleton import INDEX, N_JOINTS
 TRUNK = tuple(INDEX[n] for n in ("pelvis", "spine", "neck", "left_hip", "right_hip", "left_shoulder", "right_shoulder"))
 #: Additive mask; finite in fp16, and far below any score.
 MASKED_SCORE = -1.0e4
-#: Up to so many slots are attended to element by element.
+#: Largest number of slots that are attended to element by element.
 FEW = 4
 
 
@@ -214,7 +214,7 @@ class Blend(nn.Module):
     FEATURES = 23
     #: What lengths in metres are compared with before their logarithm is taken: about a good tracker's noise.
     FLOOR_M = 0.003
-    #: So many powers of the logarithm of time describe how weights and scale change over the horizon.
+    #: Number of powers of the logarithm of time that describe how weights and scale change over the horizon.
     POWERS = 4
     _HORIZONS_S = (0.2, 0.4, 1.0)
     #: Steps that the smoothed pose and the noise are told from; the mean pose is one of the whole history.

@@ -352,9 +352,10 @@ def main(
     against: Annotated[Path | None, typer.Option(help="another artefact, judged on the same windows")] = None,
     data: Annotated[Path, typer.Option(help="folder with the data archives")] = Path("../shared/data"),
     json_path: Annotated[Path, typer.Option("--json")] = Path("docs/benchmarks/tiers.json"),
-    thin: Annotated[int, typer.Option(help="take every so many clips of large tiers", min=1)] = 1,
+    thin: Annotated[int, typer.Option(help="of large tiers take one clip in this many", min=1)] = 1,
     history: Annotated[
-        list[float] | None, typer.Option(help="also the model shown only so many seconds; may be repeated")
+        list[float] | None,
+        typer.Option(help="also judge the model with only this much history, seconds; may be repeated"),
     ] = None,
 ) -> None:
     """Judge one or two models on all tiers."""

@@ -13,10 +13,8 @@ from typing import Annotated
 
 import typer
 
+from aux_motion.commands.options import BackendName, Model
 from aux_motion.commands.shipped import shipped
-
-Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
-BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
 
 
 def bench(
@@ -76,12 +74,12 @@ def bench(
 
 
 def soak(
-    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run.")] = 10.0,
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="Length of the run, minutes.")] = 10.0,
     people: Annotated[int, typer.Option(min=1, max=64, help="People who come and go.")] = 8,
-    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames a second.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=5.0, max=240.0, help="Frames of the input a second, Hz.")] = 60.0,
     model: Model = None,
     backend: BackendName = "onnx",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the backend.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="CPU threads of the backend.")] = 1,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the verdicts and what was seen.")] = None,
 ) -> None:
     """Run the node for long, people coming, going and changing ids: memory, latency and diagnostics must stay."""

@@ -202,10 +202,10 @@ class Stage:
             setattr(message, name, value)
         return message
 
-    def guessed(self, pose: np.ndarray, person_id: str = "near") -> Any:
+    def guessed(self, pose: np.ndarray) -> Any:
         """Somebody all of whose joints the tracker guesses."""
         status = array.array("B", [int(JointStatus.TRACKER_PREDICTED)] * len(JOINTS))
-        return self.message({person_id: pose}, joint_status=status)
+        return self.message({"near": pose}, joint_status=status)
 
     def play(
         self, seconds: float, first: Callable[[float], Any] | None, until: Callable[[], bool] | None = None

@@ -11,8 +11,6 @@ import numpy as np
 
 from aux_motion_core.constants import NS
 
-_STAGES = ("convert", "resample", "backend", "learning", "describe", "message", "publish")
-
 #: Resident memory may change by this share from the beginning to the end.
 MEMORY_SHARE = 0.02
 #: Medians of the latency may grow by this share plus this time, ms; the clock and other programs cause that much.

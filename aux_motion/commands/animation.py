@@ -27,7 +27,7 @@ from aux_motion_core.safety.occupancy import BoundKind
 from aux_motion_core.types import TrackState
 
 _KINDS = (".webp", ".gif")
-#: Drawn so many times larger and shrunk: smooth edges.
+#: Pictures are drawn larger by this factor and shrunk, for smooth edges.
 _FINER = 2
 _ELEVATION_DEG, _MARGIN_M = 14.0, 0.5
 _BOUND_ALPHA = 70

@@ -125,7 +125,7 @@ def _choose(bag: Path, topics: Sequence[str], names: Sequence[str]) -> list[tupl
             if len(found) < 2:
                 there = ", ".join(map(str, reader.topics)) or "no topics at all"
                 raise BagError(
-                    f"bag {bag} has {len(found)} topics of trackers, expected two or more: record both, or name them "
+                    f"bag {bag}: expected topics of two or more trackers, got {len(found)}: record both, or name them "
                     f"with --topics and --trackers; it has: {there}"
                 )
             return found

@@ -90,7 +90,7 @@ def evaluate_bag(job: Job) -> Result:
     one_blas_thread()
     reading = Reading(job)
     parameters, total = reading.parameters, reading.total
-    source = (Beside if job.workers >= _SEVERAL and (total or 0) >= _LONG else Here)(job, reading)
+    source = Beside(job) if job.workers >= _SEVERAL and (total or 0) >= _LONG else Here(job, reading)
     result = Result()
     evaluation, not_written = None, []
     curve: Curve | None = None
@@ -298,6 +298,8 @@ def main(
     for one in jobs:
         if one.bag.resolve() in (one.out.resolve(), (one.out / ANNOTATED).resolve()):
             raise EvaluateError(f"the results would be written over bag {one.bag}: choose another --out")
+    if out.exists() and not out.is_dir():
+        raise EvaluateError(f"--out {out} is a file: expected a folder for the results")
     done: list[tuple[Job, Result]] = []
     failed: dict[str, str] = {}
     for one, result, line in run(jobs, workers):

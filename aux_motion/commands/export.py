@@ -149,6 +149,9 @@ def export(
     """
     if out_csv is None and out_parquet is None:
         raise ExportError("nothing to write: give --csv FILE, --parquet FILE, or both")
+    for path in (out_csv, out_parquet):
+        if path is not None and path.is_dir():
+            raise ExportError(f"cannot write {path}: it is a folder; expected the name of a file")
     made: list[_Csv | _Parquet] = []
     try:
         if out_parquet is not None:

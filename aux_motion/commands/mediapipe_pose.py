@@ -17,7 +17,7 @@ class MediaPipe:
     """MediaPipe's pose landmarks of one or several people; use as a context manager.
 
     Args:
-        people: at most so many; each costs one more run of the network a picture.
+        people: largest number; each costs one more run of the network a picture.
         min_confidence: of detection and tracking, 0..1.
 
     Raises:

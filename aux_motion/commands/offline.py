@@ -235,7 +235,7 @@ def _work(job: Job, out: Any) -> None:
 class Beside:
     """As `Here`, in a process of its own, so that predicting and judging go on at the same time."""
 
-    def __init__(self, job: Job, reading: Reading | None = None) -> None:
+    def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
         self._bag = job.bag
         self._queue = context.Queue(maxsize=_BLOCKS)

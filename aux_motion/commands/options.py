@@ -12,14 +12,45 @@ import typer
 
 from aux_motion.commands.shipped import shipped
 
-Namespace = Annotated[str, typer.Option(help="With --params: of the node whose section counts, such as robot1.")]
+Bag = Annotated[
+    Path, typer.Argument(help="Bag: a folder, .mcap, .db3 or .bag (ROS 1).", show_default=False, callback=shipped)
+]
+Topic = Annotated[str | None, typer.Option(help="Topic of the skeletons; needed where the bag has several.")]
+Tracker = Annotated[
+    str | None,
+    typer.Option(help="Tracker that was recorded, such as azure_kinect; by default from the type of the topic."),
+]
+Joints = Annotated[
+    str, typer.Option(help="Joint list where messages do not name their joints: coco17, or names with commas.")
+]
+Model = Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")]
+BackendName = Annotated[str, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")]
+Params = Annotated[
+    Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
+]
+Namespace = Annotated[str, typer.Option(help="With --params: namespace of the node whose section counts, as robot1.")]
+FixedFrame = Annotated[
+    str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
+]
+Domain = Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")]
+Progress = Annotated[bool, typer.Option(help="Show progress where there is a terminal.")]
+#: What is not given does not override the parameter file.
+GivenBackend = Annotated[
+    str | None,
+    typer.Option(help="onnx (the model) or a baseline, such as damped_pose; by default as in --params, else onnx."),
+]
+GivenThreads = Annotated[
+    int | None,
+    typer.Option(min=0, max=64, help="CPU threads of the backend; 0: automatic; by default as in --params, else 1."),
+]
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """Names of a list with commas, without blanks around them."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _parameters(params: Path | None, namespace: str) -> dict[str, Any]:
+def parameters(params: Path | None, namespace: str) -> dict[str, Any]:
     """What a parameter file says to the node, after what is wrong with its names was said."""
     from aux_motion.commands.parameter_file import file_parameters
 
@@ -36,7 +67,7 @@ def calibrate_cameras(
         str, typer.Option(help="Topics of the trackers, the reference first, with commas; by default all with people.")
     ] = "",
     trackers: Annotated[str, typer.Option(help="Their trackers, with commas; by default from the types.")] = "",
-    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
+    joints: Joints = "",
     frames: Annotated[
         str, typer.Option(help="Frames of the positions, with commas, where messages name a wrong one or none.")
     ] = "",
@@ -61,11 +92,11 @@ def calibrate_cameras(
     refuse_overwrite([bag, params], [json_out])
     found = implementation.calibrate(
         bag,
-        _names(topics),
-        _names(trackers),
-        _names(joints),
-        _names(frames),
-        _parameters(params, namespace),
+        names(topics),
+        names(trackers),
+        names(joints),
+        names(frames),
+        parameters(params, namespace),
         fixed_frame,
         max_offset,
     )
@@ -75,9 +106,7 @@ def calibrate_cameras(
 
 
 def export(
-    bag: Annotated[
-        Path, typer.Argument(help="Bag folder, .mcap, .db3 or .bag file.", show_default=False, callback=shipped)
-    ],
+    bag: Bag,
     out_csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
     out_parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it as Parquet (needs pyarrow).")] = None,
     ahead: Annotated[
@@ -87,17 +116,13 @@ def export(
         bool | None,
         typer.Option(help="Predictions that were recorded, or made anew; by default recorded ones if any."),
     ] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic; needed where the bag has several.")] = None,
-    tracker: Annotated[str | None, typer.Option(help="Tracker that was recorded, such as azure_kinect.")] = None,
-    joints: Annotated[str, typer.Option(help="Joint list, with commas, where messages do not name their joints.")] = "",
-    model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
-    params: Annotated[
-        Path | None, typer.Option(help="Parameter file (YAML), read as the node reads it.", callback=shipped)
-    ] = None,
+    topic: Topic = None,
+    tracker: Tracker = None,
+    joints: Joints = "",
+    model: Model = None,
+    params: Params = None,
     namespace: Namespace = "",
-    fixed_frame: Annotated[
-        str | None, typer.Option(help="Frame of the predictions, z up; by default the bag's own (a fixed camera).")
-    ] = None,
+    fixed_frame: FixedFrame = None,
 ) -> None:
     """Write joints, predictions and bounds of a recording as a table, a row for each person, joint and time."""
     from aux_motion.commands import export as implementation
@@ -106,16 +131,16 @@ def export(
 
     refuse_overwrite([bag, params, model], [out_csv, out_parquet])
     try:
-        times = [float(t) for t in _names(ahead)]
+        times = [float(t) for t in names(ahead)]
     except ValueError:
         raise typer.BadParameter(f"{ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
-    _parameters(params, namespace)
+    parameters(params, namespace)
     values = {"fixed_frame": fixed_frame, "model_dir": str(model) if model else None}
     job = Job(
         bag=bag,
         topic=topic,
         tracker=tracker,
-        joints=_names(joints),
+        joints=names(joints),
         params=params,
         namespace=namespace,
         values={k: v for k, v in values.items() if v is not None},

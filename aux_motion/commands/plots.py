@@ -237,7 +237,7 @@ def main_people(
         frames: in order.
         predictions: (person id, stamp_ns) -> (S, 20, 3) metres.
         dt_s: seconds from step to step.
-        most: at most so many people, and nobody with less than a quarter of the first one's predictions.
+        most: largest number of people; and nobody with less than a quarter of the first one's predictions.
     """
     count = Counter(person_id for person_id, _ in predictions)
     ranked = sorted(count, key=lambda i: (-count[i], i))[:most]

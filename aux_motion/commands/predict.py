@@ -25,9 +25,9 @@ from aux_motion_core.inference import baselines
 from aux_motion_core.predictor import Predictor
 
 
-def baseline_predictors(fixed_frame: str, config: PredictorConfig | None = None) -> dict[str, Predictor]:
+def baseline_predictors(fixed_frame: str) -> dict[str, Predictor]:
     """A predictor with each baseline as its backend, by name."""
-    config = config or PredictorConfig()
+    config = PredictorConfig()
     return {name: Predictor(baselines.make(name), config, fixed_frame) for name in baselines.BASELINES}
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def run(
-    params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML).")] = None,
-    fixed_frame: Annotated[str | None, typer.Option(help="Frame of the predictions, z up.")] = None,
+    params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML); options win over it.")] = None,
+    fixed_frame: Annotated[
+        str | None, typer.Option(help="Frame of the predictions, z up; required, here or in --params.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped one by default.")] = None,
     backend: Annotated[str | None, typer.Option(help="onnx (the model) or a baseline, such as damped_pose.")] = None,
     threads: Annotated[int | None, typer.Option(min=0, max=64, help="Threads of the backend; 0: automatic.")] = None,
@@ -30,24 +33,34 @@ def run(
         str | None, typer.Option(help="Joint list of pose_array: coco17, or every joint with commas.")
     ] = None,
     input_topic: Annotated[str | None, typer.Option(help="Topic of the skeletons; several with commas.")] = None,
-    static_frame: Annotated[str | None, typer.Option(help="Frame that --static-transform brings to it.")] = None,
+    static_frame: Annotated[
+        str | None, typer.Option(help="Frame that --static-transform brings to the fixed frame.")
+    ] = None,
     static_transform: Annotated[
-        str | None, typer.Option(help="Pose of --static-frame in the fixed frame: x,y,z,qx,qy,qz,qw.")
+        str | None, typer.Option(help="Pose of --static-frame in the fixed frame: x,y,z in metres, qx,qy,qz,qw.")
     ] = None,
     mix: Annotated[bool | None, typer.Option(help="Weigh the model and the baselines by their recent errors.")] = None,
-    learning: Annotated[str | None, typer.Option(help="off, shadow or on: what is learnt from this tracker.")] = None,
-    learned_file: Annotated[Path | None, typer.Option(help="Where it is kept over restarts (.npz).")] = None,
+    learning: Annotated[
+        str | None, typer.Option(help="Correction learnt from this tracker: off, shadow or on.")
+    ] = None,
+    learned_file: Annotated[
+        Path | None, typer.Option(help="File that keeps what is learnt over restarts (.npz).")
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("-p", "--param", metavar="NAME:=VALUE", help="Any other parameter; may be given again."),
     ] = None,
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
-    autostart: Annotated[bool, typer.Option(help="Configure and activate at once.")] = True,
+    autostart: Annotated[
+        bool, typer.Option(help="Configure and activate at the start; off: a lifecycle manager does it.")
+    ] = True,
     namespace: Annotated[str | None, typer.Option(help="ROS namespace of the node.")] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write what happened when, for chrome://tracing or ui.perfetto.dev.")
     ] = None,
-    domain: Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID.")] = None,
+    domain: Annotated[
+        int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warn, error or fatal.")] = "info",
 ) -> None:
     """Start the predictor node without ROS launch; Ctrl-C ends it. Options win over the parameter file."""
@@ -99,8 +112,10 @@ def _given(texts: list[str]) -> dict[str, object]:
     for text in texts:
         name, found, value = text.partition(":=")
         if not found or name not in NodeParameters.model_fields:
+            near = get_close_matches(name, NodeParameters.model_fields, 1) if found else []
+            hint = f"did you mean {near[0]}?" if near else "docs/parameters.md lists them"
             raise typer.BadParameter(
-                f"{text!r}: expected NAME:=VALUE with a parameter of config/predictor.yaml", param_hint="--param"
+                f"{text!r}: expected NAME:=VALUE with a parameter of the node; {hint}", param_hint="--param"
             )
         try:
             values[name] = text_value(value)

@@ -26,16 +26,27 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def ssm(
     context: typer.Context,
-    robot: Annotated[Path | None, typer.Option(help="Robot description (YAML).", callback=shipped)] = None,
-    formulation: Annotated[str | None, typer.Option(help="present_body or swept_occupancy.")] = None,
-    robot_source: Annotated[str | None, typer.Option(help="auto, static, tf or poses.")] = None,
-    expected_publishers: Annotated[
-        int | None, typer.Option(min=1, max=16, help="How many predictors publish occupancy; 1 by default.")
+    robot: Annotated[
+        Path | None, typer.Option(help="Robot description (YAML); required, here or in --params.", callback=shipped)
     ] = None,
-    params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML).")] = None,
+    formulation: Annotated[
+        str | None,
+        typer.Option(help="present_body or swept_occupancy; by default as in --params, else swept_occupancy."),
+    ] = None,
+    robot_source: Annotated[
+        str | None,
+        typer.Option(help="Where the robot is: auto, static, tf or poses; by default as in --params, else auto."),
+    ] = None,
+    expected_publishers: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="How many predictors publish occupancy; by default as in --params, else 1."),
+    ] = None,
+    params: Annotated[Path | None, typer.Option(help="ROS parameter file (YAML); options win over it.")] = None,
     use_sim_time: Annotated[bool | None, typer.Option(help="Take the time from /clock.")] = None,
     namespace: Annotated[str | None, typer.Option(help="ROS namespace of the node.")] = None,
-    domain: Annotated[int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID.")] = None,
+    domain: Annotated[
+        int | None, typer.Option(min=0, max=232, help="ROS_DOMAIN_ID; by default the environment's.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warn, error or fatal.")] = "info",
     demo: Annotated[bool, typer.Option(help="No node: a robot arm against recorded people, in closed loop.")] = False,
     data: Annotated[

@@ -26,7 +26,7 @@ class Item:
         topic: of the bag.
         at_ns: when it arrived, on the clock of its stamps.
         raw: CDR bytes.
-        passed_ns: so long after the first message.
+        passed_ns: time since the first message.
     """
 
     topic: Topic

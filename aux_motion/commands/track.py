@@ -183,7 +183,10 @@ def track(
     topic: Annotated[str, typer.Option(help="Topic of the skeletons.")] = TOPIC,
     people: Annotated[int, typer.Option(min=1, max=4, help="Most people; each costs one more run.")] = 1,
     person_height_m: Annotated[
-        float | None, typer.Option(min=0.8, max=2.3, help="Body height; distances are in proportion to it.")
+        float | None,
+        typer.Option(
+            min=0.8, max=2.3, help="Body height; distances are in proportion to it; by default 1.7 is assumed."
+        ),
     ] = None,
     intrinsics: Annotated[
         str | None, typer.Option(help="fx,fy,cx,cy in pixels, or a YAML or JSON file (ROS calibration too).")

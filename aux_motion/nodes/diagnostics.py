@@ -148,11 +148,6 @@ class Diagnostics:
         self.stages["message"].add(written - inferred)
         self.stages["publish"].add(done - written)
 
-    def input_is_well(self, within_s: float) -> bool:
-        """Whether usable messages arrive: only then may an empty array mean that nobody is there."""
-        fresh = bool(self._arrivals) and time.monotonic() - self._arrivals[-1] <= within_s
-        return fresh and not self.frame_errors.recent and not self.bad_messages.recent
-
     def input_rate_hz(self) -> float:
         """Messages a second over the last seconds."""
         now = time.monotonic()

@@ -57,7 +57,7 @@ def transforms(batch: PredictionBatch, prefix: str, ahead_s: float) -> list[Tran
     Args:
         batch: predictions.
         prefix: of every name.
-        ahead_s: predicted joints at so many seconds after each person's stamp, as `<link>_<id>_predicted`; 0: none.
+        ahead_s: joints predicted for this time after each person's stamp are frames `<link>_<id>_predicted`; 0: none.
 
     Returns:
         Present joints that are seen, stamped when they were; predicted ones of people who are predicted, all of them,
@@ -76,7 +76,7 @@ def transforms(batch: PredictionBatch, prefix: str, ahead_s: float) -> list[Tran
 
 
 def _pose_at(person: MotionPrediction, dt_s: float, ahead_s: float) -> np.ndarray:
-    """(20, 3) metres so long after the person's stamp, linear between steps."""
+    """(20, 3) metres `ahead_s` after the person's stamp, linear between steps."""
     poses = np.concatenate([person.recovered[None], person.mean])
     step = min(ahead_s / dt_s, len(poses) - 1.0)
     before = min(int(step), len(poses) - 2)

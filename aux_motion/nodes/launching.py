@@ -21,7 +21,7 @@ from aux_motion.nodes.parameter_files import ParameterFileError, node_name, read
 
 #: With these the topics of TF are those of the node's namespace, as on every robot in a namespace.
 _TF_REMAPPINGS = [("/tf", "tf"), ("/tf_static", "tf_static")]
-#: A node that died is started again after so long, seconds.
+#: Time until a node that died is started again, seconds.
 _RESPAWN_S = 2.0
 
 #: (name, default, choices or None for any, what it is)

@@ -24,7 +24,7 @@ from aux_motion_core.wire.messages import MessageError
 
 #: How often publishers are counted, nanoseconds.
 _COUNT_EVERY_NS = NS // 10
-#: A producer silent for so long is forgotten (it was started again under another number), nanoseconds.
+#: Silence after which a producer is forgotten (it was started again under another number), nanoseconds.
 _FORGET_NS = 2 * NS
 _TOPIC = "occupancy"
 

@@ -92,7 +92,7 @@ class PlannerOutputs:
         self._builder = OccupancyBuilder(parameters, parameters.reach_speed_mps, table, parameters.tracker_error_m)
         coarse = parameters.model_copy(update={"occupancy_interval_s": parameters.coarse_interval_s})
         self._coarse = OccupancyBuilder(coarse, parameters.reach_speed_mps, table, parameters.tracker_error_m)
-        self._coarser = 1  # voxels of the swept volume are so many times as large as wanted
+        self._coarser = 1  # factor by which voxels of the swept volume are larger than asked
         self._occupancy: Any = None
         self._objects: CollisionObjects | None = None
         #: A stray node of the same name must not pass for this one.

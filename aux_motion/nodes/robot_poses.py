@@ -127,8 +127,8 @@ def _tf(robot: Robot, node: Node) -> TfPoses:
         return TfPoses(robot, buffer, TfListener(node, buffer))
     except ImportError as error:
         raise SsmError(
-            f"the robot description names frames ({', '.join(robot.frames[:3])}) and TF is not available: {error}, or "
-            "set robot_source to poses"
+            f"the robot description names frames ({', '.join(robot.frames[:3])}) and there is no TF ({error}): "
+            "provide it, or set robot_source to poses"
         ) from None
 
 

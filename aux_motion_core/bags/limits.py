@@ -35,7 +35,7 @@ class LimitError(ValueError):
 
 
 def most(packed: int) -> int:
-    """Bytes that so many packed bytes may unpack to."""
+    """Largest number of bytes that `packed` bytes may unpack to."""
     return max(SMALL, RATIO * packed)
 
 

@@ -83,7 +83,7 @@ class Arm:
         return {"base": 0.10, "upper_arm": 0.08, "forearm": 0.07, "tool": 0.05}
 
     def ends(self, progress_s: np.ndarray) -> np.ndarray:
-        """Capsules (..., 4, 2, 3) after so many seconds (...) of nominal motion."""
+        """Capsules (..., 4, 2, 3), metres, after `progress_s` (...) of nominal motion."""
         t = np.asarray(progress_s) / self.leg_s
         leg, x = np.divmod(t, 1.0)
         blend = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
@@ -289,7 +289,7 @@ def run_loop(
         rotation: (3, 3) of the clip's frame in the robot's.
         translation: (3,) metres.
         measured_speed: (frames,) m/s to use for S_h instead of the configured one.
-        start_s: the clip runs so long before the robot is looked at, so that people are known.
+        start_s: time that the clip runs before the robot is looked at, so that people are known.
     """
     arm = Arm(setting)
     robot = arm.robot

@@ -116,10 +116,6 @@ class Errors:
         """(K, H) mean error, NaN where nothing was judged."""
         return self._all.mean
 
-    def joints_m(self) -> np.ndarray:
-        """(K, H, J) mean error of each joint."""
-        return self._joints.mean
-
     def summary(self) -> dict[str, Any]:
         """Tables by horizon, joint, person and class of speed, in millimetres, of the horizons that have samples."""
         samples = self.samples()

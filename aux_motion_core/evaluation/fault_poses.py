@@ -130,7 +130,7 @@ class Bias(Fault):
 
 class Scale(Fault):
     name = "scale_pct"
-    help = "people are seen larger (or smaller) than they are by so many percent, about their middle, as by a bad depth"
+    help = "people are seen larger (or smaller) than they are by this percentage, about their middle, as by a bad depth"
     unit, low, high = "percent", -50.0, 100.0
 
     def __call__(self, item: Faulty) -> Faulty | None:
@@ -155,7 +155,7 @@ class Noise(Fault):
 
 class OutlierFault(Fault):
     name = "outliers"
-    help = "share of single joints that are thrown away by up to so many mm (outliers=0.02:500), each frame anew"
+    help = "share of single joints that are displaced by up to this distance (outliers=0.02:500), each frame anew"
     second = ("mm", 500.0, 1.0, 20000.0)
 
     def __call__(self, item: Faulty) -> Faulty | None:

@@ -89,7 +89,7 @@ class FramesFault(Fault):
 
 class Rate(Fault):
     name = "rate_hz"
-    help = "at most so many messages a second; others are left out"
+    help = "at most this many messages a second; others are left out"
     unit, low, high = "Hz", 0.1, 1000.0
 
     def __init__(self, value: float, extra: float, seed: int) -> None:
@@ -119,7 +119,7 @@ class ClockFault(Fault):
 
 class Offset(ClockFault):
     name = "offset_ms"
-    help = "stamps of a clock that is ahead by so much (behind: negative)"
+    help = "stamps of a clock that is ahead by this time (behind: negative)"
     unit, low, high = "ms", -1e9, 1e9
 
     def __call__(self, item: Faulty) -> Faulty | None:
@@ -128,7 +128,7 @@ class Offset(ClockFault):
 
 class Drift(ClockFault):
     name = "drift_ppm"
-    help = "stamps of a clock that runs fast by so many millionths (slow: negative)"
+    help = "stamps of a clock that runs fast by this many millionths (slow: negative)"
     unit, low, high = "ppm", -1e5, 1e5
 
     def __init__(self, value: float, extra: float, seed: int) -> None:
@@ -154,7 +154,7 @@ class StampNoise(ClockFault):
 
 class Delay(Fault):
     name = "delay_ms"
-    help = "messages arrive so much later; their stamps stay"
+    help = "messages arrive later by this time; their stamps stay"
     unit, high = "ms", 10000.0
 
     def __call__(self, item: Faulty) -> Faulty | None:
@@ -163,7 +163,7 @@ class Delay(Fault):
 
 class JitterFault(Fault):
     name = "jitter_ms"
-    help = "messages arrive later by a random time up to so much, each by itself: they may overtake each other"
+    help = "messages arrive later by a random time up to this, each by itself: they may overtake each other"
     unit, high = "ms", 10000.0
 
     def __call__(self, item: Faulty) -> Faulty | None:

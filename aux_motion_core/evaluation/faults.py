@@ -220,10 +220,6 @@ class Faults:
         settings = (s.scaled(fraction) for s in self.settings)
         return replace(self, settings=tuple(s for s in settings if s is not None))
 
-    def singles(self) -> dict[str, Faults]:
-        """Each fault by itself, by how it is written: for a curve of each."""
-        return {str(setting): replace(self, settings=(setting,)) for setting in self.settings}
-
     def start(self) -> Injector:
         """The faults at work on one stream, message by message."""
         return Injector(self)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-#: Bins are so much wider than the one before: quantiles are right to about 1 %.
+#: Each bin is wider than the one before by this share: quantiles are right to about 1 %.
 _WIDTH = 0.03
 
 

@@ -191,4 +191,6 @@ def error_table(verdict: Verdict) -> str:
             cells.append(f"{row[source]:8.1f}{'*' if row[source] == min(row.values()) else ' '}")
         lines.append("  ".join([source.ljust(width), *cells]))
     lines.append("  ".join(["samples".ljust(width), *(f"{verdict.samples[k]:8d} " for k in keys)]))
+    if len(sources) > 1:
+        lines.append("* the smallest error of that column")
     return "\n".join(lines)

@@ -25,7 +25,7 @@ def bag_windows(bag: str | Path, artefact: Artefact, most: int = 512) -> Windows
     Args:
         bag: skeletons.
         artefact: whose grid is used.
-        most: so many at most, evenly over the recording.
+        most: largest number of windows, evenly over the recording.
 
     Returns:
         values (N, history, joints, 3) float32 and mask (N, history, joints) bool.

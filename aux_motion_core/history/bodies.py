@@ -25,7 +25,7 @@ PLACE_GATE = (0.15, 0.6, 0.7)
 POSE_GATE = (0.1, 0.35, 0.4)
 #: Re-linked bodies nearer than this to where the lost one would be are that one: two trunks are not; metres.
 SURELY_M = 0.15
-#: A match must be so much better than any other.
+#: Factor by which a match must be better than any other.
 CLEARLY = 0.6
 #: Joints in common that tell bodies apart.
 MIN_COMMON = 5

@@ -121,7 +121,7 @@ def dispute(
 
 
 def leave(bodies: Bodies, taken: Taken, person_id: str) -> int:
-    """The id is on another body now; who had it is unseen and goes on under another. The id's new slot."""
+    """The id is on another body now; its previous owner is unseen and goes on under another. The id's new slot."""
     other = next(i for n in range(1, len(bodies.slots) + 2) if (i := person_id + n * "~") not in bodies.slots)
     slot = bodies.slots.pop(person_id)
     bodies.slots[other] = slot

@@ -41,7 +41,7 @@ PRIOR = {
 RATE = 2.0
 #: Part of the weights that goes back to the prior with each judged prediction.
 SHARE = 0.01
-#: A mean joint error of so many metres, and each that is larger, is a loss of 1.
+#: A mean joint error of this length or more is a loss of 1, metres.
 LOSS_M = 1.0
 
 

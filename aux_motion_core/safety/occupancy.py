@@ -4,10 +4,9 @@
 """What space people may occupy: a capsule for each body segment and interval of the time ahead.
 
 A capsule is all that is within `radius` of the line between two ends. Its radius is the thickness of the body
-(`aux_motion_core.safety.anthropometry`), the bound of the prediction, and the motion inside the interval. The idea
-of capsules
-over time intervals is that of SaRA (Schepp et al., "SaRA: A Tool for Safe Human-Robot Coexistence and Collaboration
-through Reachability Analysis", ICRA 2022).
+(`aux_motion_core.safety.anthropometry`), the bound of the prediction, and the motion inside the interval. The idea of
+capsules over time intervals is that of SaRA (Schepp et al., "SaRA: A Tool for Safe Human-Robot Coexistence and
+Collaboration through Reachability Analysis", ICRA 2022).
 """
 
 from __future__ import annotations

@@ -111,9 +111,14 @@ class SeparationConfig(BaseModel):
         0.05, ge=0.0, le=0.5, description="The speed rises only when it may rise by more than this."
     )
     resume_after_s: float = Field(
-        0.3, ge=0.0, le=30.0, description="... and has been allowed to for so long. It falls at once."
+        0.3,
+        ge=0.0,
+        le=30.0,
+        description="The speed rises only after it has been allowed to for this time. It falls at once.",
     )
-    rise_per_s: float = Field(1.0, gt=0.0, le=100.0, description="How fast the speed fraction rises.")
+    rise_per_s: float = Field(
+        1.0, gt=0.0, le=100.0, description="How fast the speed fraction rises, of full speed per second."
+    )
 
 
 # The terms, ISO/TS 15066:2016, 5.5.4.2.3
@@ -304,7 +309,8 @@ class Monitor:
 
     def __post_init__(self) -> None:
         self.limiter = SpeedLimiter(self.config)
-        self._time_s, self._distance_m = self.robot.stop(_FRACTIONS)
+        self._time_s = self.robot.stop(_FRACTIONS)[0]
+        self._distance_m = robot_stopping_m(self.robot, _FRACTIONS)
         self._reaction_m = robot_reaction_m(_FRACTIONS * self.robot.max_speed_mps, self.robot.reaction_time_s)
         self._formulation = Formulation[self.config.formulation.upper()]
         self._known: dict[str, tuple[int, int]] = {}  # person id -> newest stamp, and when it was there first

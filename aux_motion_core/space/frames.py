@@ -145,8 +145,8 @@ class Frames:
             rotation, translation = self._static[source]
         elif self.tf is None:
             raise FrameError(
-                f"frame {source!r} is not the fixed frame {self.fixed_frame!r} and TF is not available "
-                f"({self.no_tf}), or set static_transform_frame to {source!r} and static_transform to its pose"
+                f"frame {source!r} is not the fixed frame {self.fixed_frame!r} and there is no TF ({self.no_tf}): "
+                f"provide it, or set static_transform_frame to {source!r} and static_transform to its pose"
             )
         else:
             try:

@@ -106,7 +106,7 @@ def _swaying(x: np.ndarray, time_s: np.ndarray) -> np.ndarray:
 
 
 def _gait(time_s: np.ndarray, rate_hz: float, swing: np.ndarray | float) -> np.ndarray:
-    """Legs and arms that swing by so many radians, in place."""
+    """Legs and arms that swing by an angle in radians, in place."""
     phase = 2.0 * np.pi * rate_hz * time_s
     left = np.sin(phase)
     bent = [swing * 0.6 * (1.0 + sign * np.cos(phase)) for sign in (1.0, -1.0)]

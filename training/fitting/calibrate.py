@@ -55,7 +55,7 @@ def histories_of(
     return novelty.fit(values, mask, usual, dt_s, copies(window), len(np.unique(window)), rate)
 
 
-def networks(model_dir: Path, data: Path, dt_s: float, backend: OnnxBackend):
+def networks(model_dir: Path, data: Path, backend: OnnxBackend):
     """Clips to calibrate on, who predicts each, and the kind of scores that makes.
 
     Without the fold networks only the validation clips are left, predicted by the one model.
@@ -144,7 +144,7 @@ def calibrate(model_dir: Path, data: Path, progress: bool = True) -> tuple[Calib
     loaded = artefact.load(model_dir, calibrated=False)
     backend = OnnxBackend(loaded)
     shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
-    clips, infer_of, kind = networks(model_dir, data, loaded.dt_s, backend)
+    clips, infer_of, kind = networks(model_dir, data, backend)
     histories: list = []
     bar = tqdm(clips, desc="calibration", disable=not progress)
     scores, conditions = collect(

@@ -255,7 +255,7 @@ def main(
         loaded = artefact.load(model)
         backend = OnnxBackend(loaded)
         backend.open()
-        clips, infer_of, kind = networks(model, data, loaded.dt_s, backend)
+        clips, infer_of, kind = networks(model, data, backend)
         shape = (loaded.history_steps, loaded.future_steps, loaded.dt_s)
         table = fit(collect(clips, infer_of, *shape), kind, loaded.onnx_sha256)
         (model / FILE).write_text(json.dumps(sealed(table.model_dump(mode="json")), indent=1) + "\n", encoding="utf-8")

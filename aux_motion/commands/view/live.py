@@ -27,9 +27,9 @@ from aux_motion_core.wire.messages import MessageError, batch_from_message
 
 #: How far back the timeline goes.
 REMEMBERED_S = 30.0
-#: Without a message for so long, the page says so.
+#: Silence after which the page says that no message comes.
 _SILENT_S = 1.0
-#: A decision of the monitor is shown for so long.
+#: How long a decision of the monitor is shown.
 _DECIDED_S = 0.5
 _TEXTS = ("reason_text", "person_id", "person_segment", "robot_link")
 _PLACES = ("point_on_person_m", "point_on_robot_m")

@@ -20,7 +20,7 @@ EVERYBODY, NOBODY = "everybody", "none"
 SPEEDS = ("0.1 x", "0.25 x", "0.5 x", "1 x", "2 x", "4 x")
 #: Seconds before and after the moment that the curves show.
 BEFORE_S, AFTER_S = 6.0, 2.0
-#: Coverage is the mean over so many seconds: one message tells little.
+#: Time over which coverage is averaged, seconds: one message tells little.
 _MEAN_S = 1.0
 _GAP_S = 0.4
 _ERROR_PX, _COVERAGE_PX, _TOP_PERCENT = 130, 120, 105.0
@@ -81,7 +81,6 @@ class Panel:
     ) -> None:
 
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue()
-        self._quiet = False
         self._sources = sources
         gui = server.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, control_width="large")
@@ -236,7 +235,7 @@ class Panel:
         self.hold(_MAKING_S)
 
     def hold(self, seconds: float) -> None:
-        """Send no data to the curves for so long."""
+        """Send no data to the curves for this time."""
         self._quiet_until_s = max(self._quiet_until_s, time.monotonic() + seconds)
 
     def draw_curves(self, curves: Curves | None, now_s: float, person_id: str, shown: Shown) -> None:

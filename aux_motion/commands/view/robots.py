@@ -63,12 +63,11 @@ class RobotBeside:
     Args:
         robot: its description.
         builder: of the occupancy.
-        config: of the monitor.
     """
 
-    def __init__(self, robot: Robot, builder: OccupancyBuilder, config: SeparationConfig | None = None) -> None:
+    def __init__(self, robot: Robot, builder: OccupancyBuilder) -> None:
         self.robot, self._builder = robot, builder
-        self._config = config or SeparationConfig()
+        self._config = SeparationConfig()
         self.monitor = Monitor(robot, self._config)
 
     def restart(self) -> None:

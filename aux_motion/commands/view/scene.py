@@ -28,7 +28,7 @@ ROBOT: Colour = (150, 165, 190)
 FLOOR: Colour = (46, 54, 70)
 BACKGROUND: Colour = (20, 20, 20)
 _FLOOR_M = 12.0
-#: Of paths, every so many steps of the prediction a point.
+#: A path has one point in this many steps of the prediction.
 _PATH_EVERY = 2
 _NO_ENDS, _NO_RADIUS = np.zeros((0, 2, 3)), np.zeros(0)
 

@@ -126,5 +126,5 @@ def test_every_clip_counts_the_same():
 
 def test_the_table_marks_the_best():
     table = error_table(Verdict({"0.4": {"model": 10.0, "zero_velocity": 20.0}}, {"0.4": 3}))
-    assert "10.0*" in table and "20.0*" not in table
+    assert "10.0*" in table and "20.0*" not in table and "* the smallest error" in table
     assert "nothing could be judged" in error_table(Verdict({}, {}))

@@ -133,6 +133,6 @@ def test_a_bag_with_one_tracker_says_what_is_missing(tmp_path):
     path = tmp_path / "one.mcap"
     with BagWriter(path) as bag:
         bag.write_message("/a", "zed_msgs/msg/ObjectsStamped", make.zed({}, T0), T0)
-    with pytest.raises(ValueError, match="1 topics of trackers, expected two or more"):
+    with pytest.raises(ValueError, match="expected topics of two or more trackers, got 1"):
         calibrate_cameras.calibrate(path)
     assert issubclass(RegistrationError, ValueError) and "rclpy" not in vars(sys.modules[calibrate_cameras.__name__])

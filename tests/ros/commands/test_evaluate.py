@@ -429,8 +429,8 @@ def test_a_full_disk_is_told_and_the_figures_are_said_all_the_same(root, walk, t
 def test_where_nothing_can_be_written_is_said_first(walk, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot write"):
-        run(walk, tmp_path / "file", annotated=True)
-    code, said, wrong = run(walk, tmp_path / "file")
+        run(walk, tmp_path / "file" / "eval", annotated=True)
+    code, said, wrong = run(walk, tmp_path / "file" / "eval")
     assert code == 2 and "damped_pose" in said, "the figures are there all the same"
     assert len(wrong) == 3 and all("cannot write" in line for line in wrong)
 
