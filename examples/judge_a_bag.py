@@ -18,6 +18,8 @@ from aux_motion_core.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[1]
 bag = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "samples" / "sports2d_demo.mcap"
+if not bag.exists():
+    sys.exit(f"no bag {bag}: expected a folder, .mcap, .db3 or .bag file")
 
 with BagReader(bag) as reader:
     print(f"{bag.name}: topics {', '.join(topic.name for topic in reader.topics)}")

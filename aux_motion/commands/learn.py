@@ -133,18 +133,20 @@ def _interval(mean: float, low: float, high: float) -> str:
 
 def text(report: LearnReport, out: Path) -> str:
     """A report as a readable table."""
-    lines = [f"{'error in mm after':22}" + "".join(f"{h + ' s':>24}" for h in report.learnt)]
-    for name, rows in (("learning", report.learnt), ("held out", report.held_out)):
+    table = [["error in mm after", *(f"{h} s" for h in report.learnt)]]
+    for name, rows in (("while learning", report.learnt), ("held out", report.held_out)):
         if not rows:
             continue
-        for source in ("model", "learnt"):
-            cells = [_interval(*v[source]) for v in rows.values()]
-            lines.append(f"{name + ', ' + source:22}" + "".join(f"{c:>24}" for c in cells))
+        for source, words in (("model", "shipped model"), ("learnt", "with what was learnt")):
+            table.append([f"{name}, {words}", *(_interval(*v[source]) for v in rows.values())])
         change = [100.0 * (v["learnt"][0] / max(v["model"][0], 1e-6) - 1.0) for v in rows.values()]
-        lines.append(f"{'':22}" + "".join(f"{c:+23.1f}%" for c in change))
+        table.append([f"{name}, change", *(f"{c:+.1f} %" for c in change)])
+    first, width = (max(len(c) for row in table for c in row[part]) for part in (slice(0, 1), slice(1, None)))
+    lines = [f"{row[0]:{first}}" + "".join(f"{c:>{width + 2}}" for c in row[1:]) for row in table]
     lines += [
         "",
-        f"learnt from {report.learnt_s / 60.0:.1f} person-minutes; held out: the last {report.held_out_s:.0f} s",
+        f"learnt from {report.learnt_s / 60.0:.1f} person-minutes; held out: the last {report.held_out_s:.0f} s"
+        + ("" if report.held_out else ", in which nothing can be judged"),
     ]
     lines.append(f"written: {out}")
     return "\n".join(lines)

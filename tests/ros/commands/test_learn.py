@@ -76,7 +76,9 @@ def test_the_curve_is_in_the_results(bag, tmp_path):
 
 def test_the_table_has_no_interval_of_a_single_block_and_its_columns_stand_apart():
     rows = {h: {"model": [1234.5, 1200.0, 1300.0], "learnt": [1182.2, 1182.2, 1182.2]} for h in ("0.4", "1.0")}
-    head, model, learnt, *_ = text(LearnReport(learnt=rows), Path("cell.npz")).splitlines()
-    assert model.split() == ["learning,", "model"] + ["1234.5", "(1200.0-1300.0)"] * 2
-    assert learnt.split() == ["learning,", "learnt", "1182.2", "1182.2"]
-    assert len(head) == len(model) == len(learnt)
+    head, model, learnt, change, _, said, _ = text(LearnReport(learnt=rows), Path("cell.npz")).splitlines()
+    assert model.split()[-4:] == ["1234.5", "(1200.0-1300.0)"] * 2 and "shipped model" in model
+    assert learnt.split()[-3:] == ["learnt", "1182.2", "1182.2"]
+    assert change.split()[-4:] == ["-4.2", "%"] * 2
+    assert len(head) == len(model) == len(learnt) == len(change)
+    assert "nothing can be judged" in said
