@@ -50,7 +50,8 @@ class PosesTopic(RobotPoses):
         super().__init__(robot)
         self._message: Any = None
         self._came_ns = 0
-        node.create_subscription(PoseArray, "robot_poses", self._take, 1)
+        self._node = node
+        self._subscription = node.create_subscription(PoseArray, "robot_poses", self._take, 1)
 
     def _take(self, message: Any) -> None:
         self._message, self._came_ns = message, time.monotonic_ns()
@@ -75,6 +76,10 @@ class PosesTopic(RobotPoses):
         age_s = (now_ns - stamp_to_ns(message.header.stamp)) * 1e-9
         silence_s = (time.monotonic_ns() - self._came_ns) * 1e-9
         return poses, max(age_s, -age_s, silence_s)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._node.destroy_subscription(self._subscription)
 
 
 class TfPoses(RobotPoses):

@@ -36,7 +36,7 @@ from aux_motion.nodes.planner_messages import (  # noqa: E402
     poses_message,
     swept_points,
 )
-from aux_motion.nodes.robot_poses import TfPoses  # noqa: E402
+from aux_motion.nodes.robot_poses import TfPoses, make_robot_poses  # noqa: E402
 from aux_motion.nodes.ssm_parameters import SsmParameters  # noqa: E402
 from aux_motion_core.constants import NS  # noqa: E402
 from aux_motion_core.safety.anthropometry import SEGMENTS  # noqa: E402
@@ -483,6 +483,16 @@ def test_a_robot_in_tf(tmp_path, monkeypatch) -> None:
     assert poses.newest("world", 10 * NS + 450_000_000)[1] == pytest.approx(0.5)
     buffer.set("cart", "base", (0.5, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0), 10 * NS + NS // 2)
     assert poses.newest("world", 10 * NS + NS // 2)[1] == pytest.approx(0.0)
+
+
+def test_a_robot_whose_poses_are_closed_hears_no_more(tmp_path, probe) -> None:
+    description = tmp_path / "cart.yaml"
+    description.write_text(MOVING_ROBOT)
+    before = len(list(probe.node.subscriptions))
+    poses = make_robot_poses(load_robot(description), "poses", probe.node)
+    assert len(list(probe.node.subscriptions)) == before + 1
+    poses.close()
+    assert len(list(probe.node.subscriptions)) == before
 
 
 class _Strict:
