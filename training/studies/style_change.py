@@ -96,7 +96,8 @@ def run(
                 status = np.where(seen, JointStatus.OBSERVED, JointStatus.MISSING).astype(np.uint8)[None]
                 frame = SkeletonFrame(stamp, "map", ("a",), x[None], status, np.ones((1, len(x)), np.float32))
                 predictor.add(frame)
-                people = predictor.predict(stamp).people
+                # the next recording may be too far away to be surely the same body: then a lost person is there, too
+                people = [p for p in predictor.predict(stamp).people if p.person_id == "a"]
                 ahead = [k + 1 + h for h in horizons]
                 if not people or people[0].radius_basis != "conformal" or ahead[-1] >= len(part):
                     continue
