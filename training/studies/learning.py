@@ -443,16 +443,20 @@ def _part(w: LearningWindows, rows: slice) -> LearningWindows:
 
 
 def frames(clips: list, seconds: float, rate_hz: float = 25.0) -> Iterator[tuple[int, SkeletonFrame]]:
-    """The clips in turn as one person's stream."""
-    begin_s = 0.0
+    """The clips in turn as one person's stream: each begins, on the floor, where the one before ended."""
+    begin_s, here, shift = 0.0, None, np.zeros(3)
     for clip in clips:
         t = clip.stamps_s - clip.stamps_s[0]
         rows = np.unique(np.searchsorted(t, np.arange(0.0, t[-1], 1.0 / rate_hz)).clip(max=len(t) - 1))
-        for i in rows[clip.mask[rows].any(1)]:
+        rows = rows[clip.mask[rows].any(1)]
+        if here is not None and len(rows):
+            shift[:2] = here - clip.positions[rows[0]][clip.mask[rows[0]]].mean(0)[:2]
+        for i in rows:
             if begin_s + t[i] > seconds:
                 return
             stamp_ns = _T0_NS + round(NS * (begin_s + t[i]))
-            seen, x = clip.mask[i : i + 1], clip.positions[i : i + 1].astype(np.float64)
+            seen, x = clip.mask[i : i + 1], clip.positions[i : i + 1].astype(np.float64) + shift
+            here = x[seen].mean(0)[:2]
             yield stamp_ns, SkeletonFrame(stamp_ns, "map", ("1",), x, seen.astype(np.uint8), seen.astype(np.float32))
         begin_s += float(t[-1]) + GAP_S
 
