@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from aux_motion_core.arrays import lengths, some
-from aux_motion_core.bounds.adaptation import Adaptation
+from aux_motion_core.bounds.adaptation import CAUTIOUS_START, Adaptation
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.constants import HORIZONS_S, NS
 from aux_motion_core.inference.ensemble import Ensemble
@@ -435,5 +435,6 @@ def self_check_for(backend: Backend, config: PredictorConfig, calibrated: bool) 
             floor=config.adaptation_floor,
             learn=adapts,
             window_s=config.self_check_s or 10.0,
+            start=CAUTIOUS_START if config.learning == "on" else 1.0,
         )
     return check

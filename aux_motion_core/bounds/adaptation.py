@@ -9,6 +9,9 @@ was inside, in the ratio of the nominal coverage, so that over time the nominal 
 and joint has a factor; half of what moves it are the joint's own outcomes, half those of the whole body. Unlike there,
 it does not fall below a floor, and never for a joint that is often not seen: what is not seen cannot say that a radius
 is too large.
+
+Before anybody's outcomes have told anything, all factors may be kept at a start above 1. It moves by the same rule, by
+the outcomes of all people together, and is over for good once it has come down to the floor.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ GAIN_PER_S = 3.0
 _MOST_S = 0.2
 #: Factors do not go beyond.
 _HIGHEST = 8.0
+#: Factor at the start where learning is on, see `Adaptation`.
+CAUTIOUS_START = 2.0
 #: A joint seen in fewer of its outcomes is never narrowed; time constant of that share and of the coverage, seconds.
 _SEEN_SHARE, _SHARE_S = 0.7, 3.0
 
@@ -61,6 +66,7 @@ class Adaptation:
         floor: factors do not fall below: 1 is the offline table.
         learn: whether factors change; else outcomes are only counted.
         window_s: time constant of the realised coverage.
+        start: marginal factors are at least this until outcomes of this tracker's people say less.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Adaptation:
         floor: float = 1.0,
         learn: bool = True,
         window_s: float = 10.0,
+        start: float = 1.0,
     ) -> None:
         self.level, self.learning = level, learn
         self._window_s = window_s
@@ -86,6 +93,9 @@ class Adaptation:
         self._between[np.arange(steps), left] = 1.0 - (at - left)
         self._between[np.arange(steps), np.minimum(left + 1, h - 1)] += at - left
         self._raised = False  # whether any factor was ever another than 1
+        #: (H,) logarithms that no factor is below yet; None once all have come down.
+        self._start: np.ndarray | None = np.full(h, float(np.log(start))) if learn and start > floor else None
+        self._most_start = float(np.log(start))
         self._rows: dict[str, np.ndarray] = {}
         self._grow(32)  # growing later would copy them all
 
@@ -122,10 +132,16 @@ class Adaptation:
         """Of people's radii (N, S, J), and of their body radii (N,)."""
         if not self.moved(rows):
             return np.ones((len(rows), len(self._between), N_JOINTS)), np.ones(len(rows))
-        return np.exp(self._between @ self._rows["log"][rows]), np.exp(self._rows["body_log"][rows])
+        return np.exp(self._between @ self._at_least(self._rows["log"][rows])), np.exp(self._rows["body_log"][rows])
+
+    def _at_least(self, log: np.ndarray) -> np.ndarray:
+        """(N, H, J) logarithms of factors, none below the start."""
+        return log if self._start is None else np.maximum(log, self._start[:, None])
 
     def moved(self, rows: np.ndarray) -> bool:
         """Whether any of these people's factors is not 1."""
+        if self._start is not None:
+            return True
         return self._raised and self.learning and (some(self._rows["log"][rows]) or some(self._rows["body_log"][rows]))
 
     def predicted(
@@ -159,6 +175,8 @@ class Adaptation:
         outside, they stay there. Arguments as of `learn`.
         """
         a = self._rows
+        if self._start is not None:
+            return True
         may = self._low < 0.0 or self._raised
         if may and (some(a["log"][row, horizon] > self._low) or some(a["body_log"][row] > self._low)):
             return True
@@ -201,6 +219,9 @@ class Adaptation:
             a[name][row, horizon] = a[name][row, horizon] * keep + new
 
         offline, before = a["offline"][row, at, horizon], a["log"][row, horizon]
+        if self._start is not None:
+            missed = told & (error_m > offline * np.exp(self._start[horizon])[:, None])
+            self._lower_start(self._start, horizon, passed_s, missed, n)
         fade = np.exp(-passed_s / _SHARE_S)[:, None]
         seen = a["seen"][row]
         seen = a["seen"][row] = np.where(had, fade * seen + (1.0 - fade) * told, seen)
@@ -215,6 +236,17 @@ class Adaptation:
             log = a["log"][row, horizon] = np.minimum(np.maximum(log, self._low), self._high)
             self._raised = self._raised or some(log)
         self._learn_body(row, at, horizon, passed_s, error_m, told)
+
+    def _lower_start(
+        self, start: np.ndarray, horizon: np.ndarray, passed_s: np.ndarray, miss: np.ndarray, n: np.ndarray
+    ) -> None:
+        """Outcomes of K predictions move the start: miss (K, J), of n (K,) joints."""
+        push = GAIN_PER_S * passed_s * (miss.sum(1) / n - (1.0 - self.level))
+        people = np.maximum(np.bincount(horizon, minlength=len(start)), 1)
+        start += np.bincount(horizon, weights=push, minlength=len(start)) / people
+        np.clip(start, self._low, self._most_start, out=start)
+        if not some(start > self._low):
+            self._start = None
 
     def _learn_body(
         self,
@@ -259,7 +291,7 @@ class Adaptation:
         tries, body = a["tries"][pick].sum(0), float(a["body_tries"][pick].sum())
         tried = tries > 1e-6
         alive = a["tries"][pick].sum(1) > 0.0
-        log = a["log"][pick][alive] if self.learning else np.zeros((0, len(self._index), N_JOINTS))
+        log = self._at_least(a["log"][pick][alive]) if self.learning else np.zeros((0, len(self._index), N_JOINTS))
         return Realised(
             joints=np.where(tried, a["hits"][pick].sum(0) / np.maximum(tries, 1e-6), np.nan),
             body=float(a["body_hits"][pick].sum()) / body if body > 1e-6 else float("nan"),

@@ -138,3 +138,21 @@ def test_the_short_way_at_the_floor_says_what_the_long_way_says():
         np.testing.assert_array_equal(short.realised().joints, long.realised().joints)
         assert short.realised().body == long.realised().body
     assert short.moved(np.array([0]))  # wild times were long enough
+
+
+def test_radii_start_wide_until_anybodys_outcomes_hold_and_never_again():
+    a = make(start=2.0)
+    nobody = np.array([0])
+    np.testing.assert_allclose(a.factors(nobody)[0], 2.0)
+    run(a, lambda rng: 3.0 * calm(rng), 4.0)  # twice as wide is too narrow for these: it stays
+    assert (a.factors(nobody)[0] >= 2.0).all()
+    run(a, lambda rng: 0.1 * calm(rng), 4.0, row=0, start_s=14.0)
+    a.start(1)
+    assert (a.factors(np.array([1]))[0] < 1.3).all(), "somebody new starts where the tracker's people are by now"
+    run(a, lambda rng: 0.1 * calm(rng), 4.0, start_s=18.0)
+    a.start(2)
+    assert (a.factors(np.array([2]))[0] == 1.0).all() and not a.moved(np.array([2]))
+    hidden = make(start=2.0)
+    run(hidden, lambda rng: 0.1 * calm(rng), 8.0, seen=lambda rng: np.arange(N_JOINTS) < 10)
+    np.testing.assert_allclose(hidden.factors(nobody)[0], 1.0)  # a joint that is never seen does not stay wide for ever
+    assert make().moved(nobody) is False
