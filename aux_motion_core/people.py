@@ -385,10 +385,9 @@ class People:
         person = self.known[person_id]
         jump_ns = int(self.config.reset_jump_s * NS)
         track = person.track
-        if person.believed and len(track) and stamp_ns < track.newest_ns - jump_ns:
-            if self._elsewhere(person, stamp_ns, positions, status):
-                # who had the id before the clock went back is unseen
-                self._lose(f"{person_id}~", stamp_ns)
+        went_back = person.believed and len(track) and stamp_ns < track.newest_ns - jump_ns
+        if went_back and self._elsewhere(person, stamp_ns, positions, status):
+            self._lose(f"{person_id}~", stamp_ns)  # who had the id before is unseen
         added = track.add(stamp_ns, positions, status, jump_ns)
         if added is not Added.NEWEST:
             self.counters[f"stamp_{added.value}"] += 1

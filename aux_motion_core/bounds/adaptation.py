@@ -11,7 +11,7 @@ it does not fall below a floor, and never for a joint that is often not seen: wh
 is too large.
 
 Before anybody's outcomes have told anything, all factors may be kept at a start above 1. It moves by the same rule, by
-the outcomes of all people together, and is over for good once it has come down to the floor.
+the outcomes of all people together, and is over for good once it has come down to 1.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class Adaptation:
         self._between[np.arange(steps), left] = 1.0 - (at - left)
         self._between[np.arange(steps), np.minimum(left + 1, h - 1)] += at - left
         self._raised = False  # whether any factor was ever another than 1
-        #: (H,) logarithms that no factor is below yet; None once all have come down.
-        self._start: np.ndarray | None = np.full(h, float(np.log(start))) if learn and start > floor else None
         self._most_start = float(np.log(start))
+        #: (H,) logarithms that no factor is below yet; None once all have come down.
+        self._start: np.ndarray | None = np.full(h, self._most_start) if learn and start > 1.0 else None
         self._rows: dict[str, np.ndarray] = {}
         self._grow(32)  # growing later would copy them all
 
@@ -244,8 +244,8 @@ class Adaptation:
         push = GAIN_PER_S * passed_s * (miss.sum(1) / n - (1.0 - self.level))
         people = np.maximum(np.bincount(horizon, minlength=len(start)), 1)
         start += np.bincount(horizon, weights=push, minlength=len(start)) / people
-        np.clip(start, self._low, self._most_start, out=start)
-        if not some(start > self._low):
+        np.clip(start, 0.0, self._most_start, out=start)
+        if not some(start):
             self._start = None
 
     def _learn_body(

@@ -156,3 +156,13 @@ def test_radii_start_wide_until_anybodys_outcomes_hold_and_never_again():
     run(hidden, lambda rng: 0.1 * calm(rng), 8.0, seen=lambda rng: np.arange(N_JOINTS) < 10)
     np.testing.assert_allclose(hidden.factors(nobody)[0], 1.0)  # a joint that is never seen does not stay wide for ever
     assert make().moved(nobody) is False
+
+
+def test_without_a_start_nobody_is_widened_by_what_others_do():
+    a = make(floor=0.6)
+    a.start(1)
+    run(a, lambda rng: 0.1 * calm(rng), 1.5)
+    narrow = a.factors(np.array([0]))[0]
+    run(a, wild, 3.0, row=1, start_s=11.5)
+    assert (narrow < 1.0).all()
+    np.testing.assert_array_equal(a.factors(np.array([0]))[0], narrow)
