@@ -33,6 +33,7 @@ from aux_motion.commands.options import (
     parameters,
 )
 from aux_motion.commands.shipped import shipped
+from aux_motion.nodes.loading import loading
 
 app = typer.Typer(
     name="aux-motion",
@@ -141,7 +142,7 @@ def evaluate(
     progress: Progress = True,
 ) -> None:
     """Judge predictions on recordings by what was seen later; writes summary.json, report.html, errors.csv."""
-    from aux_motion.commands import evaluate as implementation
+    from aux_motion.commands.report_drawing import Drawing
 
     job = {
         "topic": topic,
@@ -162,9 +163,16 @@ def evaluate(
         "annotated": annotated,
         "progress": progress,
     }
-    code = implementation.main(
-        bags, out, job, fail_if or [], workers, typer.echo, lambda line: typer.echo(f"aux-motion: {line}", err=True)
-    )
+
+    def warn(line: str) -> None:
+        typer.echo(f"aux-motion: {line}", err=True)
+
+    with Drawing() as drawing:
+        if workers != 1:
+            drawing.start()  # first: it loads what takes long meanwhile
+        with loading():
+            from aux_motion.commands import evaluate as implementation
+        code = implementation.main(bags, out, job, fail_if or [], workers, typer.echo, warn, drawing)
     if code:
         raise typer.Exit(code)
 

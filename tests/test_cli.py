@@ -15,7 +15,7 @@ from aux_motion import cli
 from aux_motion.nodes.parameters import NodeParameters
 from aux_motion.nodes.ssm_parameters import SsmParameters
 from aux_motion_core.bags import reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
@@ -47,7 +47,7 @@ def bag(tmp_path_factory):
 
 def foreign(path):
     """A bag whose joints are named as somebody else names them."""
-    store = reader.typestore()
+    store = typestore()
     fields = {**frame_fields(synthetic.frames(1, 0.1)[0]), "joint_names": ["Hips"] * 20}
     with Writer(path, version=9) as writer:
         connection = writer.add_connection("/skeletons", reader.SKELETONS, typestore=store)

@@ -49,10 +49,11 @@ def measure(checkout: Path, bag: Path, out: Path) -> dict[str, float]:
     Returns:
         Seconds on the clock, seconds of processor time of all its processes, and the largest memory of one of them.
     """
-    command = [sys.executable, "-m", "aux_motion.cli", "evaluate", str(bag), "--out", str(out), "--no-progress"]
+    command = [sys.executable, "-m", "aux_motion.entry", "evaluate", str(bag), "--out", str(out), "--no-progress"]
     # GNU time or not: wait4 tells of the command and of the children that it waited for
     start = time.perf_counter()
-    env = {**os.environ, "PYTHONPATH": str(checkout)}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # modules compiled, as a user's are
+    env["PYTHONPATH"] = str(checkout)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env, cwd=checkout)
     _, status, used = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - start

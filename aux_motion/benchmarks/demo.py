@@ -27,6 +27,7 @@ from aux_motion.commands.guard import guard
 from aux_motion.commands.listener import Listener
 from aux_motion.commands.predict import baseline_predictors
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.evaluation import judge, replay
 from aux_motion_core.types import MotionPrediction, PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import batch_from_message, frame_from_message
@@ -95,7 +96,7 @@ def record(bag: Path, topic: str | None, out: Path, model: Path | None, backend:
                 player.check()
         node.check()
     frames = []
-    store = reader.typestore()
+    store = typestore()
     for arrival_ns, raw in recorder.skeletons:
         try:
             frames.append((arrival_ns, frame_from_message(store.deserialize_cdr(raw, reader.SKELETONS))))

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from aux_motion.commands.evaluate_problems import EvaluateError, one_line, probl
 from aux_motion.commands.evaluate_tables import table, text
 from aux_motion.commands.files import write_text
 from aux_motion.commands.offline import Beside, Here, Job, Reading
+from aux_motion.commands.report_drawing import Drawing
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.find import find_bags
 from aux_motion_core.bags.reader import BagReader
@@ -81,8 +83,12 @@ def _folders(found: list[Path], out: Path) -> list[Path]:
 # One bag
 
 
-def evaluate_bag(job: Job) -> Result:
+def evaluate_bag(job: Job, drawing: Drawing | None = None) -> Result:
     """Evaluate a bag and write its results.
+
+    Args:
+        job: what to evaluate.
+        drawing: draws the report's pictures; None: they are drawn here.
 
     Raises:
         ValueError: one line on what is wrong with bag, model, parameters or the folder of the results.
@@ -156,7 +162,8 @@ def evaluate_bag(job: Job) -> Result:
         summary["problems"].append(why_nothing(job, summary))
     if job.annotated and not not_written:
         result.written.append(job.out / ANNOTATED)
-    result.written += _write(job.out, summary, evaluation, _clips(job, summary, evaluation))
+    clips = partial(_clips, job, summary, evaluation)
+    result.written += _write(job.out, summary, evaluation, clips, drawing)
     return result
 
 
@@ -180,14 +187,18 @@ def _clips(job: Job, summary: dict[str, Any], evaluation: Evaluation) -> list[re
 
 
 def _write(
-    out: Path, summary: dict[str, Any], evaluation: Evaluation | None, clips: Sequence[report_replay.Clip] = ()
+    out: Path,
+    summary: dict[str, Any],
+    evaluation: Evaluation | None,
+    clips: Callable[[], Sequence[report_replay.Clip]] = tuple,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Write the results; a file that cannot be written is a problem of the summary, and the others are tried."""
     written = []
     for name, make_text in (
         ("summary.json", lambda: json.dumps(summary, indent=1) + "\n"),
         ("errors.csv", lambda: table(summary)),
-        ("report.html", lambda: report.page(summary, evaluation, clips, str(out))),
+        ("report.html", lambda: report.page(summary, evaluation, clips, str(out), drawing)),
     ):
         try:
             written.append(write_text(out / name, make_text()))
@@ -206,17 +217,22 @@ def _version() -> str:
 # Several bags
 
 
-def _guarded(job: Job) -> tuple[Result | None, str]:
+def _guarded(job: Job, drawing: Drawing | None = None) -> tuple[Result | None, str]:
     try:
-        return evaluate_bag(job), ""
+        return evaluate_bag(job, drawing), ""
     except Exception as error:
         if os.environ.get("AUX_MOTION_TRACEBACK") and not isinstance(error, ValueError):
             raise
         return None, one_line(error)
 
 
-def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None, str]]:
+def run(jobs: list[Job], workers: int = 1, drawing: Drawing | None = None) -> Iterator[tuple[Job, Result | None, str]]:
     """Evaluate bags, each in a process of its own where there are several workers.
+
+    Args:
+        jobs: what to evaluate.
+        workers: most processes.
+        drawing: draws the pictures of a single bag's report; None: they are drawn here.
 
     Yields:
         Job, its result or None, and the line on why there is none; in the order of the jobs.
@@ -224,7 +240,7 @@ def run(jobs: list[Job], workers: int = 1) -> Iterator[tuple[Job, Result | None,
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job in jobs:
-            yield job, *_guarded(job)
+            yield job, *_guarded(job, drawing if len(jobs) == 1 else None)
         return
     silent = [replace(j, progress=False, workers=1) for j in jobs]
     context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
@@ -268,6 +284,7 @@ def main(
     workers: int = 0,
     say: Callable[[str], None] = print,
     warn: Callable[[str], None] = print,
+    drawing: Drawing | None = None,
 ) -> int:
     """Evaluate bags as the command line asks.
 
@@ -279,6 +296,7 @@ def main(
         workers: processes; 0: as many as there are CPUs for this one.
         say: takes lines of results.
         warn: takes lines on what is wrong.
+        drawing: draws the pictures of one report, of the bag or of all of them; None: they are drawn here.
 
     Returns:
         Exit code: 2 where a recording or a result is not as it should be, 1 where a condition holds, else 0.
@@ -302,7 +320,7 @@ def main(
         raise EvaluateError(f"--out {out} is a file: expected a folder for the results")
     done: list[tuple[Job, Result]] = []
     failed: dict[str, str] = {}
-    for one, result, line in run(jobs, workers):
+    for one, result, line in run(jobs, workers, drawing):
         if result is None:
             failed[str(one.bag)] = line
             if len(jobs) > 1:
@@ -318,7 +336,7 @@ def main(
         )
     if len(jobs) > 1:
         summary = overall(done, failed)
-        written = _write(out, summary, None)
+        written = _write(out, summary, None, drawing=drawing)
         say(f"\nall {len(done)} bags\n{text(summary)}")
     else:
         summary, written = done[0][1].summary, done[0][1].written

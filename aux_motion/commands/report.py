@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 from aux_motion.commands import report_replay
+from aux_motion.commands.report_drawing import Drawing
 from aux_motion.commands.report_html import Pictures, words
 from aux_motion.commands.report_input import input_health
 from aux_motion.commands.report_replay import Clip
@@ -52,16 +53,23 @@ details summary{cursor:pointer;color:var(--muted)}.cols{display:flex;gap:0 48px;
 _JOINT_HORIZONS = ("0.4", "1.0")
 
 
-def page(summary: dict[str, Any], evaluation: Evaluation | None, clips: Sequence[Clip] = (), folder: str = "") -> str:
+def page(
+    summary: dict[str, Any],
+    evaluation: Evaluation | None,
+    clips: Callable[[], Sequence[Clip]] = tuple,
+    folder: str = "",
+    drawing: Drawing | None = None,
+) -> str:
     """The page.
 
     Args:
         summary: of a bag, or of several (with `bags`).
         evaluation: the metrics of the bag, for what is drawn but not in the summary; None: of several bags.
-        clips: what was seen around the worst moments.
+        clips: reads what was seen around the worst moments.
         folder: of the results, for the line that tells how to look at them; empty: it is not told.
+        drawing: draws its pictures; None: they are drawn here.
     """
-    pictures = Pictures()
+    pictures = Pictures(drawing or Drawing())
     several = "bags" in summary
     model = summary["model"]
     title = f"{len(summary['bags'])} recordings" if several else escape(summary["bag"])
@@ -78,32 +86,38 @@ def page(summary: dict[str, Any], evaluation: Evaluation | None, clips: Sequence
         parts += _judged(summary, pictures)
     elif several:
         parts.append(recordings(summary))
-    if evaluation is not None and evaluation.worst.moments:
-        parts.append("<h2>The worst moments</h2>")
-        picture = pictures("worst_moments", "the worst moments", evaluation.worst.moments)
-        if clips:  # a picture for printers and where scripts are off
-            parts.append(report_replay.html(list(clips), evaluation.dt_s))
-            parts.append(f"<noscript>{picture}</noscript>")
-        else:
-            parts.append(picture)
-    if evaluation is not None and evaluation.timeline.people:
-        parts.append("<h2>States and gaps over time</h2>")
-        parts.append(
-            pictures(
-                "timeline", "states of people, gaps of the input and error over time", summary, evaluation.timeline
-            )
-        )
+    if evaluation is not None:
+        parts += _over_time(summary, evaluation, clips, pictures)
     parts.append(fault_curves(summary, pictures))
     parts.append(input_health(summary))
     if summary.get("parameters"):
         changed = ", ".join(f"{escape(k)}: {escape(str(v))}" for k, v in summary["parameters"].items())
         parts.append(f'<h2>Parameters</h2><p class="small">Other than the defaults: {changed}</p>')
-    return (
+    return pictures.placed(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width,initial-scale=1"><title>{title}</title><style>{_STYLE}{report_replay.STYLE}</style></head><body>'
         + "\n".join(p for p in parts if p)
         + "</body></html>\n"
     )
+
+
+def _over_time(
+    summary: dict[str, Any], evaluation: Evaluation, clips: Callable[[], Sequence[Clip]], pictures: Pictures
+) -> list[str]:
+    """The sections on when what happened."""
+    worst, states = [], []
+    moments = evaluation.worst.moments
+    picture = pictures("worst_moments", "the worst moments", moments) if moments else ""
+    if evaluation.timeline.people:
+        what = "states of people, gaps of the input and error over time"
+        states = ["<h2>States and gaps over time</h2>", pictures("timeline", what, summary, evaluation.timeline)]
+    if moments:
+        worst.append("<h2>The worst moments</h2>")
+        if found := clips():  # a picture for printers and where scripts are off
+            worst.append(report_replay.html(list(found), evaluation.dt_s))
+            picture = f"<noscript>{picture}</noscript>"
+        worst.append(picture)
+    return worst + states
 
 
 def _judged(summary: dict[str, Any], pictures: Pictures) -> list[str]:

@@ -6,31 +6,48 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from aux_motion.commands.report_drawing import Drawing
+
 
 class Pictures:
-    """Draws where matplotlib is, and remembers what is missing where it is not."""
+    """Pictures of a page, or a line on what is missing where matplotlib is.
 
-    def __init__(self) -> None:
-        try:
-            from aux_motion.commands import report_plots
+    Args:
+        drawing: draws them.
+    """
 
-            self._plots: Any = report_plots
-        except ImportError:
-            self._plots = None
-        self.missing: list[str] = []
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._begun: list[tuple[str, Callable[[], str]]] = []
 
     def __call__(self, name: str, what: str, *arguments: Any) -> str:
-        if self._plots is None:
-            self.missing.append(what)
+        """Have a picture drawn; returns what stands for it until `placed`."""
+        self._begun.append((what, self._drawing.begin(name, *arguments)))
+        return self._mark(len(self._begun) - 1)
+
+    @staticmethod
+    def _mark(number: int) -> str:
+        return f"<!--picture {number}-->"
+
+    def placed(self, page: str) -> str:
+        """The page with its pictures."""
+        for number, (what, svg) in enumerate(self._begun):
+            page = page.replace(self._mark(number), self._html(what, svg), 1)
+        return page
+
+    @staticmethod
+    def _html(what: str, svg: Callable[[], str]) -> str:
+        try:
+            data = base64.b64encode(svg().encode()).decode()
+        except ImportError:
             return (
                 f'<p class="note">Picture missing: {escape(what)}. It needs matplotlib: '
                 "pip install 'aux_motion[plots]'</p>"
             )
-        svg = getattr(self._plots, name)(*arguments)
-        data = base64.b64encode(svg.encode()).decode()
         return f'<img alt="{escape(what)}" src="data:image/svg+xml;base64,{data}">'
 
 

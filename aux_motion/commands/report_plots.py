@@ -42,6 +42,13 @@ _STATES = {
     TrackState.ABSENT: "#9b2226",
 }
 _BONES = np.array(BONES)
+#: From one standing figure to the next, metres.
+_FIGURE_WIDE = 1.8
+#: Height of a worst moment's cell, with its two lines, where its width is 1.
+_CELL_HIGH = 1.3
+_THEN: dict[str, Any] = {"colors": _SEEN, "linewidths": 5.5, "zorder": 1}
+_NOW: dict[str, Any] = {"colors": _INK, "linewidths": 1.4, "zorder": 2}
+_AHEAD: dict[str, Any] = {"colors": _PREDICTED, "linewidths": 2.2, "zorder": 3}
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "sans-serif",
@@ -57,17 +64,37 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, whole: bool = False) -> str:
+    """The figure, cut to what is drawn, or the whole of it."""
     text = StringIO()
-    box = figure.get_tightbbox().padded(0.08)  # "tight" would draw everything once more before it asks
+    # "tight" would draw everything once more before it asks
+    box = None if whole else figure.get_tightbbox().padded(0.08)
     figure.savefig(text, format="svg", bbox_inches=box, metadata={"Date": None})
     return text.getvalue()
+
+
+def load() -> None:
+    """Load what matplotlib loads with the first picture."""
+    with rc_context(_STYLE):
+        figure, axis = _subplots(figsize=(1.0, 1.0))
+        axis.plot([0.0, 1.0], label="a")
+        axis.legend()
+        _svg(figure)
 
 
 def _subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
     """As pyplot's, which takes long to load."""
     figure = Figure(figsize=figsize)
     return figure, figure.subplots(rows, columns, **options)
+
+
+def _plain(figsize: tuple[float, float]) -> tuple[Figure, Axes]:
+    """One area without axes, both directions alike: several of them would cost more than what is drawn."""
+    figure = Figure(figsize=figsize)
+    axis = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axis.axis("off")
+    axis.set_aspect("equal")
+    return figure, axis
 
 
 def _colour(source: str) -> str:
@@ -133,28 +160,28 @@ def joint_map(summary: dict[str, Any], keys: list[str]) -> str:
     flat[INDEX["pelvis"]] = (0.0, 0.03)
     first = summary["sources"][0]
     with rc_context(_STYLE):
-        figure, axes = _subplots(1, len(keys), figsize=(4.1 * len(keys), 5.0), squeeze=False)
-        for axis, key in zip(axes[0], keys, strict=True):
+        figure, axis = _plain(figsize=(3.2 * len(keys), 4.0))
+        for column, key in enumerate(keys):
             joints = summary["joints_mm"].get(key, {})
             value = np.array([joints[j][first]["mean"] if j in joints else np.nan for j in JOINTS], float)
-            axis.add_collection(LineCollection(flat[_BONES], colors=_GRID, lw=5, capstyle="round", zorder=1))
+            shown = flat + (_FIGURE_WIDE * column, 0.0)
+            axis.add_collection(LineCollection(shown[_BONES], colors=_GRID, lw=5, capstyle="round", zorder=1))
             has = np.isfinite(value)
             low, high = (0.0, float(np.nanmax(value))) if has.any() else (0.0, 1.0)
-            axis.scatter(*flat[~has].T, s=60, facecolor="white", edgecolor=_SEEN, zorder=2)
+            axis.scatter(*shown[~has].T, s=60, facecolor="white", edgecolor=_SEEN, zorder=2)
             axis.scatter(
-                *flat[has].T, s=520, c=value[has], cmap="YlOrRd", vmin=low, vmax=high, edgecolor="white", lw=1, zorder=3
-            )
-            for (x, z), v in zip(flat[has], value[has], strict=True):
+                *shown[has].T, s=520, c=value[has], cmap="YlOrRd", vmin=low, vmax=high, edgecolor="white", lw=1,
+                zorder=3,
+            )  # fmt: skip
+            for (x, z), v in zip(shown[has], value[has], strict=True):
                 dark = v > 0.62 * high
                 axis.text(
                     x, z, f"{v:.0f}", ha="center", va="center", fontsize=7.5, zorder=4,
                     color="white" if dark else _INK,
                 )  # fmt: skip
-            axis.set(xlim=(-0.85, 0.85), ylim=(-1.08, 0.78))
-            axis.set_aspect("equal")
-            axis.set_title(f"{key} s ahead, mm", fontsize=10, color=_MUTED)
-            axis.axis("off")
-        return _svg(figure)
+            axis.text(_FIGURE_WIDE * column, 0.84, f"{key} s ahead, mm", fontsize=10, color=_MUTED, ha="center")
+        axis.set(xlim=(-0.85, _FIGURE_WIDE * (len(keys) - 1) + 0.85), ylim=(-1.08, 0.9))
+        return _svg(figure, whole=True)
 
 
 def _side(moment: WorstMoment) -> np.ndarray:
@@ -172,14 +199,17 @@ def _side(moment: WorstMoment) -> np.ndarray:
     return np.array([along[0], along[1], 0.0])
 
 
-def _skeleton(axes: Axes, pose: np.ndarray, side: np.ndarray, **style: object) -> np.ndarray:
-    flat = np.stack([pose @ side, pose[:, 2]], -1)
+def _flat(pose: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """(J, 2) of a pose (J, 3), seen from that side."""
+    return np.stack([pose @ side, pose[:, 2]], -1)
+
+
+def _bones(flat: np.ndarray) -> np.ndarray:
+    """(B, 2, 2) ends of the bones of which both are known."""
     bones = flat[_BONES]
-    if not np.isfinite(pose[INDEX["spine"]]).all():  # few trackers have one
+    if not np.isfinite(flat[INDEX["spine"]]).all():  # few trackers have one
         bones = np.concatenate([bones, flat[None, [INDEX["pelvis"], INDEX["neck"]]]])
-    bones = bones[np.isfinite(bones).all((1, 2))]
-    axes.add_collection(LineCollection(bones, capstyle="round", **style))
-    return flat[np.isfinite(flat).all(1)]
+    return bones[np.isfinite(bones).all((1, 2))]
 
 
 def worst_moments(moments: list[WorstMoment]) -> str:
@@ -187,29 +217,25 @@ def worst_moments(moments: list[WorstMoment]) -> str:
     columns = 4
     rows = -(-len(moments) // columns)
     with rc_context(_STYLE):
-        figure, axes = _subplots(rows, columns, figsize=(3.0 * columns, 3.1 * rows + 0.4), squeeze=False)
-        for axis in axes.ravel():
-            axis.axis("off")
-        for axis, moment in zip(axes.ravel(), moments, strict=False):
+        figure, axis = _plain(figsize=(2.8 * columns, 3.2 * rows + 0.2))
+        for number, moment in enumerate(moments):
             side = _side(moment)
-            drawn = [
-                _skeleton(axis, moment.truth, side, colors=_SEEN, linewidths=5.5, zorder=1),
-                _skeleton(axis, moment.present, side, colors=_INK, linewidths=1.4, zorder=2),
-                _skeleton(axis, moment.predicted, side, colors=_PREDICTED, linewidths=2.2, zorder=3),
-            ]
-            points = np.concatenate(drawn)
+            poses = [_flat(pose, side) for pose in (moment.truth, moment.present, moment.predicted)]
+            points = np.concatenate([pose[np.isfinite(pose).all(1)] for pose in poses])
             middle = (points.min(0) + points.max(0)) / 2
             half = max(np.ptp(points, axis=0).max() / 2 + 0.12, 1.0)
-            axis.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
-            axis.set_aspect("equal")
+            at = np.array([number % columns, -_CELL_HIGH * (number // columns)])
+            for pose, style in zip(poses, (_THEN, _NOW, _AHEAD), strict=True):
+                bones = at + (_bones(pose) - middle) / (2.0 * half)
+                axis.add_collection(LineCollection(bones, capstyle="round", **style))
             others = {k: v for k, v in moment.others_m.items() if np.isfinite(v)}
             still = others.get("zero_velocity")
             beside = f" (staying: {1e3 * still:.0f})" if still is not None else ""
-            axis.set_title(
-                f"{moment.person_id}, {moment.at_s:.1f} s\n{1e3 * moment.error_m:.0f} mm{beside}",
-                fontsize=9,
-                color=_INK,
-            )
+            axis.text(
+                *(at + (0.0, 0.54)), f"{moment.person_id}, {moment.at_s:.1f} s\n{1e3 * moment.error_m:.0f} mm{beside}",
+                fontsize=9, color=_INK, ha="center", va="bottom",
+            )  # fmt: skip
+        axis.set(xlim=(-0.5, columns - 0.5), ylim=(-_CELL_HIGH * (rows - 1) - 0.65, 0.78))
         horizon_s = moments[0].horizon_s
         figure.legend(
             handles=[
@@ -217,9 +243,9 @@ def worst_moments(moments: list[WorstMoment]) -> str:
                 Line2D([], [], color=_PREDICTED, lw=2.2, label=f"predicted for {horizon_s:.1f} s later"),
                 Line2D([], [], color=_SEEN, lw=5.5, label=f"seen {horizon_s:.1f} s later"),
             ],
-            loc="lower center", ncols=3, frameon=False, bbox_to_anchor=(0.5, -0.02 if rows > 1 else -0.06),
+            loc="lower center", ncols=3, frameon=False,
         )  # fmt: skip
-        return _svg(figure)
+        return _svg(figure, whole=True)
 
 
 def timeline(summary: dict[str, Any], line: Timeline) -> str:

@@ -9,15 +9,31 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """While modules are loaded: they live as long as the process, and the garbage collector looks at them no more.
+
+    It would do so again and again, for nothing.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
     """Load what an executable needs, run it, and exit with its status.
 
     A KeyboardInterrupt inside an import would show a traceback, or come out as another error: meanwhile an interrupt
-    ends the process at once. Modules live as long as the process: the garbage collector would look at them again and
-    again for nothing. Nor does pydantic search all installed packages for plugins.
+    ends the process at once. Nor does pydantic search all installed packages for plugins.
 
     Args:
         load: imports, and returns what is to run.
@@ -27,10 +43,8 @@ def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(interrupted))
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.disable()
-    run = load()
-    gc.freeze()
-    gc.enable()
+    with loading():
+        run = load()
     signal.signal(signal.SIGINT, before)
     try:
         code = run()

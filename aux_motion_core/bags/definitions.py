@@ -39,7 +39,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def typestore() -> Any:
+def _common() -> Any:
     """The rosbags type store of ROS 2 with the messages of `aux_motion_msgs` registered."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types: dict[str, Any] = {}
@@ -47,8 +47,22 @@ def typestore() -> Any:
         types.update(get_types_from_msg(path.read_text(encoding="utf-8"), f"aux_motion_msgs/msg/{path.stem}"))
     if SKELETONS not in types:
         raise BagError(f"no message definitions in {_MSG_FOLDER}; reinstall aux_motion")
-    store.register({**interface_types(), **types})
+    store.register(types)
     return store
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Any:
+    """The rosbags type store of ROS 2 with the messages of `aux_motion_msgs` and of the trackers registered."""
+    store = _common()
+    store.register(interface_types())
+    return store
+
+
+def store_for(msgtype: str) -> Any:
+    """A type store that knows a type, where it is known here; the trackers' messages are parsed only where needed."""
+    store = _common()
+    return store if msgtype in store.fielddefs else typestore()
 
 
 def build_message(msgtype: str, fields: dict[str, Any]) -> Any:
@@ -61,7 +75,7 @@ def build_message(msgtype: str, fields: dict[str, Any]) -> Any:
     Returns:
         Dataclass of the type store, ready for `typestore().serialize_cdr`.
     """
-    store = typestore()
+    store = store_for(msgtype)
     values = {}
     for name, (_node, detail) in store.fielddefs[msgtype][1]:
         value = fields[name]

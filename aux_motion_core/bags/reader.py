@@ -23,7 +23,7 @@ from aux_motion_core.bags.definitions import (
     definitions_of,
     installed_definitions,
     renamed_definitions,
-    typestore,
+    store_for,
 )
 from aux_motion_core.bags.files import BagError, Definition, RawBag, Topic, first_line
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
@@ -173,7 +173,7 @@ class BagReader:
         """
         if topic.key in self._stores:
             return self._stores[topic.key]
-        store = typestore()
+        store = store_for(topic.msgtype)
         try:
             carried = _carried(topic.msgtype, topic.definition)
             types: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from aux_motion_core.bags.cdr import skeleton_array
-from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, build_message, typestore
+from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, build_message, store_for
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import prediction_fields
@@ -65,7 +65,7 @@ class BagWriter:
             self.write_message(topic, PREDICTIONS, built, log_time_ns)
 
     def write_message(self, topic: str, msgtype: str, message: Any, log_time_ns: int) -> None:
-        """Append a message of any type of `typestore`.
+        """Append a message of any type that is known here.
 
         Args:
             topic: a relative name is taken from the root.
@@ -76,7 +76,7 @@ class BagWriter:
         Raises:
             BagError: the topic carries another type, or the disk is full.
         """
-        self.write_raw(topic, msgtype, typestore().serialize_cdr(message, msgtype), log_time_ns)
+        self.write_raw(topic, msgtype, store_for(msgtype).serialize_cdr(message, msgtype), log_time_ns)
 
     def write_raw(self, topic: str, msgtype: str, raw: bytes | memoryview, log_time_ns: int) -> None:
         """As `write_message`, of a message that is serialised (CDR)."""
@@ -85,7 +85,7 @@ class BagWriter:
         topic = "/" + topic.lstrip("/")  # recorded names are absolute
         connection = self._connections.get(topic)
         if connection is None:
-            connection = self._writer.add_connection(topic, msgtype, typestore=typestore())
+            connection = self._writer.add_connection(topic, msgtype, typestore=store_for(msgtype))
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:
             raise BagError(f"topic {topic} of bag {self.path} carries {connection.msgtype}, not {msgtype}")

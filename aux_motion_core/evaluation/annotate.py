@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aux_motion_core.bags.definitions import typestore
+from aux_motion_core.bags.definitions import store_for
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.markers import Marker, marker_array, number
 from aux_motion_core.bags.writer import BagWriter
@@ -57,7 +57,7 @@ class Annotator:
         self._writer, self._period_ns = writer, round(NS / rate_hz)
         self._next_ns = self._next_seen_ns = self._next_diagnostics_ns = 0
         self._frame_id = ""
-        self._types = typestore().types
+        self._types = store_for(ARRAY).types
         self.failure = ""
 
     def frame(self, now_ns: int, frame: SkeletonFrame, batch: PredictionBatch) -> None:

@@ -19,7 +19,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from aux_motion_core.bags import files, reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import JOINTS
 from aux_motion_core.testing import synthetic
@@ -50,7 +50,7 @@ def one_line(path, **options):
 
 def write(path, items, storage=StoragePlugin.MCAP):
     """A bag folder with (topic, message type, fields, log time) items, through rosbags itself."""
-    store = reader.typestore()
+    store = typestore()
     with Writer(path, version=9, storage_plugin=storage) as writer:
         connections = {}
         for topic, msgtype, fields, log_ns in items:
@@ -118,7 +118,7 @@ def damaged(path, **options):
 def chunked(tmp_path):
     """An MCAP file of five chunks, one second each, and its frames."""
     path, frames = tmp_path / "long.mcap", synthetic.frames(2, 5.0)
-    store = reader.typestore()
+    store = typestore()
     with path.open("wb") as file:
         writer = McapWriter(file, chunk_size=1 << 30, compression=CompressionType.ZSTD)
         writer.start(profile="ros2")
@@ -166,7 +166,7 @@ def test_without_a_callback_the_damage_is_one_logged_line(chunked, caplog):
 @pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.LZ4, CompressionType.ZSTD])
 def test_of_a_chunk_that_is_cut_off_the_whole_messages_are_read(tmp_path, compression):
     frames = synthetic.frames(4, 20.0)  # more than the 128 KiB that zstd packs in one block
-    store = reader.typestore()
+    store = typestore()
     path = tmp_path / "killed.mcap"
     with path.open("wb") as file:
         writer = McapWriter(file, chunk_size=1 << 30, compression=compression)
@@ -185,7 +185,7 @@ def test_of_a_chunk_that_is_cut_off_the_whole_messages_are_read(tmp_path, compre
 
 
 def test_a_bag_without_index_is_read_whole(tmp_path, frames):
-    store = reader.typestore()
+    store = typestore()
     path = tmp_path / "plain.mcap"
     with path.open("wb") as file:
         writer = McapWriter(file, use_chunking=False, index_types=IndexType.NONE, use_statistics=False)
@@ -313,7 +313,7 @@ os.kill(os.getpid(), 9)
 @pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
 @pytest.mark.parametrize("with_metadata", [True, False])
 def test_compressed_bags_are_read(tmp_path, frames, storage, mode, with_metadata):
-    store = reader.typestore()
+    store = typestore()
     writer = Writer(tmp_path / "bag", version=9, storage_plugin=storage)
     writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
@@ -381,7 +381,7 @@ def test_whatever_the_damage_it_gives_messages_or_one_line(database, chunked, tm
 
 
 def test_a_topic_with_two_types_gives_the_wanted_one_and_names_the_other(tmp_path, frames):
-    store = reader.typestore()
+    store = typestore()
     text = store.types["std_msgs/msg/String"](data="hello")
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         people = writer.add_connection("/s", reader.SKELETONS, typestore=store)
@@ -453,7 +453,7 @@ def test_empty_files_bags_and_topics_are_named(tmp_path):
         pass
     assert "no topics at all" in one_line(tmp_path / "none.mcap")
     with Writer(tmp_path / "silent", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        writer.add_connection("/skeletons", reader.SKELETONS, typestore=reader.typestore())
+        writer.add_connection("/skeletons", reader.SKELETONS, typestore=typestore())
     assert "no message on /skeletons" in one_line(tmp_path / "silent")
 
 

@@ -12,7 +12,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from aux_motion_core.bags import mcap_index, reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
 
@@ -27,7 +27,7 @@ def frames():
 
 def write(path, frames, **options):
     """An MCAP file of a chunk a second."""
-    store = reader.typestore()
+    store = typestore()
     with path.open("wb") as file:
         writer = McapWriter(file, chunk_size=1 << 30, compression=CompressionType.ZSTD, **options)
         writer.start(profile="ros2")
@@ -131,7 +131,7 @@ def test_a_file_that_states_more_than_it_holds_says_so(tmp_path, frames, options
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 def test_metadata_that_states_more_than_the_files_hold_says_so(tmp_path, frames, storage):
-    store = reader.typestore()
+    store = typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=storage) as writer:
         connection = writer.add_connection("/s", reader.SKELETONS, typestore=store)
         for frame in frames:

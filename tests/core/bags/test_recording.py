@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader
 
 from aux_motion_core.bags import reader
 from aux_motion_core.bags import recording as recording_module
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.bags.recording import RESERVE_BYTES, Recording
 from aux_motion_core.testing import synthetic
 from aux_motion_core.wire.messages import frame_fields
@@ -50,7 +50,7 @@ def start(path, count=100000, **options):
 
 
 def raw_messages(count):
-    store = reader.typestore()
+    store = typestore()
     for frame in synthetic.frames(1, count / 30.0):
         message = build_message(reader.SKELETONS, frame_fields(frame))
         yield frame.stamp_ns, bytes(store.serialize_cdr(message, reader.SKELETONS))

@@ -23,7 +23,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from aux_motion.commands import evaluate
 from aux_motion.commands.offline import Beside, Here, Job
 from aux_motion_core.bags import reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.bags.find import find_bags
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
@@ -211,7 +211,7 @@ def test_a_split_recording_is_one_bag_and_a_folder_of_recordings_is_several(walk
 
 @pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
 def test_compressed_bags_are_judged(tmp_path, mode):
-    store = reader.typestore()
+    store = typestore()
     writer = Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3)
     writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
@@ -379,7 +379,7 @@ def test_a_truncated_bag_is_judged_as_far_as_it_goes(tmp_path):
 
 
 def test_a_database_without_metadata_and_a_topic_with_two_types(tmp_path):
-    store = reader.typestore()
+    store = typestore()
     text = store.types["std_msgs/msg/String"](data="hello")
     for storage, name in ((StoragePlugin.SQLITE3, "db"), (StoragePlugin.MCAP, "two")):
         with Writer(tmp_path / name, version=9, storage_plugin=storage) as writer:
@@ -399,7 +399,7 @@ def test_a_database_without_metadata_and_a_topic_with_two_types(tmp_path):
 
 
 def test_unknown_types_and_foreign_topics_list_what_there_is(root, tmp_path):
-    store = reader.typestore()
+    store = typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
         message = store.types["std_msgs/msg/String"](data="hello")
@@ -452,7 +452,7 @@ def test_a_trackers_own_bag_is_judged(root, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(root / "tests" / "core")
     from support import tracker_messages as make
 
-    store, kind = reader.typestore(), "visualization_msgs/msg/MarkerArray"
+    store, kind = typestore(), "visualization_msgs/msg/MarkerArray"
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection("/body_tracking_data", kind, typestore=store)
         for k in range(60):

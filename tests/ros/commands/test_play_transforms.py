@@ -20,7 +20,7 @@ from support import foreign_messages  # noqa: E402
 from support.node_harness import NodeProcess, private_domain  # noqa: E402
 
 from aux_motion_core.bags import reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.testing import synthetic  # noqa: E402
 from aux_motion_core.wire.messages import frame_fields, ns_to_stamp  # noqa: E402
 
@@ -37,7 +37,7 @@ def transform(stamp_ns, parent, child, x):
 @pytest.fixture
 def bag(tmp_path):
     """Two seconds of a person, a moving camera, and a mount that was said once, long before."""
-    store = reader.typestore()
+    store = typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
         names = (("/skeletons", reader.SKELETONS), ("/tf", TF), ("/tf_static", TF))
         people, moving, static = (writer.add_connection(n, t, typestore=store) for n, t in names)

@@ -14,7 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from aux_motion.commands import processes
 from aux_motion.commands.listener import Listener
 from aux_motion_core.bags import reader
-from aux_motion_core.bags.definitions import build_message
+from aux_motion_core.bags.definitions import build_message, typestore
 from aux_motion_core.bags.reader import BagReader
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.testing import synthetic
@@ -43,7 +43,7 @@ def played(bag, log, *arguments):
         with processes.Process("aux_motion.cli", ["play", str(bag), *arguments], log) as play:
             processes.wait(lambda: play.popen.poll() is not None, [play], 40.0, "end of the bag")
             play.check()
-    store = reader.typestore()
+    store = typestore()
     return [frame_from_message(store.deserialize_cdr(raw, reader.SKELETONS)) for _, raw in recorder.skeletons]
 
 
@@ -67,7 +67,7 @@ def markers(tmp_path):
     from std_msgs.msg import String
     from visualization_msgs.msg import Marker, MarkerArray
 
-    store = reader.typestore()
+    store = typestore()
     path = tmp_path / "markers.mcap"
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         bodies = writer.add_connection("/bodies", "visualization_msgs/msg/MarkerArray", typestore=store)
@@ -188,7 +188,7 @@ def test_a_clock_that_was_set_neither_stops_nor_hurries_it(tmp_path, jump_ns):
 
 
 def test_messages_that_are_none_and_stamps_that_fit_nowhere_go_out_at_the_pace_of_the_log(tmp_path):
-    store, frames = reader.typestore(), synthetic.frames(1, 0.5)
+    store, frames = typestore(), synthetic.frames(1, 0.5)
     messages = [build_message(reader.SKELETONS, frame_fields(f)) for f in frames]
     raws = [bytes(store.serialize_cdr(message, reader.SKELETONS)) for message in messages]
     raws[0] = b"\0\1\0\0" + b"\x7f" * 12  # a time in 2037

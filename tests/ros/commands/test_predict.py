@@ -12,6 +12,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from aux_motion.commands.offline import Job
 from aux_motion.commands.predict import predict
 from aux_motion_core.bags import reader
+from aux_motion_core.bags.definitions import typestore
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.config import PredictorConfig
 from aux_motion_core.evaluation.replay import PREDICTED, arrival_ns
@@ -128,7 +129,7 @@ def test_the_sample_is_replayed_whole_and_the_same_each_time(root, tmp_path):
 def test_a_bag_with_nothing_of_anybody_is_named(tmp_path):
     from support import tracker_messages as make
 
-    store, kind = reader.typestore(), "yolo_msgs/msg/DetectionArray"
+    store, kind = typestore(), "yolo_msgs/msg/DetectionArray"
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection("/detections", kind, typestore=store)
         writer.write(connection, make.NS, store.serialize_cdr(make.yolo([]), kind))
