@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from importlib import util
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
@@ -48,10 +49,18 @@ def _linear_sum_assignment() -> Callable[[np.ndarray], tuple[Any, Any]]:
         return solve
 
 
+def _openblas() -> bool:
+    """Whether numpy says that it was built with OpenBLAS; early versions do not say."""
+    built: dict[str, Any] = getattr(np.__config__, "CONFIG", {})
+    return "openblas" in built.get("Build Dependencies", {}).get("blas", {}).get("name", "")
+
+
 @functools.cache
 def one_blas_thread() -> None:
     """Let numpy multiply in one thread from now on, in the whole process.
 
     OpenBLAS starts threads for products as small as these, which wake up for each: four times the processor time.
     """
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1" and _openblas():
+        return  # told before it was loaded: to look for it takes a hundredth of a second
     threadpoolctl.threadpool_limits(limits=1, user_api="blas")

@@ -33,8 +33,8 @@ def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
     """Load what an executable needs, run it, and exit with its status.
 
     A KeyboardInterrupt inside an import would show a traceback, or come out as another error: meanwhile an interrupt
-    ends the process at once. Nor does pydantic search all installed packages for plugins, nor OpenBLAS start threads, which
-    would spin for a tenth of a second and are not used (`solvers.one_blas_thread`).
+    ends the process at once. Nor does pydantic search all installed packages for plugins, nor OpenBLAS start threads:
+    they would spin for a tenth of a second, and are not used (`solvers.one_blas_thread`).
 
     Args:
         load: imports, and returns what is to run.

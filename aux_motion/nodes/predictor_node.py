@@ -102,9 +102,9 @@ class PredictorNode(LifecycleNode):
                 engine_dir=parameters.engine_dir,
                 deadline_s=parameters.gpu_deadline_s,
                 windows=_sample_windows,
+                beside=True,
             )
             predictor = Predictor(backend, parameters, parameters.fixed_frame.lstrip("/"))
-            predictor.warm_up()
             solvers.load()
             self._outputs = PlannerOutputs(self, parameters, self._background)
             self._learned = self._reporting.learned = Learned(self, parameters, predictor, self._background)
@@ -118,6 +118,7 @@ class PredictorNode(LifecycleNode):
                 self._collector,
                 self._reporting.between_frames,
             )
+            predictor.warm_up()  # the model was loaded meanwhile
         except Exception as error:  # whatever is wrong with a model or an option: one line, never a traceback
             if backend is not None:
                 backend.close()

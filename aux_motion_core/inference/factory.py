@@ -26,8 +26,8 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         name: one of `MODEL_BACKENDS` or a baseline.
         model_dir: folder of the artefact.
         threads: of the CPU session; 0: automatic.
-        options: `cores`, `share` (of `onnx`, see `OnnxBackend`), `engine_dir`, `deadline_s`, `strict`, `windows` (see
-            `aux_motion_core.inference.tensorrt.make`); what a backend does not know it ignores.
+        options: `cores`, `share`, `beside` (of `onnx`, see `OnnxBackend`), `engine_dir`, `deadline_s`, `strict`,
+            `windows` (see `aux_motion_core.inference.tensorrt.make`); what a backend does not know it ignores.
 
     Raises:
         ArtefactError: the artefact is missing or wrong, or with `strict` the engine.
@@ -40,7 +40,7 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         raise ValueError(f"no backend is called {name!r}: choose {known}")
     loaded = artefact.load(model_dir)
     if name == "onnx":
-        return OnnxBackend(loaded, threads, options.get("cores"), options.get("share"))
+        return OnnxBackend(loaded, threads, options.get("cores"), options.get("share"), options.get("beside", False))
     from aux_motion_core.inference import tensorrt  # which takes as long to load as the model
 
     return tensorrt.make(name, loaded, threads, **options)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil
 from typing import Any
 
@@ -37,6 +37,7 @@ class OnnxBackend:
         cores: that are this program's own; None: those of the process, of which one is left to others.
         share: most people that are answered at once; None: as many as fall to a thread. Matrix products round
             differently with their size: with a share the answer is the same to the bit for any number of threads.
+        beside: load the file in a thread that the first answer waits for, which then raises what is wrong with it.
 
     Raises:
         ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
@@ -44,10 +45,16 @@ class OnnxBackend:
     """
 
     def __init__(
-        self, artefact: Artefact, threads: int = 1, cores: int | None = None, share: int | None = None
+        self,
+        artefact: Artefact,
+        threads: int = 1,
+        cores: int | None = None,
+        share: int | None = None,
+        beside: bool = False,
     ) -> None:
         self._artefact, self._threads, self._cores, self._share = artefact, threads, cores, share
         self._session: Any = None  # an onnxruntime session while open
+        self._loading: Future[Any] | None = None  # of one
         self._others: Any = None  # a thread pool where there are several threads
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = tuple(artefact.joint_names)
@@ -59,15 +66,48 @@ class OnnxBackend:
         self.about = {"backend": "onnx"}
         self.fell_back = False
         self._outputs = artefact.output_names
-        self.open()
+        if beside and threads:
+            self._loading = Future()
+            threading.Thread(target=self._load_beside, args=(self._loading,), name="loading", daemon=True).start()
+            self._start_others()
+        else:
+            self.open()
         self.about["runtime"] = f"onnxruntime {ort.__version__}, {self._threads} threads"
 
     def open(self) -> None:
         """See `Backend.open`."""
-        if self._session is not None:
+        if self._session is not None or self._loading is not None:
             return
+        self._artefact.check_file()  # it may have changed since `close`
+        self._session = self._loaded()
+        try:
+            if self._threads == 0:
+                self._threads = self._measured()
+            self._start_others()
+        except ArtefactError:
+            self.close()
+            raise
+
+    def _start_others(self) -> None:
+        if self._threads > 1:
+            self._others = _started(self._threads - 1)
+
+    def _load_beside(self, loading: Future[Any]) -> None:
+        try:
+            loading.set_result(self._loaded())
+        except BaseException as error:
+            loading.set_exception(error)
+
+    def _ready(self) -> Any:
+        """The session, once it is loaded."""
+        if self._loading is not None:
+            loading, self._loading = self._loading, None
+            self._session = loading.result()
+        return self._session
+
+    def _loaded(self) -> Any:
+        """A session of the checked file."""
         artefact = self._artefact
-        artefact.check_file()  # it may have changed since `close`
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -89,15 +129,7 @@ class OnnxBackend:
                 raise ArtefactError(
                     f"{artefact.onnx_file}: expected {kind}s {want} (model.json), the file has {got}; export it again"
                 )
-        self._session = session
-        try:
-            if self._threads == 0:
-                self._threads = self._measured()
-            if self._threads > 1:
-                self._others = _started(self._threads - 1)
-        except ArtefactError:
-            self.close()
-            raise
+        return session
 
     def _measured(self) -> int:
         """How many threads are worth it for several people; `about` says why."""
@@ -131,8 +163,9 @@ class OnnxBackend:
     def infer(self, values: np.ndarray, mask: np.ndarray) -> Answer:
         """See `Backend.infer`."""
         given = {"positions": np.ascontiguousarray(values, np.float32), "observed": mask.astype(np.float32)}
+        session = self._session or self._ready()
         parts = ceil(len(values) / self._share) if self._share else min(self._threads, len(values))
-        found = self._session.run(self._outputs, given) if parts < 2 else self._shared(given, parts)
+        found = session.run(self._outputs, given) if parts < 2 else self._shared(given, parts)
         future, recovered, *scale = found
         return future, recovered, scale[0] if scale else None
 
@@ -149,7 +182,9 @@ class OnnxBackend:
 
     def close(self) -> None:
         """See `Backend.close`."""
-        self._session = None
+        if self._loading is not None:
+            self._loading.exception()  # waits
+        self._session = self._loading = None
         if self._others is not None:
             self._others.shutdown()
             self._others = None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from aux_motion_core.arrays import every
@@ -64,15 +66,19 @@ class Features:
         self._ahead = (3 * (answers[:, None] * N_JOINTS + INPUTS).reshape(-1, 1) + np.arange(3)).ravel()
         self._factor = (_VELOCITY_S / (lags * dt_s)).astype(np.float32)[:, None, None]
         self._rate = -1.0 / np.array(USUAL_S)
-        rng = np.random.default_rng(0)
-        of = len(_RANDOM_OF) * 3 * len(INPUTS)
-        self._random = (rng.normal(size=(of, N_RANDOM)) / RANDOM_M).astype(np.float32)
-        self._phase = rng.uniform(0.0, 2.0 * np.pi, N_RANDOM).astype(np.float32)
         self._sum = np.zeros((0, len(USUAL_S), len(INPUTS), 3), np.float32)
         self._weight = np.zeros((0, len(USUAL_S), len(INPUTS), 1), np.float32)
         self._usual = np.zeros_like(self._sum)
         self._known = np.zeros(self._weight.shape, bool)
         self._last_ns = np.zeros(0, np.int64)
+
+    @cached_property
+    def _random(self) -> tuple[np.ndarray, np.ndarray]:
+        """Directions and phases of the random features; drawn when they are first used, after the first prediction."""
+        rng = np.random.default_rng(0)
+        of = len(_RANDOM_OF) * 3 * len(INPUTS)
+        directions = (rng.normal(size=(of, N_RANDOM)) / RANDOM_M).astype(np.float32)
+        return directions, rng.uniform(0.0, 2.0 * np.pi, N_RANDOM).astype(np.float32)
 
     def start(self, row: int) -> None:
         """A new person has this row: nothing is remembered."""
@@ -132,7 +138,8 @@ class Features:
         np.minimum(np.maximum(x, -_LARGEST, out=x), _LARGEST, out=x)
         out = np.empty((n, N_INPUTS), np.float32)
         out[:, : -1 - N_RANDOM] = x.reshape(n, -1)
-        cosine = np.cos(x[:, _RANDOM_OF].reshape(n, -1) @ self._random + self._phase)
+        directions, phases = self._random
+        cosine = np.cos(x[:, _RANDOM_OF].reshape(n, -1) @ directions + phases)
         np.multiply(cosine, _COSINE, out=out[:, -1 - N_RANDOM : -1])
         out[:, -1] = _BIAS
         return out
