@@ -93,16 +93,17 @@ def _of_whole(values: np.ndarray, dt_s: float, usual: Usual) -> np.ndarray:
     """As `features`, where nothing is missing: all lengths at once."""
     n, steps, joints, _ = values.shape
     count = joints - 1
-    ends = np.cumsum([steps * count, (steps - 1) * joints, (steps - 2) * joints])
-    vectors = np.empty((n, ends[2], 3), values.dtype)
-    bone = vectors[:, : ends[0]].reshape(n, steps, count, 3)
-    first = vectors[:, ends[0] : ends[1]].reshape(n, steps - 1, joints, 3)
-    second = vectors[:, ends[1] :].reshape(n, steps - 2, joints, 3)
+    bones_end = steps * count
+    first_end = bones_end + (steps - 1) * joints
+    vectors = np.empty((n, first_end + (steps - 2) * joints, 3), values.dtype)
+    bone = vectors[:, :bones_end].reshape(n, steps, count, 3)
+    first = vectors[:, bones_end:first_end].reshape(n, steps - 1, joints, 3)
+    second = vectors[:, first_end:].reshape(n, steps - 2, joints, 3)
     np.subtract(values[:, :, _CHILD], values.take(_PARENT, 2), out=bone)
     np.subtract(values[:, 1:], values[:, :-1], out=first)
     np.subtract(first[:, 1:], first[:, :-1], out=second)
     long = lengths(vectors)
-    length = long[:, : ends[0]].reshape(n, steps, count)
+    length = long[:, :bones_end].reshape(n, steps, count)
     unit = bone[:, -1] / np.maximum(length[:, -1], 1e-6)[..., None] - usual.bone_mean
 
     mean_length = length.sum(1) / steps
@@ -113,8 +114,8 @@ def _of_whole(values: np.ndarray, dt_s: float, usual: Usual) -> np.ndarray:
     found[:, 0] = np.abs(size)
     found[:, 1] = _bone_off(ratio - size[:, None], usual.bone_m)
     found[:, 2] = np.sqrt(np.square(length, out=length).sum(1) / steps).sum(1) / count
-    found[:, 3] = long[:, ends[1] :].sum(1) / ((steps - 2) * joints)
-    speed = long[:, ends[0] : ends[1]].reshape(n, steps - 1, joints).sum(1)
+    found[:, 3] = long[:, first_end:].sum(1) / ((steps - 2) * joints)
+    speed = long[:, bones_end:first_end].reshape(n, steps - 1, joints).sum(1)
     found[:, 4] = speed.max(1) / ((steps - 1) * dt_s)
     found[:, 5] = np.sqrt(((unit[:, :, None] @ usual.bone_precision)[:, :, 0] * unit).sum((1, 2)) / count)
     return found

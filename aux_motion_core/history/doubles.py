@@ -51,9 +51,10 @@ def merge(bodies: Bodies, taken: Taken, stamp_ns: int) -> frozenset[str]:
     # no two skeletons are on one body when no two of their trunks are near each other
     n = np.maximum(seen.sum(1), 1)
     centre = np.einsum("ijk,ij->ik", taken.positions, seen) / n[:, None]
-    first, second = np.nonzero(np.triu(np.abs(centre[:, None] - centre).max(-1) < APART_M, 1))
-    if not len(first):
+    close = np.abs(centre[:, None] - centre).max(-1) < APART_M
+    if np.count_nonzero(close) == len(close):  # each to itself
         return frozenset()
+    first, second = np.nonzero(np.triu(close, 1))
     near = frozenset(taken.ids[row] for row in {*first.tolist(), *second.tolist()})
     both = seen[first] & seen[second]
     dist = np.linalg.norm(taken.positions[first] - taken.positions[second], axis=-1)
