@@ -43,4 +43,5 @@ def make_backend(name: str, model_dir: str | Path = "", threads: int = 1, **opti
         return OnnxBackend(loaded, threads, options.get("cores"), options.get("share"), options.get("beside", False))
     from aux_motion_core.inference import tensorrt  # which takes as long to load as the model
 
-    return tensorrt.make(name, loaded, threads, **options)
+    of_gpu = {k: v for k, v in options.items() if k not in ("share", "beside")}
+    return tensorrt.make(name, loaded, threads, **of_gpu)

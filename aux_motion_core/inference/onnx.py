@@ -66,9 +66,7 @@ class OnnxBackend:
         self.about = {"backend": "onnx"}
         self.fell_back = False
         self._outputs = artefact.output_names
-        if beside and threads:
-            self._loading = Future()
-            threading.Thread(target=self._load_beside, args=(self._loading,), name="loading", daemon=True).start()
+        if beside and threads and self._begin_loading():
             self._start_others()
         else:
             self.open()
@@ -92,17 +90,28 @@ class OnnxBackend:
         if self._threads > 1:
             self._others = _started(self._threads - 1)
 
-    def _load_beside(self, loading: Future[Any]) -> None:
+    def _begin_loading(self) -> bool:
+        """Load in a thread; False where the system gives none."""
+        loading: Future[Any] = Future()
+
+        def load() -> None:
+            try:
+                loading.set_result(self._loaded())
+            except BaseException as error:
+                loading.set_exception(error)
+
         try:
-            loading.set_result(self._loaded())
-        except BaseException as error:
-            loading.set_exception(error)
+            threading.Thread(target=load, name="loading", daemon=True).start()
+        except RuntimeError:
+            return False
+        self._loading = loading
+        return True
 
     def _ready(self) -> Any:
         """The session, once it is loaded."""
         if self._loading is not None:
-            loading, self._loading = self._loading, None
-            self._session = loading.result()
+            self._session = self._loading.result()
+            self._loading = None
         return self._session
 
     def _loaded(self) -> Any:

@@ -21,6 +21,8 @@ from aux_motion_core.inference import artefact
 from aux_motion_core.inference.artefact import ArtefactError
 from aux_motion_core.inference.onnx import OnnxBackend
 
+NOTHING = np.zeros((1, 25, 20, 3), np.float32), np.ones((1, 25, 20), bool)
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -40,6 +42,9 @@ def _refused(folder, match):
     with pytest.raises(ArtefactError, match=match) as error:
         OnnxBackend(artefact.load(folder))
     assert "\n" not in str(error.value)
+    with pytest.raises(ArtefactError) as later:  # by the first answer at the latest
+        OnnxBackend(artefact.load(folder), beside=True).infer(*NOTHING)
+    assert str(later.value) == str(error.value)
 
 
 def test_the_shipped_artefact_loads(folder):
@@ -138,6 +143,29 @@ def test_any_number_of_people_is_shared(threads):
             assert a.shape == b.shape and a.dtype == b.dtype and len(a) == people
             np.testing.assert_allclose(a, b, atol=1e-5)
     shared.close()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_model_that_is_loaded_beside_answers_the_same(folder, threads):
+    loaded = artefact.load(folder)
+    here, beside = OnnxBackend(loaded, threads), OnnxBackend(loaded, threads, beside=True)
+    for _ in range(2):
+        for a, b in zip(here.infer(*NOTHING), beside.infer(*NOTHING), strict=True):
+            np.testing.assert_array_equal(a, b)
+        beside.close()
+        beside.open()
+    beside.close()
+    here.close()
+    OnnxBackend(loaded, threads, beside=True).close()  # while it is loaded
+    assert not any(t.name.startswith(("inference", "loading")) for t in threading.enumerate())
+
+
+def test_where_the_system_gives_no_thread_the_model_is_loaded_at_once(folder, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert np.isfinite(OnnxBackend(artefact.load(folder), beside=True).infer(*NOTHING)[0]).all()
 
 
 def test_where_the_system_gives_too_few_threads_none_is_left(monkeypatch):
