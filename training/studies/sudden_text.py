@@ -124,19 +124,18 @@ def sentence(report: dict[str, Any]) -> str:
         worst = sorted(v["0.95"]["worst_joint"]["0.4"][1] for v in sudden.values())
         names = ", ".join(n.replace("_", " ") for n in sudden)
         parts.append(
-            f"Around the onset of synthetic sudden motion ({names}) {_span(at['0.95'])} of the joints are outside "
-            f"their 0.95 radius at 0.4 s (the worst joint in {_span(worst)} of the predictions), outside their 0.99 "
-            f"radius {_span(at['0.99'])}"
+            f"Around the onset of synthetic sudden motion ({names}), {_span(at['0.95'])} of the joints are outside "
+            f"their 0.95 radius at 0.4 s (the worst joint in {_span(worst)} of the predictions), and "
+            f"{_span(at['0.99'])} outside their 0.99 radius."
         )
     if report["approaches"]:
         monitors = report["approaches"]["monitors"]
-        told = [f"{name} {monitors[key]['violated']} ({monitors[key]['violated_s']:.2f} s)" for key, name in _SHORT]
+        told = [f"in {monitors[key]['violated']} {name} ({monitors[key]['violated_s']:.2f} s)" for key, name in _SHORT]
         parts.append(
-            f"violated are, of {monitors['fixed']['approaches']} sudden approaches, "
-            + ", ".join(told[:-1])
-            + f" and {told[-1]}"
+            f"Of {monitors['fixed']['approaches']} sudden approaches, the person comes nearer than the robot needs to "
+            f"stop {', '.join(told[:-1])}, and {told[-1]}."
         )
-    return "; ".join(parts) + "."
+    return " ".join(parts)
 
 
 def _span(shares: list[float]) -> str:

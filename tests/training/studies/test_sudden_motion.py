@@ -130,7 +130,7 @@ def test_the_command_writes_what_the_predictor_said(root, tmp_path, capsys, monk
     assert "old" not in page and page.startswith("a\n") and page.endswith("\nc\n") and "\nb\n" in page
     assert "| kick | " in page and f"**{100 * kick:.0f} %**" in page
     assert f"| new subject | {onset['windows']} (1 clips) | " in page
-    assert "of 1 sudden approaches" in page and page.count("<!-- sudden_motion end -->") == 2
+    assert "Of 1 sudden approaches" in page and page.count("<!-- sudden_motion end -->") == 2
     assert "| kick | " in capsys.readouterr().out
 
 
