@@ -33,10 +33,13 @@ def node(request, tmp_path):
     parameters = {"fixed_frame": "world", "backend": request.param, "autostart": True}
     node, probe = NodeProcess(domain, tmp_path / "node.log", **parameters), Probe(domain)
     probe.watched.append(node)
-    probe.connect()
-    yield node, probe
-    probe.close()
-    assert node.stop() == 0
+    try:
+        probe.connect()
+        yield node, probe
+    finally:
+        probe.close()
+        status = node.stop()
+    assert status == 0
 
 
 def tracked(probe):
