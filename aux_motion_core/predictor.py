@@ -118,6 +118,8 @@ class Predictor:
         """Run the backend once, so that the first person does not pay for lazy initialisation."""
         steps = self.backend.history_steps
         self.backend.infer(np.zeros((1, steps, N_JOINTS, 3), np.float32), np.ones((1, steps, N_JOINTS), bool))
+        if self.learner is not None and self.config.learning == "on":  # in shadow it works after a prediction
+            self.learner.features.warm_up()
 
     # What is known
 

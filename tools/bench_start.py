@@ -52,7 +52,7 @@ def start(root: Path, compiled: str) -> tuple[float, float]:
             if process.poll() is not None or time.monotonic() - begin > PATIENCE_S:
                 raise SystemExit(f"{root}: no prediction within {PATIENCE_S:g} s: start the node there by hand")
             probe.send(time.time_ns())
-            probe.spin_for(0.01)  # so rarely that it does not matter, so often that the wait for input does not either
+            probe.spin_for(0.01)  # a slower tracker would add its own interval
         seconds = time.monotonic() - begin
         fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), seconds

@@ -18,8 +18,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from aux_motion.nodes.loading import loading
-
 #: Room for what is sent while a picture is drawn: a page's pictures take 0.2 MB.
 _PIPE_BYTES = 1 << 18
 #: Below the priority of the process that judges, which needs the cores more.
@@ -99,8 +97,7 @@ class Drawing:
 
 def draw(name: str, arguments: tuple[Any, ...]) -> str:
     """A picture of `report_plots`, as SVG; ImportError where matplotlib is missing."""
-    with loading():
-        from aux_motion.commands import report_plots
+    from aux_motion.commands import report_plots
 
     svg: str = getattr(report_plots, name)(*arguments)
     return svg

@@ -239,9 +239,12 @@ def worst_moments(moments: list[WorstMoment]) -> str:
         horizon_s = moments[0].horizon_s
         figure.legend(
             handles=[
-                Line2D([], [], color=_INK, lw=1.4, label="when predicted"),
-                Line2D([], [], color=_PREDICTED, lw=2.2, label=f"predicted for {horizon_s:.1f} s later"),
-                Line2D([], [], color=_SEEN, lw=5.5, label=f"seen {horizon_s:.1f} s later"),
+                Line2D([], [], color=style["colors"], lw=style["linewidths"], label=label)
+                for style, label in (
+                    (_NOW, "when predicted"),
+                    (_AHEAD, f"predicted for {horizon_s:.1f} s later"),
+                    (_THEN, f"seen {horizon_s:.1f} s later"),
+                )
             ],
             loc="lower center", ncols=3, frameon=False,
         )  # fmt: skip

@@ -74,11 +74,15 @@ class Features:
 
     @cached_property
     def _random(self) -> tuple[np.ndarray, np.ndarray]:
-        """Directions and phases of the random features; drawn when they are first used, after the first prediction."""
+        """Directions and phases of the random features; numpy's part that draws them takes long to load."""
         rng = np.random.default_rng(0)
         of = len(_RANDOM_OF) * 3 * len(INPUTS)
         directions = (rng.normal(size=(of, N_RANDOM)) / RANDOM_M).astype(np.float32)
         return directions, rng.uniform(0.0, 2.0 * np.pi, N_RANDOM).astype(np.float32)
+
+    def warm_up(self) -> None:
+        """Draw what is drawn once, so that no prediction waits for it."""
+        _ = self._random
 
     def start(self, row: int) -> None:
         """A new person has this row: nothing is remembered."""

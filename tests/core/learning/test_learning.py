@@ -218,6 +218,13 @@ def test_off_and_on_again_keeps_what_was_learnt():
     assert ratio(run(p, lambda t: {"a": waving(t)}, 5.0, start=33.0), "0.4") < 0.9
 
 
+def test_no_prediction_waits_for_what_is_drawn_once():
+    for learning, drawn in (("shadow", False), ("on", True)):
+        predictor = Predictor(baselines.make("damped_pose"), PredictorConfig(learning=learning), "map")
+        predictor.warm_up()
+        assert ("_random" in vars(predictor.learner.features)) == drawn, learning
+
+
 def test_reset_forgets():
     p = make()
     run(p, lambda t: {"a": waving(t)}, 20.0)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 
 import pytest
@@ -79,3 +80,10 @@ def test_it_ends_with_the_one_who_asked():
         beside = drawing._beside
         assert beside.poll() is None
     assert beside.returncode is not None
+
+
+def test_what_is_drawn_here_can_be_collected(here):
+    frozen = gc.get_freeze_count()
+    with Drawing() as drawing:
+        assert drawn(drawing) == here
+    assert gc.get_freeze_count() == frozen
