@@ -101,7 +101,8 @@ class OnnxBackend:
                 loading.set_exception(error)
 
         try:
-            threading.Thread(target=load, name="loading", daemon=True).start()
+            # Python waits for it where the process ends meanwhile: cut short inside C++ it would abort.
+            threading.Thread(target=load, name="loading").start()
         except RuntimeError:
             return False
         self._loading = loading

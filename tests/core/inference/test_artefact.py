@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -158,6 +160,16 @@ def test_a_model_that_is_loaded_beside_answers_the_same(folder, threads):
     here.close()
     OnnxBackend(loaded, threads, beside=True).close()  # while it is loaded
     assert not any(t.name.startswith(("inference", "loading")) for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1])
+def test_a_process_that_ends_while_a_model_is_loaded_ends_as_it_was_told(after_s):
+    code = (
+        "import sys, time; from aux_motion_core.inference import artefact, onnx\n"
+        f"onnx.OnnxBackend(artefact.load({str(MODEL)!r}), beside=True); time.sleep({after_s}); sys.exit(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
 
 
 def test_where_the_system_gives_no_thread_the_model_is_loaded_at_once(folder, monkeypatch):
