@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,7 @@ from aux_motion_core.skeleton import MISSING
 from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What the newest observation of a person gave; it holds until the track changes.
 
     Attributes:
@@ -122,8 +122,7 @@ class Person:
         return replace(self, track=self.track.newest_part(since_ns))
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """People of whom a frame brought the newest observation.
 
     Attributes:

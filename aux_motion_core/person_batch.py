@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,8 +60,7 @@ class Windows:
     last: LastSeen
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What is predicted for N people, in the fixed frame.
 
     Attributes:
@@ -81,8 +81,7 @@ class Answer:
     alone: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class Results:
+class Results(NamedTuple):
     """What N people keep.
 
     Attributes:
@@ -96,8 +95,7 @@ class Results:
     calibrated: np.ndarray
 
 
-@dataclass(frozen=True)
-class Inferred:
+class Inferred(NamedTuple):
     """What went into the backend in a call of `predict`, for those who judge other predictors on the same input.
 
     Attributes:
@@ -123,8 +121,7 @@ class Inferred:
     times: np.ndarray
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """People of one frame, or of several that follow each other, before the backend answers.
 
     Attributes:
@@ -160,8 +157,7 @@ class Given:
         )
 
 
-@dataclass(frozen=True)
-class Concluded:
+class Concluded(NamedTuple):
     """What follows from the backend's answer for N people.
 
     Attributes:

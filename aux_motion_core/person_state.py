@@ -8,7 +8,7 @@ The one place where `TrackState` and `Reason` are decided. Whether the view as a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,8 +45,7 @@ _UNCALIBRATED, _OUT_OF_DISTRIBUTION, _IMPUTED, _FEW_JOINTS, _INPUT_GAP, _SHORT_H
 _UNBELIEVABLE = int(Reason.NOT_Z_UP | Reason.NON_FINITE_OUTPUT)
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """Validity of a person's prediction at one time.
 
     Attributes:

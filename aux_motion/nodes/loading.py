@@ -33,8 +33,8 @@ def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
     """Load what an executable needs, run it, and exit with its status.
 
     A KeyboardInterrupt inside an import would show a traceback, or come out as another error: meanwhile an interrupt
-    ends the process at once. Nor does pydantic search all installed packages for plugins, nor OpenBLAS start threads:
-    they would spin for a tenth of a second, and are not used (`solvers.one_blas_thread`).
+    ends the process at once. What takes long and is not used is left out (docs/decisions.md): pydantic searches no
+    installed packages for plugins, OpenBLAS starts no threads, and rosidl does not load what generates messages.
 
     Args:
         load: imports, and returns what is to run.
@@ -45,6 +45,7 @@ def loaded(load: Callable[[], Callable[[], object]], interrupted: int) -> None:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(interrupted))
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.modules.setdefault("rosidl_generator_py.generate_py_impl", None)  # as if it were missing, which it may be
     with loading():
         run = load()
     signal.signal(signal.SIGINT, before)

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -51,8 +50,7 @@ def tf_message_type() -> Any:
     return TFMessage
 
 
-@dataclass(frozen=True)
-class _Heard:
+class _Heard(NamedTuple):
     """A subscription and what it is for."""
 
     subscription: Any

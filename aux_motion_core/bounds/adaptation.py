@@ -16,7 +16,7 @@ the outcomes of all people together, and is over for good once it has come down 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ CAUTIOUS_START = 2.0
 _SEEN_SHARE, _SHARE_S = 0.7, 3.0
 
 
-@dataclass(frozen=True)
-class Realised:
+class Realised(NamedTuple):
     """How often published radii held lately; NaN where nothing is known.
 
     Attributes:

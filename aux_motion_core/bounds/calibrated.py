@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from aux_motion_core.bounds.radii import Bounds, Known, equivalent_scale, reach_
 from aux_motion_core.config import PredictorConfig
 
 
-@dataclass(frozen=True)
-class Radii:
+class Radii(NamedTuple):
     """Calibrated radii of N people, metres.
 
     Attributes:

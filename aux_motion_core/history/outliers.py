@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ from aux_motion_core.skeleton import INDEX, MISSING
 _PELVIS = INDEX["pelvis"]
 
 
-@dataclass(frozen=True)
-class Outliers:
+class Outliers(NamedTuple):
     """Joints of a person that were masked, and not seen often enough since to know where they are.
 
     Attributes:

@@ -73,7 +73,7 @@ class Artefact(BaseModel):
     @property
     def onnx_file(self) -> Path:
         """Path of the ONNX file."""
-        return self.folder / "model.onnx"
+        return onnx_file(self.folder)
 
     def check_file(self) -> None:
         """See that the ONNX file is there and still the one that model.json was written for.
@@ -119,6 +119,11 @@ class Artefact(BaseModel):
                 )
 
 
+def onnx_file(folder: Path) -> Path:
+    """The ONNX file of the artefact in a folder."""
+    return folder / "model.onnx"
+
+
 def load(folder: str | Path, calibrated: bool = True) -> Artefact:
     """Read and check an artefact.
 
@@ -131,7 +136,7 @@ def load(folder: str | Path, calibrated: bool = True) -> Artefact:
             the one that model.json was written for.
     """
     folder = Path(folder)
-    card, onnx = folder / "model.json", folder / "model.onnx"
+    card, onnx = folder / "model.json", onnx_file(folder)
     for file in (card, onnx):
         if not file.is_file():
             raise ArtefactError(

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,36 @@ _PEOPLE, _ROUNDS, _WORTH = 8, 5, 0.8
 SHARE = 12
 
 
+class Loading:
+    """A session that a thread loads from now on: onnxruntime works on the graph without Python's lock.
+
+    Args:
+        file: an ONNX file, or what may be one: whoever takes the session has checked it by then.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._session: Future[Any] = Future()
+        try:
+            # Python waits for it where the process ends meanwhile: cut short inside C++ it would abort.
+            threading.Thread(target=self._load, args=(file,), name="loading").start()
+        except RuntimeError:  # the system gives none
+            self._load(file)
+
+    def _load(self, file: Path) -> None:
+        try:
+            self._session.set_result(_loaded(file))
+        except BaseException as error:
+            self._session.set_exception(error)
+
+    def session(self) -> Any:
+        """The session, once it is loaded; ArtefactError where onnxruntime cannot."""
+        return self._session.result()
+
+    def wait(self) -> None:
+        """Until the thread has ended, whatever came of it."""
+        self._session.exception()
+
+
 class OnnxBackend:
     """The exported model, all people in one batch. See `Backend` for the interface.
 
@@ -37,7 +68,7 @@ class OnnxBackend:
         cores: that are this program's own; None: those of the process, of which one is left to others.
         share: most people that are answered at once; None: as many as fall to a thread. Matrix products round
             differently with their size: with a share the answer is the same to the bit for any number of threads.
-        beside: load the file in a thread that the first answer waits for, which then raises what is wrong with it.
+        loading: of its file, not for automatic threads; the first answer waits for it and raises what is wrong.
 
     Raises:
         ArtefactError: onnxruntime cannot load the file, it or its tensors are not the ones that model.json names, or
@@ -50,11 +81,11 @@ class OnnxBackend:
         threads: int = 1,
         cores: int | None = None,
         share: int | None = None,
-        beside: bool = False,
+        loading: Loading | None = None,
     ) -> None:
         self._artefact, self._threads, self._cores, self._share = artefact, threads, cores, share
         self._session: Any = None  # an onnxruntime session while open
-        self._loading: Future[Any] | None = None  # of one
+        self._loading = loading
         self._others: Any = None  # a thread pool where there are several threads
         self.name, self.version = artefact.name, artefact.version
         self.joint_names = tuple(artefact.joint_names)
@@ -66,10 +97,10 @@ class OnnxBackend:
         self.about = {"backend": "onnx"}
         self.fell_back = False
         self._outputs = artefact.output_names
-        if beside and threads and self._begin_loading():
-            self._start_others()
-        else:
+        if self._loading is None:
             self.open()
+        else:
+            self._start_others()
         self.about["runtime"] = f"onnxruntime {ort.__version__}, {self._threads} threads"
 
     def open(self) -> None:
@@ -77,7 +108,7 @@ class OnnxBackend:
         if self._session is not None or self._loading is not None:
             return
         self._artefact.check_file()  # it may have changed since `close`
-        self._session = self._loaded()
+        self._session = self._checked(_loaded(self._artefact.onnx_file))
         try:
             if self._threads == 0:
                 self._threads = self._measured()
@@ -90,45 +121,16 @@ class OnnxBackend:
         if self._threads > 1:
             self._others = _started(self._threads - 1)
 
-    def _begin_loading(self) -> bool:
-        """Load in a thread; False where the system gives none."""
-        loading: Future[Any] = Future()
-
-        def load() -> None:
-            try:
-                loading.set_result(self._loaded())
-            except BaseException as error:
-                loading.set_exception(error)
-
-        try:
-            # Python waits for it where the process ends meanwhile: cut short inside C++ it would abort.
-            threading.Thread(target=load, name="loading").start()
-        except RuntimeError:
-            return False
-        self._loading = loading
-        return True
-
     def _ready(self) -> Any:
         """The session, once it is loaded."""
         if self._loading is not None:
-            self._session = self._loading.result()
+            self._session = self._checked(self._loading.session())
             self._loading = None
         return self._session
 
-    def _loaded(self) -> Any:
-        """A session of the checked file."""
+    def _checked(self, session: Any) -> Any:
+        """The session, whose tensors are those that model.json names."""
         artefact = self._artefact
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = ort.InferenceSession(str(artefact.onnx_file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions have no common public base
-            raise ArtefactError(
-                f"{artefact.onnx_file}: onnxruntime {ort.__version__} cannot load it "
-                f"({' '.join(str(error).split())[:200]}); export the model again"
-            ) from None
         for kind, tensors, expected in (
             ("input", session.get_inputs(), artefact.inputs),
             ("output", session.get_outputs(), artefact.outputs),
@@ -193,11 +195,26 @@ class OnnxBackend:
     def close(self) -> None:
         """See `Backend.close`."""
         if self._loading is not None:
-            self._loading.exception()  # waits
+            self._loading.wait()
         self._session = self._loading = None
         if self._others is not None:
             self._others.shutdown()
             self._others = None
+
+
+def _loaded(file: Path) -> Any:
+    """A session of a file."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what it could say as an error it raises
+    try:
+        return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common public base
+        raise ArtefactError(
+            f"{file}: onnxruntime {ort.__version__} cannot load it "
+            f"({' '.join(str(error).split())[:200]}); export the model again"
+        ) from None
 
 
 def _started(threads: int) -> ThreadPoolExecutor:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ SOLVE_S = 1.0
 ROBUST, _USUAL_S = 3.0, 20.0
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(NamedTuple):
     """What a prediction needs of what was learnt: never changed, only replaced.
 
     Attributes:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ _MOST_S = 0.2
 FARTHEST_M = 1.5
 
 
-@dataclass(frozen=True)
-class TakenOutcomes:
+class TakenOutcomes(NamedTuple):
     """What was known when people were predicted, H horizons.
 
     Attributes:
@@ -48,8 +47,7 @@ class TakenOutcomes:
     heading: Heading
 
 
-@dataclass(frozen=True)
-class LearningOutcomes:
+class LearningOutcomes(NamedTuple):
     """K outcomes, each of one prediction at one horizon.
 
     Attributes:
@@ -72,8 +70,7 @@ class LearningOutcomes:
     motion: np.ndarray
 
 
-@dataclass(frozen=True)
-class Samples:
+class Samples(NamedTuple):
     """M predictions judged at every horizon.
 
     Attributes:

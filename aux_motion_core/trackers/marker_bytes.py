@@ -10,7 +10,7 @@ prediction. The markers of one tracker have the same layout, though, so their by
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ _HEADER = 4  # of the encapsulation; alignment counts from its end
 _LITTLE = b"\x00\x01"
 
 
-@dataclass(frozen=True)
-class Markers:
+class Markers(NamedTuple):
     """Markers of one stamp and frame.
 
     Attributes:
@@ -60,8 +59,7 @@ def _walk(data: bytes, at: int) -> tuple[list[int], list[int], int]:
     return fields, lengths, at
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     """Markers of one layout: where they start, how far apart, and what must be the same in all of them.
 
     Attributes:

@@ -21,6 +21,7 @@ from aux_motion_core.bounds.seal import FIELD, sealed
 from aux_motion_core.bounds.separation_bound import SeparationBoundError, load_separation_bound
 from aux_motion_core.inference import artefact
 from aux_motion_core.inference.artefact import ArtefactError
+from aux_motion_core.inference.factory import make_backend
 from aux_motion_core.inference.onnx import OnnxBackend
 
 NOTHING = np.zeros((1, 25, 20, 3), np.float32), np.ones((1, 25, 20), bool)
@@ -45,7 +46,8 @@ def _refused(folder, match):
         OnnxBackend(artefact.load(folder))
     assert "\n" not in str(error.value)
     with pytest.raises(ArtefactError) as later:  # by the first answer at the latest
-        OnnxBackend(artefact.load(folder), beside=True).infer(*NOTHING)
+        make_backend("onnx", folder, beside=True).infer(*NOTHING)
+    assert not any(t.name == "loading" for t in threading.enumerate())
     assert str(later.value) == str(error.value)
 
 
@@ -150,7 +152,7 @@ def test_any_number_of_people_is_shared(threads):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_model_that_is_loaded_beside_answers_the_same(folder, threads):
     loaded = artefact.load(folder)
-    here, beside = OnnxBackend(loaded, threads), OnnxBackend(loaded, threads, beside=True)
+    here, beside = OnnxBackend(loaded, threads), make_backend("onnx", folder, threads, beside=True)
     for _ in range(2):
         for a, b in zip(here.infer(*NOTHING), beside.infer(*NOTHING), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -158,15 +160,15 @@ def test_a_model_that_is_loaded_beside_answers_the_same(folder, threads):
         beside.open()
     beside.close()
     here.close()
-    OnnxBackend(loaded, threads, beside=True).close()  # while it is loaded
+    make_backend("onnx", folder, threads, beside=True).close()  # while it is loaded
     assert not any(t.name.startswith(("inference", "loading")) for t in threading.enumerate())
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1])
 def test_a_process_that_ends_while_a_model_is_loaded_ends_as_it_was_told(after_s):
     code = (
-        "import sys, time; from aux_motion_core.inference import artefact, onnx\n"
-        f"onnx.OnnxBackend(artefact.load({str(MODEL)!r}), beside=True); time.sleep({after_s}); sys.exit(3)"
+        "import sys, time; from aux_motion_core.inference.factory import make_backend\n"
+        f"make_backend('onnx', {str(MODEL)!r}, beside=True); time.sleep({after_s}); sys.exit(3)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (3, "")
@@ -177,7 +179,7 @@ def test_where_the_system_gives_no_thread_the_model_is_loaded_at_once(folder, mo
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    assert np.isfinite(OnnxBackend(artefact.load(folder), beside=True).infer(*NOTHING)[0]).all()
+    assert np.isfinite(make_backend("onnx", folder, beside=True).infer(*NOTHING)[0]).all()
 
 
 def test_where_the_system_gives_too_few_threads_none_is_left(monkeypatch):
