@@ -10,6 +10,7 @@ then, and draws while the rest of the report is written.
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import pickle
 import signal
@@ -22,6 +23,8 @@ from typing import Any, BinaryIO
 _PIPE_BYTES = 1 << 18
 #: Below the priority of the process that judges, which needs the cores more.
 _NICE = 10
+#: Most pictures that are drawn at the same time.
+_AT_ONCE = 4
 
 
 class Drawing:
@@ -109,17 +112,20 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
     from aux_motion.commands import report_plots
 
     report_plots.load()  # while the recording is judged
-    drawn = []
-    while True:
-        try:
-            name, arguments = pickle.load(asked)
-        except EOFError:
-            break
-        drawn.append(draw(name, arguments))
-    pickle.dump(drawn, answers)
+    at_once = min(len(os.sched_getaffinity(0)), _AT_ONCE)
+    with multiprocessing.get_context("fork").Pool(at_once) as pool:  # forked, they have all that was loaded
+        begun = []
+        while True:
+            try:
+                begun.append(pool.apply_async(draw, pickle.load(asked)))
+            except EOFError:
+                break
+        pickle.dump([picture.get() for picture in begun], answers)
 
 
 if __name__ == "__main__":
     os.nice(_NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other one hears it too, and ends this one
     serve(sys.stdin.buffer, sys.stdout.buffer)
+    sys.stdout.flush()
+    os._exit(0)  # to take matplotlib apart would take longer than to draw a picture

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -50,3 +52,20 @@ def test_an_interrupt_while_it_runs_gives_its_status() -> None:
     with pytest.raises(SystemExit) as end:
         loaded(lambda: run, 7)
     assert end.value.code == 7
+
+
+def test_what_generates_messages_is_not_loaded_and_messages_work() -> None:
+    code = (
+        "import sys\n"
+        "from aux_motion.nodes.loading import loaded\n"
+        "def load():\n"
+        "    from rclpy.serialization import deserialize_message, serialize_message\n"
+        "    from aux_motion_msgs.msg import SkeletonArray\n"
+        "    message = SkeletonArray()\n"
+        "    message.header.frame_id = 'map'\n"
+        "    again = deserialize_message(serialize_message(message), SkeletonArray)\n"
+        "    return lambda: 3 if again == message and not {'lark', 'em'} & set(sys.modules) else 1\n"
+        "loaded(load, 7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
