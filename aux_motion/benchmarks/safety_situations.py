@@ -10,6 +10,7 @@ are two, the other one is well and sees somebody elsewhere, which must change no
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -179,20 +180,29 @@ def _sized(factor: float) -> Callable[[Stage], None]:
     return play
 
 
-# 6: the same pose under new stamps
+# 6: the same poses under new stamps
 
 
-def _frozen(stage: Stage) -> None:
-    walking = [stage.seen(3.5 + stage.setup.near_m[0], 0.0)]
+def _stuck(poses: int) -> Callable[[Stage], None]:
+    """The tracker repeats its last poses in turn."""
 
-    def elsewhere(t: float) -> object:
-        walking[0] = stage.seen(3.5 + stage.setup.near_m[0], 0.0)
-        return stage.message({"1": walking[0]})
+    def play(stage: Stage) -> None:
+        last: deque[object] = deque(maxlen=poses)
 
-    stage.play(2.0, elsewhere)
-    stage.play(3.0, lambda t: stage.message({"1": walking[0]}))
-    stage.judge()
-    stage.play(_long(stage), lambda t: stage.message({"1": walking[0]}))
+        def elsewhere(t: float) -> object:
+            last.append(stage.seen(3.5 + stage.setup.near_m[0], 0.0))
+            return stage.message({"1": last[-1]})
+
+        def again(t: float) -> object:
+            last.rotate()
+            return stage.message({"1": last[-1]})
+
+        stage.play(2.0, elsewhere)
+        stage.play(3.0, again)
+        stage.judge()
+        stage.play(_long(stage), again)
+
+    return play
 
 
 # 7: the hold is not forgotten
@@ -294,7 +304,8 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(5, "tenth", "a body of a tenth of its size", _sized(0.1)),
     Situation(5, "thousandth", "a body in kilometres", _sized(0.001)),
     Situation(5, "millimetres", "a body in millimetres", _sized(1000.0)),
-    Situation(6, "frozen", "the tracker repeats a body elsewhere under new stamps while somebody walks in", _frozen),
+    Situation(6, "frozen", "the tracker repeats a body elsewhere under new stamps while somebody walks in", _stuck(1)),
+    Situation(6, "frozen_in_turn", "the same with the tracker's last two frames in turn", _stuck(2)),
     Situation(7, "reactivated", "somebody is seen, then hidden, and the predictor is activated again", _reactivated),
     Situation(7, "stamps_back", "somebody is seen, then hidden, and stamps step back", _stamps_back),
     Situation(7, "clock_back", "somebody is seen, then hidden, and /clock jumps back", _clock_back,

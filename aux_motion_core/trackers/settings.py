@@ -91,8 +91,9 @@ class InputConfig(BaseModel):
         0.5,
         ge=0.0,
         le=10.0,
-        description="A body that stays the same to the bit for this time is not seen any more: its tracker is stuck. "
-        "0: never, for simulators, whose still bodies are truly still. Applied at configure.",
+        description="A body that stays the same to the bit for this time, or repeats up to four poses, is not seen any "
+        "more: its tracker is stuck. 0: never, for simulators, whose still bodies are truly still. "
+        "Applied at configure.",
         json_schema_extra=_AT_CONFIGURE,
     )
     static_transform_frame: str = Field(

@@ -27,6 +27,8 @@ FARTHEST_M = 1e4
 _ONE_BODY_M = 0.12
 #: So many heights of bodies of no size that bodies have are remembered.
 _HEIGHTS = 200
+#: Poses of a body that are remembered: a tracker that is stuck may repeat several in turn, as buffers are used in turn.
+_CYCLE = 4
 #: For so long a trouble is named after it was seen last.
 _SAID_NS = 5 * NS
 
@@ -44,7 +46,7 @@ class Sieve:
 
     Args:
         min_confidence: a joint of less is missing.
-        frozen_after_s: bodies that stay the same to the bit for so long are not seen any more; 0: never.
+        frozen_after_s: bodies that repeat the same few poses to the bit for so long are not seen any more; 0: never.
 
     Attributes:
         counters: what was left out.
@@ -59,9 +61,15 @@ class Sieve:
 
     def reset(self) -> None:
         """Forget earlier frames; the counters go on."""
-        self._rows: dict[str, int] = {}
-        self._last = np.empty((0, N_JOINTS, 3))
-        self._since = np.empty(0, np.int64)
+        # of the last frame with people, then of who was in earlier ones: their latest poses, the place of the next one
+        # among them, when the latest new one came, and when they were seen last
+        self._ids: tuple[str, ...] = ()
+        self._absent: tuple[str, ...] = ()
+        self._rows = np.empty(0, np.intp)
+        self._poses = np.empty((0, _CYCLE, N_JOINTS, 3))
+        self._turn = np.empty(0, np.intp)
+        self._new_ns = np.empty(0, np.int64)
+        self._seen_ns = np.empty(0, np.int64)
         self._said: dict[str, int] = {}
         self._newest_ns = 0
 
@@ -73,7 +81,6 @@ class Sieve:
         """
         self._newest_ns = frame.stamp_ns
         if not frame.person_ids:
-            self._rows = {}
             return frame
         status, positions = frame.status, np.asarray(frame.positions)
         reasons, unplaced = frame.view_reasons, list(frame.unplaced)
@@ -123,36 +130,47 @@ class Sieve:
         return dataclasses.replace(frame, status=status, unplaced=tuple(unplaced), view_reasons=reasons)
 
     def _frozen(self, frame: SkeletonFrame, positions: np.ndarray, there: np.ndarray, whole: bool) -> np.ndarray:
-        """(people,) bool: bodies that are the same to the bit for too long."""
-        ids = frame.person_ids
+        """(people,) bool: bodies that have repeated poses to the bit for too long."""
+        ids, stamp_ns, n = frame.person_ids, frame.stamp_ns, len(frame.person_ids)
         if self.frozen_after_s <= 0.0:
-            return np.zeros(len(ids), bool)
-        clean = positions if whole else np.where(there[..., None], positions, 0.0)
-        since = np.full(len(ids), frame.stamp_ns, np.int64)
-        rows = {i: row for row, i in enumerate(ids)}
-        if rows == self._rows and len(rows) == len(ids):  # the same people in the same order
-            self._same(clean, self._last, self._since, frame.stamp_ns, since)
-        else:
-            before = np.array([self._rows.get(i, -1) for i in ids])
-            known = before >= 0
-            if known.any():
-                mine = since[known]
-                self._same(clean[known], self._last[before[known]], self._since[before[known]], frame.stamp_ns, mine)
-                since[known] = mine
-        self._rows, self._last, self._since = rows, clean, since
-        result: np.ndarray = there.any(1) & (frame.stamp_ns - since >= int(self.frozen_after_s * NS))
+            return np.zeros(n, bool)
+        if ids != self._ids:
+            self._follow(ids, stamp_ns)
+        now = positions if whole else np.where(there[..., None], positions, 0.0)
+        new_ns = self._new_ns[:n]
+        rows = self._rows
+        maybe = self._poses[:n, :, 0, 0] == now[:, None, 0, 0]
+        if np.count_nonzero(maybe):  # hardly ever
+            row, pose = np.nonzero(maybe)
+            same = row[(self._poses[row, pose] == now[row]).all((1, 2))]
+            rows = np.setdiff1d(rows, same[new_ns[same] <= stamp_ns])  # later ones: time went back
+        turn = self._turn[rows]
+        self._poses[rows, turn] = now[rows]
+        self._turn[rows] = (turn + 1) % _CYCLE
+        new_ns[rows] = stamp_ns
+        self._seen_ns[:n] = stamp_ns
+        result: np.ndarray = there.any(1) & (stamp_ns - new_ns >= int(self.frozen_after_s * NS))
         return result
 
-    @staticmethod
-    def _same(now: np.ndarray, before: np.ndarray, since_ns: np.ndarray, stamp_ns: int, out: np.ndarray) -> None:
-        """Since when each body is the same: into `out`, where it is from before."""
-        same = now[:, :, 0] == before[:, :, 0]
-        if np.count_nonzero(same) < same.shape[1]:
-            return
-        rows = np.flatnonzero(same.all(1))  # hardly ever any
-        if len(rows):
-            rows = rows[(now[rows] == before[rows]).all((1, 2)) & (since_ns[rows] <= stamp_ns)]
-            out[rows] = since_ns[rows]
+    def _follow(self, ids: tuple[str, ...], stamp_ns: int) -> None:
+        """Keep what is known of these people, and of who was seen a moment ago: in some frames they may be missing."""
+        known = dict(zip(self._ids + self._absent, range(len(self._seen_ns)), strict=True))
+        recent = np.abs(stamp_ns - self._seen_ns) < int(self.frozen_after_s * NS)
+        here = set(ids)
+        absent = tuple(i for i, row in known.items() if i not in here and recent[row])
+        before = np.array([known.get(i, -1) for i in ids + absent], np.intp)
+        old = before >= 0
+        poses = np.full((len(before), _CYCLE, N_JOINTS, 3), np.nan)
+        turn, new_ns, seen_ns = np.zeros(len(before), np.intp), np.full(len(before), stamp_ns), np.zeros_like(before)
+        for array, last in (
+            (poses, self._poses),
+            (turn, self._turn),
+            (new_ns, self._new_ns),
+            (seen_ns, self._seen_ns),
+        ):
+            array[old] = last[before[old]]
+        self._ids, self._absent, self._rows = ids, absent, np.arange(len(ids))
+        self._poses, self._turn, self._new_ns, self._seen_ns = poses, turn, new_ns, seen_ns
 
     @staticmethod
     def _hidden_by_id(ids: tuple[str, ...], positions: np.ndarray, usable: np.ndarray) -> list[str]:
@@ -191,7 +209,7 @@ class Sieve:
             ("implausible_bodies", getattr(self, "_line", "")),
             (
                 "frozen_bodies",
-                f"bodies stayed the same to the bit for {self.frozen_after_s:g} s: the tracker is stuck; restart it "
+                f"bodies repeat themselves to the bit for {self.frozen_after_s:g} s: the tracker is stuck; restart it "
                 "(a simulator, whose bodies are truly still: set frozen_after_s to 0)",
             ),
         ):

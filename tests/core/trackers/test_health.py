@@ -179,6 +179,59 @@ def test_bodies_that_stay_the_same_to_the_bit_are_not_seen_any_more():
     assert "frozen_after_s" in live.one.trouble()
 
 
+@pytest.mark.parametrize("shown", ["1 2", "1 2 3 4", "1 - 2 -", "1 1 1 2", "1 other", "1 both", "none 1 2"])
+def test_bodies_that_repeat_a_few_poses_in_turn_are_not_seen_any_more(shown):
+    """As where buffers are used in turn; "-" is a frame of nobody, "other" of somebody else, "none" without joints."""
+    live = Live(frozen_after_s=0.5)
+    t = walk(live)
+    poses = synthetic.walker(t + np.arange(4) / 30)
+    turn = shown.split()
+    for k in range(1, 46):
+        what = turn[(k - 1) % len(turn)]
+        people = {}
+        if what.isdigit():
+            people["1"] = poses[int(what) - 1]
+        elif what == "none":
+            people["1"] = np.full((20, 3), np.nan)
+        if what in ("other", "both"):
+            people["2"] = synthetic.walker(np.array([t + k / 30]))[0] + [2.0, 0.0, 0.0]
+        if what == "both":
+            people["1"] = poses[0]
+        (out,) = live.send(t + k / 30, people)
+        if "1" in people and what != "none":
+            guessed = out.status[out.person_ids.index("1")] == JointStatus.TRACKER_PREDICTED
+            assert guessed.all() if k / 30 >= 0.5 + len(turn) / 30 else not guessed.any() or k / 30 >= 0.5 - 1e-6, k
+        if "2" in people:
+            assert (out.status[out.person_ids.index("2")] == JointStatus.OBSERVED).all(), k
+    assert ViewReason.INPUT_FROZEN in live.at(t + 1.5).reasons
+
+
+@pytest.mark.parametrize(("name", "most"), [("tracker_kinect2_rehab", 0), ("tracker_nuitrack_validation", 1)])
+def test_real_trackers_do_not_repeat_themselves(name, most, data_dir):
+    """66 000 frames: the rule holds nobody to be stuck who is not."""
+    with np.load(data_dir / f"{name}.npz") as data:
+        positions, starts = data["positions"], data["start"].tolist()
+    status, sure = np.full((1, 20), JointStatus.OBSERVED, np.uint8), np.ones((1, 20), np.float32)
+    repeated = 0
+    for first, end in zip(starts, starts[1:]):
+        sieve = Sieve(frozen_after_s=0.03)  # one frame that repeats another
+        for k in range(first, end):
+            at_s = (k - first) / 30
+            one = frame(at_s, {"1": positions[k]}, positions=positions[k : k + 1], status=status, confidence=sure)
+            sieve.take(one)
+        repeated += sieve.counters["frozen_bodies"]
+    assert repeated <= most
+
+
+def test_who_comes_back_in_new_poses_is_seen():
+    live = Live(frozen_after_s=0.5)
+    t = walk(live)
+    for k in range(1, 200):
+        people = {"1": synthetic.walker(np.array([t + k / 30]))[0]} if k // 20 % 2 else {}
+        (out,) = live.send(t + k / 30, people)
+        assert (out.status == JointStatus.OBSERVED).all(), k
+
+
 @pytest.mark.parametrize("noise_m", [0.0, 1e-4])
 def test_a_simulators_still_bodies_are_seen_when_it_is_off_and_a_trackers_always(noise_m):
     rng = np.random.default_rng(0)
