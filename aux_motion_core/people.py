@@ -27,6 +27,9 @@ from aux_motion_core.history.track import Added, Track
 from aux_motion_core.skeleton import MISSING
 from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, ViewReason
 
+#: Unseen for no longer than this, who is farther away than they get is faster than people too (`history.outliers`).
+_SURE_NS = NS // 20
+
 
 class Result(NamedTuple):
     """What the newest observation of a person gave; it holds until the track changes.
@@ -233,11 +236,16 @@ class People:
         ids = [i for i, k in zip(rows.ids, inside.tolist(), strict=True) if k]
         return Rows(ids, rows.positions[inside], rows.status[inside], rows.repeated)
 
-    def _elsewhere(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
-        """Whether a body (20, 3) under that person's id is too far away, along the floor, to be surely the same one."""
+    def _elsewhere(
+        self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray, unknown: bool = True
+    ) -> bool:
+        """Whether a body (20, 3) under that person's id is too far away, along the floor, to be surely the same one.
+
+        `unknown` is the answer where no joint is seen of both.
+        """
         both = (status != MISSING) & (person.track.newest_status != MISSING)
         if not both.any():
-            return True
+            return unknown
         away_m = np.linalg.norm((positions - person.track.newest_positions)[both, :2], axis=-1).mean()
         passed_s = max(stamp_ns - person.track.newest_ns, 0) * 1e-9
         return bool(away_m > APART_M + self.config.reach_speed_mps * passed_s)
@@ -354,12 +362,15 @@ class People:
         return Seen(list(newest.values()), taken.positions[at], taken.status[at])
 
     def _leave(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> None:
-        """Who was not seen for a while, and whose id is farther away now than they get meanwhile, is unseen still."""
+        """Whose id is farther away now than they get meanwhile is unseen still."""
         person = self.known.get(person_id)
         if person is None or not person.believed:
             return
         unseen_ns = stamp_ns - person.track.newest_ns
-        if unseen_ns > self.config.stale_after_s * NS and self._elsewhere(person, stamp_ns, positions, status):
+        if unseen_ns <= _SURE_NS:
+            return
+        stale = unseen_ns > self.config.stale_after_s * NS
+        if self._elsewhere(person, stamp_ns, positions, status, unknown=stale):
             del self.known[person_id]
             self._stays_lost(person_id + "~", person, "id_reused")
 

@@ -152,8 +152,12 @@ def test_the_last_place_that_a_newcomer_takes_does_not_make_the_one_before_gone(
 
 
 @pytest.mark.parametrize(
-    ("gap_s", "away_m", "lost"), [(0.4, 3.5, True), (3.0, 8.0, True), (0.4, 0.5, False), (3.0, 3.0, False)]
-)
+    ("gap_s", "away_m", "lost"),
+    [
+        (0.1, 1.2, True), (0.2, 2.3, True), (0.4, 3.5, True), (3.0, 8.0, True),
+        (0.1, 0.6, False), (0.2, 0.8, False), (0.4, 0.5, False), (3.0, 3.0, False),
+    ],
+)  # fmt: skip
 def test_who_was_unseen_is_not_gone_where_the_id_comes_back_out_of_reach(gap_s, away_m, lost):
     p = make()
     last = feed(p)
