@@ -19,7 +19,7 @@ import numpy as np
 from aux_motion_core.arrays import some
 from aux_motion_core.config import PredictorConfig, region
 from aux_motion_core.constants import NS
-from aux_motion_core.history.bodies import APART_M, Taken
+from aux_motion_core.history.bodies import APART_M, DOUBTFUL_M, MIN_COMMON, ONE_BODY_M, Taken
 from aux_motion_core.history.continuity import Continuity
 from aux_motion_core.history.outliers import Outliers
 from aux_motion_core.history.rows import Rows, believable_rows, count, in_region, sigma_m, stands
@@ -29,6 +29,8 @@ from aux_motion_core.types import Reason, Shipped, SkeletonFrame, TrackState, Vi
 
 #: Unseen for no longer than this, who is farther away than they get is faster than people too (`history.outliers`).
 _SURE_NS = NS // 20
+#: Between two inputs' frames there is no more.
+_TURNS_NS = NS // 10
 
 
 class Result(NamedTuple):
@@ -190,7 +192,7 @@ class People:
         """
         self.moves, self.left_behind, self._restarted = {}, [], frozenset()
         self.counters["frames"] += 1
-        self._forget_newcomers(stamp_ns)
+        self._forget_newcomers(stamp_ns, frame.person_ids)
         if not frame.person_ids:
             return None
         rows = believable_rows(frame, self.counters)
@@ -207,11 +209,11 @@ class People:
             sigmas = dict(zip(frame.person_ids, sigma_m(frame.covariance), strict=True))
         return self._put(taken, stamp_ns, rows.repeated, sigmas)
 
-    def _forget_newcomers(self, stamp_ns: int) -> None:
+    def _forget_newcomers(self, stamp_ns: int, seen: tuple[str, ...]) -> None:
         """Drop who was seen too seldom to be believed, and is not seen any more while frames go on to come."""
         stale_ns = int(self.config.stale_after_s * NS)
         for person_id in self.unconfirmed():
-            if stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
+            if person_id not in seen and stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
                 del self.known[person_id]
                 self.counters["people_unconfirmed"] += 1
 
@@ -220,8 +222,13 @@ class People:
 
         An id that is outside faster than people get there was given to somebody else: who had it is unseen, not gone.
         """
-        seen = rows.status != MISSING
-        inside = (in_region(rows.positions[..., :2], region(self.config.region_of_interest)) & seen).any(1)
+        box = region(self.config.region_of_interest)
+        inside = (in_region(rows.positions[..., :2], box) & (rows.status != MISSING)).any(1)
+        for row in np.flatnonzero(~inside):
+            person = self.known.get(rows.ids[row])
+            if person is not None and stamp_ns > person.track.newest_ns:
+                hidden = _hidden(person, rows.positions[row], rows.status[row])
+                inside[row] = in_region(hidden[:, :2], box).any()
         if inside.all():
             return rows
         self.counters["outside_region"] += int((~inside).sum())
@@ -249,6 +256,19 @@ class People:
         away_m = np.linalg.norm((positions - person.track.newest_positions)[both, :2], axis=-1).mean()
         passed_s = max(stamp_ns - person.track.newest_ns, 0) * 1e-9
         return bool(away_m > APART_M + self.config.reach_speed_mps * passed_s)
+
+    def _on_another(self, person: Person, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> bool:
+        """Whether a body (20, 3) under that person's id is where another input saw somebody else a moment ago."""
+
+        def away_m(other: Person) -> float:
+            both = (status != MISSING) & (other.track.newest_status != MISSING)
+            apart = np.linalg.norm((positions - other.track.newest_positions)[both], axis=-1)
+            return float(apart.mean()) if len(apart) >= MIN_COMMON else np.inf
+
+        if away_m(person) <= DOUBTFUL_M:
+            return False
+        others = (p for p in self.known.values() if p is not person and p.believed)
+        return any(0 < stamp_ns - p.track.newest_ns <= _TURNS_NS and away_m(p) <= ONE_BODY_M for p in others)
 
     def unconfirmed(self) -> list[str]:
         """Newcomers who are not believed yet."""
@@ -300,8 +320,11 @@ class People:
             stay: dict[str, Person] = {}
             for new, person in moved.items():
                 person.relinked_ns = stamp_ns
-                if new in taken.doubtful and new not in before:  # an id that was elsewhere leaves its own body there
-                    stay[taken.moves[new]] = left = copy.deepcopy(person)
+                old = taken.moves[new]
+                # an id that was known leaves its own body: where nobody has the lost one's, that one stays lost
+                nobody = {old, old.rstrip("~")}.isdisjoint(taken.ids)
+                if new in taken.doubtful and (new not in before or nobody):
+                    stay[old] = left = copy.deepcopy(person)
                     self.left_behind.append((left.followed, person.followed))
             self.known.update(moved)
             for old, person in stay.items():
@@ -370,7 +393,8 @@ class People:
         if unseen_ns <= _SURE_NS:
             return
         stale = unseen_ns > self.config.stale_after_s * NS
-        if self._elsewhere(person, stamp_ns, positions, status, unknown=stale):
+        at = (person, stamp_ns, positions, status)
+        if self._elsewhere(*at, unknown=stale) or self._on_another(*at):
             del self.known[person_id]
             self._stays_lost(person_id + "~", person, "id_reused")
 
@@ -426,3 +450,11 @@ class People:
 
     def _overlook(self, until_ns: int) -> None:
         self.overlooked_until_ns = max(until_ns, self.overlooked_until_ns or until_ns)
+
+
+def _hidden(person: Person, positions: np.ndarray, status: np.ndarray) -> np.ndarray:
+    """(n, 3) where joints that are not seen of that person now are, moved with those that are."""
+    before, now = person.track.newest_status != MISSING, status != MISSING
+    last, both = person.track.newest_positions, before & now
+    moved = (positions - last)[both].mean(0) if both.any() else np.zeros(3)
+    return last[before & ~now] + moved

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,6 +82,7 @@ class Bodies:
         self.aliases: dict[str, tuple[str, int]] = {}  # id -> id of the person who has that body, and when it had
         self.former: dict[str, tuple[str, int]] = {}  # id -> the id before it, and when it was re-linked
         self.free: list[int] = []
+        self.known: Collection[str] = ()  # ids that people have; not all have a slot
         self._allocate(8)
 
     def _allocate(self, size: int) -> None:

@@ -104,6 +104,7 @@ class Continuity:
         for gone in [i for i in self.bodies.slots if i not in people]:
             self.bodies.close(gone)
         taken = Taken(ids, positions, status)
+        self.bodies.known = people
         if self.bodies.aliases:
             resolve_aliases(self.bodies, taken, stamp_ns)
         near = merge(self.bodies, taken, stamp_ns) if len(taken.ids) > 1 else frozenset()

@@ -14,6 +14,7 @@ from aux_motion_core.history.bodies import (
     MIN_COMMON,
     ONE_BODY_M,
     PLACE_GATE,
+    SURELY_M,
     Bodies,
     Taken,
     gate,
@@ -21,6 +22,11 @@ from aux_motion_core.history.bodies import (
     row_of,
 )
 from aux_motion_core.skeleton import MISSING
+
+#: Two cameras' frames of one body are no farther apart, seconds.
+_TURNS_S = 0.15
+#: Mean distance of two skeletons' joints beyond which they are two people, metres.
+BESIDE_M = 0.3
 
 
 def resolve_aliases(bodies: Bodies, taken: Taken, stamp_ns: int) -> None:
@@ -36,7 +42,8 @@ def resolve_aliases(bodies: Bodies, taken: Taken, stamp_ns: int) -> None:
         # another camera's frame: the body under its second id
         dist, common = bodies.distances(stamp_ns, np.array([bodies.slots[owner]]), row_of(taken, row))
         age_s = abs(stamp_ns - bodies.newest_ns[bodies.slots[owner]]) * 1e-9
-        if common.sum() >= MIN_COMMON and mean_distance(dist, common)[0] < gate(PLACE_GATE, age_s):
+        within_m = gate(PLACE_GATE, age_s) if age_s <= _TURNS_S else SURELY_M  # after a while it may be somebody else
+        if common.sum() >= MIN_COMMON and mean_distance(dist, common)[0] < within_m:
             taken.ids[row] = owner
             taken.duplicated.add(owner)
             taken.counters["duplicate_body_merged"] += 1
@@ -55,10 +62,12 @@ def merge(bodies: Bodies, taken: Taken, stamp_ns: int) -> frozenset[str]:
     if np.count_nonzero(close) == len(close):  # each to itself
         return frozenset()
     first, second = np.nonzero(np.triu(close, 1))
-    near = frozenset(taken.ids[row] for row in {*first.tolist(), *second.tolist()})
     both = seen[first] & seen[second]
     dist = np.linalg.norm(taken.positions[first] - taken.positions[second], axis=-1)
     mean, count = mean_distance(dist, both), both.sum(1)
+    # bodies side by side are two; who was seen so is no double of the other
+    beside = (mean <= BESIDE_M) | (count < MIN_COMMON)
+    near = frozenset(taken.ids[row] for row in {*first[beside].tolist(), *second[beside].tolist()})
     left: list[int] = []
     for a, b, distance, common in zip(first.tolist(), second.tolist(), mean, count, strict=True):
         if common < MIN_COMMON or a in left or b in left:

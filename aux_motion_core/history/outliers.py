@@ -16,13 +16,16 @@ from aux_motion_core.history.bodies import (
     MEMORY_NS,
     MIN_COMMON,
     NOISE_M,
+    NS,
     Bodies,
     Taken,
 )
-from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M
+from aux_motion_core.history.limits import JOINT_LIMITS_MPS, LIMB_SPAN_M, SPEED_LIMITS_MPS
 from aux_motion_core.skeleton import INDEX, MISSING
 
 _PELVIS = INDEX["pelvis"]
+#: Parts of one body that are both seen are not farther apart along the floor than this, metres.
+_PART_M = 0.8
 
 
 class Outliers(NamedTuple):
@@ -69,12 +72,13 @@ def mask(
     since = np.abs(stamp_ns - bodies.seen_ns[slots]) * 1e-9
     far = dist > limits * since + NOISE_M
     far &= common
-    if not far.any() and not bodies.doubt[slots].any():
-        return
     seen = taken.status != MISSING
+    away = _away(bodies, stamp_ns, slots, taken.positions, seen, common)
+    if not far.any() and not bodies.doubt[slots].any() and not away.any():
+        return
     n = far.sum(1)
     elsewhere = (n >= MIN_COMMON) & (2 * n >= seen.sum(1))  # the body is: what happens to be near is no better
-    far |= elsewhere[:, None] & seen
+    far |= (elsewhere | away)[:, None] & seen
     far &= seen
     late, now = far & ~ahead[:, None], far & ahead[:, None]  # an old frame proves nothing
     for row in np.flatnonzero(late.any(1) & (stamp_ns == bodies.newest_ns[slots])):  # two sights of one moment
@@ -100,10 +104,26 @@ def mask(
             taken.forgotten[taken.ids[row]] = believed[row]
             continue
         moved = (taken.positions[row] - bodies.place[slots[row]])[believed[row]].mean(0)
-        if np.abs(moved).max() > APART_M and len(bodies.slots) < config.max_people:
+        if (away[row] or np.abs(moved).max() > APART_M) and len(bodies.slots) < config.max_people:
             slots[row] = leave(bodies, taken, taken.ids[row])
         else:
             taken.restarted.append(taken.ids[row])
+
+
+def _away(
+    bodies: Bodies, stamp_ns: int, slots: np.ndarray, positions: np.ndarray, seen: np.ndarray, common: np.ndarray
+) -> np.ndarray:
+    """(rows,) bool: bodies with few joints in common with before, all of which are farther than any part of it."""
+    out = np.zeros(len(slots), bool)
+    for row in np.flatnonzero((common.sum(1) < MIN_COMMON) & (bodies.newest_ns[slots] > 0)):
+        slot = slots[row]
+        passed_s = abs(stamp_ns - bodies.newest_ns[slot]) * 1e-9
+        known = bodies.seen_ns[slot] > bodies.newest_ns[slot] - MEMORY_NS
+        if passed_s * NS >= MEMORY_NS or not known.any() or not seen[row].any():
+            continue
+        gap = positions[row, seen[row], None, :2] - bodies.place[slot, known, :2]
+        out[row] = np.linalg.norm(gap, axis=-1).min() > _PART_M + SPEED_LIMITS_MPS["trunk"] * passed_s
+    return out
 
 
 def dispute(
@@ -121,7 +141,9 @@ def dispute(
 
 def leave(bodies: Bodies, taken: Taken, person_id: str) -> int:
     """The id is on another body now; its previous owner is unseen and goes on under another. The id's new slot."""
-    other = next(i for n in range(1, len(bodies.slots) + 2) if (i := person_id + n * "~") not in bodies.slots)
+    other = person_id + "~"
+    while other in bodies.slots or other in bodies.known:
+        other += "~"
     slot = bodies.slots.pop(person_id)
     bodies.slots[other] = slot
     bodies.doubt[slot] = bodies.pending_n[slot] = 0

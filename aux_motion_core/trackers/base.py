@@ -249,8 +249,14 @@ class Numbers:
 
     #: Mean joint distance that is still the same person: metres, and metres a second since last seen.
     GATE_M, GATE_MPS = 0.4, 2.5
+    #: Unseen for longer, somebody else may come: only who is within `GATE_M` of where they would be is the same.
+    SURE_S = 0.12
+    #: People go on as they went for so long, seconds.
+    CARRY_S = 0.5
     #: Nearer than this are no two people: mean distance of joints, metres.
     PART_M = 0.25
+    #: A mean of joints that is faster along an axis is noise, metres a second.
+    NOISE_MPS = 5.0
 
     def __init__(self, prefix: str = "", within_s: float = 1.0) -> None:
         self._prefix, self._within_ns = prefix, int(within_s * NS)
@@ -260,6 +266,7 @@ class Numbers:
     def reset(self) -> None:
         """Forget where people were; numbers are not given twice."""
         self._known: dict[str, tuple[int, np.ndarray]] = {}
+        self._velocity_mps: dict[str, np.ndarray] = {}
 
     def join(self, stamp_ns: int, positions: np.ndarray) -> np.ndarray:
         """People without those parts of one body that a detector took for two people, joined again.
@@ -325,13 +332,16 @@ class Numbers:
         if self._known and len(positions):
             names = list(self._known)
             age_s = np.abs([stamp_ns - self._known[i][0] for i in names]) * 1e-9  # messages may overtake each other
+            went = np.stack([self._velocity_mps.get(i, np.zeros(3)) for i in names])
             places = np.stack([self._known[i][1] for i in names])
+            places = places + (went * np.minimum(age_s, self.CARRY_S)[:, None])[:, None]
             with np.errstate(over="ignore", invalid="ignore"):  # whatever is said of one joint
                 distance = np.linalg.norm(positions[:, None] - places, axis=-1)
             there = np.isfinite(distance)
             common = there.sum(-1)
             mean = np.where(there, distance, 0.0).sum(-1) / np.maximum(common, 1)
-            cost = np.where((common > 0) & (mean < self.GATE_M + self.GATE_MPS * age_s), mean, 1e6)
+            gate = self.GATE_M + self.GATE_MPS * np.where(age_s <= self.SURE_S, age_s, 0.0)
+            cost = np.where((common > 0) & (mean < gate), mean, 1e6)
             for i, j in zip(*assignment(cost), strict=True):
                 if cost[i, j] < 1e6:
                     ids[i] = names[j]
@@ -346,7 +356,22 @@ class Numbers:
             used.add(person_id)
             place = positions[i]
             if person_id in self._known:  # a joint that is hidden now keeps its place
+                self._went(person_id, stamp_ns, place)
                 place = np.where(np.isfinite(place), place, self._known[person_id][1])
             if stamp_ns >= self._known.get(person_id, (stamp_ns,))[0]:
                 self._known[person_id] = (stamp_ns, place)
+        self._velocity_mps = {i: v for i, v in self._velocity_mps.items() if i in self._known}
         return ids
+
+    def _went(self, person_id: str, stamp_ns: int, place: np.ndarray) -> None:
+        """Keep in mind how that person moves."""
+        seen_ns, before = self._known[person_id]
+        passed_s = (stamp_ns - seen_ns) * 1e-9
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = place - before
+        there = np.isfinite(moved).all(-1)
+        if not 0.0 < passed_s <= self.CARRY_S or not there.any():
+            return
+        velocity = moved[there].mean(0) / passed_s
+        if np.abs(velocity).max() < self.NOISE_MPS:
+            self._velocity_mps[person_id] = 0.5 * (self._velocity_mps.get(person_id, velocity) + velocity)

@@ -30,8 +30,10 @@ MORE_JOINTS, MORE_FRAMES = 5, 5
 #: Mean distance of the joints in common that is one body: metres, and metres a second between the two sights.
 GATE_M, GATE_MPS = 0.25, 1.5
 #: Two ids that were one body are two again when they are this far apart, metres, for so many frames.
-APART_M, APART_FRAMES = 0.6, 3
+APART_M, APART_FRAMES = 0.4, 3
 _MIN_COMMON = 4
+#: Middles of what two cameras see of one body, of which they see other parts, are no farther apart; metres.
+_PARTS_M = 0.4
 #: A second body that fits nearly as well: nobody knows.
 _CLEARLY = 0.6
 _FORGET_NS = 5 * NS
@@ -65,7 +67,7 @@ class _Body:
     lead: int
     sights: dict[int, _Sight] = field(default_factory=dict)  # by source
     better: int = 0  # frames in a row in which another saw much more
-    apart: int = 0
+    apart: dict[_Key, int] = field(default_factory=dict)  # frames in a row in which an id was elsewhere
 
 
 class Fusion:
@@ -87,6 +89,7 @@ class Fusion:
     def reset(self) -> None:
         """Forget everybody."""
         self._bodies: dict[_Key, _Body] = {}
+        self._used: dict[_Key, int] = {}  # when each of them was in a frame last
 
     def take(self, source: int, frame: SkeletonFrame) -> SkeletonFrame:
         """A source's frame with common ids: the bodies that it leads, with what it does not see of them filled in.
@@ -102,10 +105,14 @@ class Fusion:
         newest = {k: max((s.stamp_ns for s in b.sights.values()), default=0) for k, b in self._bodies.items()}
         for key in [k for k, seen_ns in newest.items() if abs(stamp_ns - seen_ns) > _FORGET_NS]:
             del self._bodies[key]
+        self._used = {k: used_ns for k, used_ns in self._used.items() if k in self._bodies}
         seen = (frame.status != MISSING) & np.isfinite(frame.positions).all(-1)
         keys = [(source, i) for i in frame.person_ids]
         self._part(stamp_ns, source, keys, frame, seen)
         self._link(stamp_ns, source, keys, frame, seen)
+        self._one_each(source, keys, frame, seen)
+        self._free(source, keys)
+        self._used.update(dict.fromkeys(keys, stamp_ns))
         positions, status, confidence = frame.positions.copy(), frame.status.copy(), frame.confidence.copy()
         covariance = None if frame.covariance is None else frame.covariance.copy()
         kept = []
@@ -145,6 +152,36 @@ class Fusion:
             frame.view_reasons,
         )
 
+    def _free(self, source: int, keys: list[_Key]) -> None:
+        """Ids that this source had before for a body that has a new one are free for somebody else."""
+        for key in keys:
+            body = self._bodies.get(key)
+            if body is None or key in self._used:
+                continue
+            for old in [k for k, b in self._bodies.items() if b is body and k[0] == source and k not in keys]:
+                del self._bodies[old]
+                body.apart.pop(old, None)
+
+    def _one_each(self, source: int, keys: list[_Key], frame: SkeletonFrame, seen: np.ndarray) -> None:
+        """Two ids of one frame are two bodies: the one that is farther from where the body was gets one of its own."""
+        rows: dict[int, int] = {}
+        for row, key in enumerate(keys):
+            body = self._bodies.get(key)
+            if body is None:
+                continue
+            other = rows.setdefault(id(body), row)
+            if keys[other] == key:
+                continue
+            sight = max(body.sights.values(), key=lambda s: s.stamp_ns, default=None)
+            away = [np.inf, np.inf]
+            for i, r in enumerate((other, row)):
+                if sight is not None and (common := seen[r] & sight.seen).any():
+                    away[i] = np.linalg.norm(frame.positions[r][common] - sight.place[common], axis=-1).mean()
+            leaves = row if away[1] >= away[0] else other
+            rows[id(body)] = other if leaves == row else row
+            del self._bodies[keys[leaves]]
+            self.counters["fusion_parted"] += 1
+
     def _open(self, key: _Key) -> _Body:
         taken = {b.id for b in self._bodies.values()}
         name = f"{self._names[key[0]]}/{key[1]}"
@@ -168,16 +205,22 @@ class Fusion:
         return True
 
     def _distance(
-        self, stamp_ns: int, body: _Body, source: int, positions: np.ndarray, seen: np.ndarray
+        self, stamp_ns: int, body: _Body, source: int, positions: np.ndarray, seen: np.ndarray, part: bool = False
     ) -> tuple[float, float]:
-        """Mean distance of the joints in common to where another source saw the body last, and how long ago, s."""
+        """Mean distance of the joints in common to where another source saw the body last, and how long ago, s.
+
+        With few in common it is not known (inf); to `part`, what their middles are farther apart than those of a body.
+        """
         others = [s for i, s in body.sights.items() if i != source]
         sight = max(others, key=lambda s: s.stamp_ns, default=None)
         if sight is None or abs(stamp_ns - sight.stamp_ns) > NS // 2:
             return np.inf, 0.0
         common = seen & sight.seen
         if common.sum() < _MIN_COMMON:
-            return np.inf, 0.0
+            if not part or not seen.any() or not sight.seen.any():
+                return np.inf, 0.0
+            middles = positions[seen, :2].mean(0) - sight.place[sight.seen, :2].mean(0)
+            return max(float(np.linalg.norm(middles)) - _PARTS_M, 0.0), abs(stamp_ns - sight.stamp_ns) * 1e-9
         distance = np.linalg.norm(positions[common] - sight.place[common], axis=-1).mean()
         return float(distance), abs(stamp_ns - sight.stamp_ns) * 1e-9
 
@@ -187,14 +230,21 @@ class Fusion:
             body = self._bodies.get(key)
             if body is None or body.lead == source:
                 continue
-            distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
+            distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row], part=True)
             if not np.isfinite(distance):
                 continue
-            body.apart = body.apart + 1 if distance > APART_M + GATE_MPS * age_s else 0
-            if body.apart >= APART_FRAMES:
+            back = abs(stamp_ns - self._used.get(key, stamp_ns)) > int(HOLD_S * NS)
+            if back and distance > GATE_M + GATE_MPS * age_s:  # ids are used again: who comes back is linked anew
                 del self._bodies[key]
+                body.apart.pop(key, None)
                 body.sights.pop(source, None)
-                body.apart = body.better = 0
+                continue
+            body.apart[key] = body.apart.get(key, 0) + 1 if distance > APART_M + GATE_MPS * age_s else 0
+            if body.apart[key] >= APART_FRAMES:
+                del self._bodies[key]
+                del body.apart[key]
+                body.sights.pop(source, None)
+                body.better = 0
                 self.counters["fusion_parted"] += 1
 
     def _link(self, stamp_ns: int, source: int, keys: list[_Key], frame: SkeletonFrame, seen: np.ndarray) -> None:
@@ -208,7 +258,8 @@ class Fusion:
         for i, row in enumerate(new):
             for j, body in enumerate(free):
                 distance, age_s = self._distance(stamp_ns, body, source, frame.positions[row], seen[row])
-                if distance <= GATE_M + GATE_MPS * age_s:
+                # who was not seen for longer may be another: the predictor compares them
+                if age_s <= HOLD_S and distance <= GATE_M + GATE_MPS * age_s:
                     cost[i, j] = distance
         for i, j in zip(*assignment(cost), strict=True):
             rivals = np.concatenate([np.delete(cost[i], j), np.delete(cost[:, j], i)])

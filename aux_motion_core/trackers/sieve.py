@@ -136,14 +136,15 @@ class Sieve:
             return np.zeros(n, bool)
         if ids != self._ids:
             self._follow(ids, stamp_ns)
-        now = positions if whole else np.where(there[..., None], positions, 0.0)
+        now = positions if whole else np.where(there[..., None], positions, np.nan)
         new_ns = self._new_ns[:n]
         rows = self._rows
-        maybe = self._poses[:n, :, 0, 0] == now[:, None, 0, 0]
-        if np.count_nonzero(maybe):  # hardly ever
-            row, pose = np.nonzero(maybe)
-            same = row[(self._poses[row, pose] == now[row]).all((1, 2))]
-            rows = np.setdiff1d(rows, same[new_ns[same] <= stamp_ns])  # later ones: time went back
+        equal = self._poses[:n, :, :, 0] == now[:, None, :, 0]
+        if np.count_nonzero(equal):  # seldom
+            again = self._again(now, equal)
+            rows = rows[~again | (new_ns > stamp_ns)]  # later ones: time went back
+        if not whole:
+            rows = rows[there[rows].any(1)]  # without a joint nothing is said
         turn = self._turn[rows]
         self._poses[rows, turn] = now[rows]
         self._turn[rows] = (turn + 1) % _CYCLE
@@ -151,6 +152,22 @@ class Sieve:
         self._seen_ns[:n] = stamp_ns
         result: np.ndarray = there.any(1) & (stamp_ns - new_ns >= int(self.frozen_after_s * NS))
         return result
+
+    def _again(self, now: np.ndarray, equal: np.ndarray) -> np.ndarray:
+        """(people,) bool: who is in a pose that is remembered, in all joints that both have, which are most.
+
+        Args:
+            now: (people, 20, 3) metres, NaN where missing.
+            equal: (people, poses, 20) bool: where the first coordinate is.
+        """
+        again = np.zeros(len(now), bool)
+        for row in np.flatnonzero(equal.any((1, 2))):
+            poses = self._poses[row]
+            both = ~np.isnan(poses[:, :, 0] + now[row, :, 0])
+            same = (poses == now[row]).all(2)
+            most = 2 * both.sum(1) >= np.count_nonzero(~np.isnan(now[row, :, 0]))
+            again[row] = (most & (same | ~both).all(1)).any()
+        return again
 
     def _follow(self, ids: tuple[str, ...], stamp_ns: int) -> None:
         """Keep what is known of these people, and of who was seen a moment ago: in some frames they may be missing."""

@@ -223,6 +223,16 @@ def test_real_trackers_do_not_repeat_themselves(name, most, data_dir):
     assert repeated <= most
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_a_stuck_pose_is_told_where_joints_are_missing_in_turn(share):
+    live, rng = Live(frozen_after_s=0.5), np.random.default_rng(0)
+    t = walk(live)
+    pose = synthetic.walker(np.array([t]))[0]
+    for k in range(1, 46):
+        (out,) = live.send(t + k / 30, {"1": np.where(rng.random((20, 1)) < share, np.nan, pose)})
+    assert (out.status != JointStatus.OBSERVED).all() and ViewReason.INPUT_FROZEN in live.at(t + 1.5).reasons
+
+
 def test_who_comes_back_in_new_poses_is_seen():
     live = Live(frozen_after_s=0.5)
     t = walk(live)
