@@ -209,7 +209,7 @@ class Recorded:
         for (topic, _), one in zip(chosen, pipeline.inputs, strict=True):
             if line := one.trouble():
                 report.trouble.append(f"{topic.name}: {line}" if several else line)
-            if line := one.sieve.sizes():
+            if line := one.sieve.unusable():
                 report.inputs.append(f"bag {self.path}, {topic.name}: {line}")
             if frames is not None and (line := frames.remark(one.frame_id)):
                 report.inputs.append(f"bag {self.path}, {topic.name}: {line}")

@@ -212,23 +212,27 @@ class Sieve:
         if line:
             self._line = line
 
-    def sizes(self) -> str:
-        """That most bodies so far had no size that bodies have, in one line with the likely unit; empty: they had."""
-        wrong = self.counters["implausible_bodies"]
-        if 2 * wrong <= self._bodies:
-            return ""
-        height_m = float(np.median(self._heights_m)) if self._heights_m else float("nan")
-        return f"{wrong} of {self._bodies} skeletons cannot be used: {remark(height_m)}"
+    def unusable(self) -> str:
+        """Why most bodies so far could not be used, in one line with what to do; empty: they could."""
+        wrong, frozen = self.counters["implausible_bodies"], self.counters["frozen_bodies"]
+        if 2 * wrong > self._bodies:
+            height_m = float(np.median(self._heights_m)) if self._heights_m else float("nan")
+            return f"{wrong} of {self._bodies} skeletons cannot be used: {remark(height_m)}"
+        if 2 * frozen > self._bodies:
+            return f"{frozen} of {self._bodies} skeletons cannot be used: {self._stuck()}"
+        return ""
+
+    def _stuck(self) -> str:
+        return (
+            f"bodies repeat themselves to the bit for {self.frozen_after_s:g} s: the tracker is stuck; restart it "
+            "(a simulator, whose bodies are truly still: set frozen_after_s to 0)"
+        )
 
     def trouble(self) -> str:
         """What is wrong with the bodies now, in one line with the remedy; empty: nothing is."""
         for name, line in (
             ("implausible_bodies", getattr(self, "_line", "")),
-            (
-                "frozen_bodies",
-                f"bodies repeat themselves to the bit for {self.frozen_after_s:g} s: the tracker is stuck; restart it "
-                "(a simulator, whose bodies are truly still: set frozen_after_s to 0)",
-            ),
+            ("frozen_bodies", self._stuck()),
         ):
             said_ns = self._said.get(name)
             if said_ns is not None and 0 <= self._newest_ns - said_ns < _SAID_NS:

@@ -217,6 +217,27 @@ def test_a_bags_own_frame_is_that_of_its_people(tmp_path) -> None:
         own_frame("one", 1)
 
 
+@pytest.mark.parametrize(
+    ("scale", "still", "said"), [(1.0, True, "stuck"), (1000.0, False, "millimetres"), (1, False, "")]
+)
+def test_a_recording_whose_bodies_cannot_be_used_is_said_to_be_so(tmp_path, scale, still, said) -> None:
+    times = [k / 30 for k in range(60)]
+    items = [
+        (
+            "/p",
+            POSES,
+            NS + round(t * NS),
+            make.poses(make.person("coco17", 0.0 if still else t) * scale, NS + round(t * NS), "map"),
+        )
+        for t in times
+    ]
+    recorded = Recorded(write(tmp_path / "bag", items), {}, tracker="pose_array", joints=("coco17",))
+    report = Report()
+    for _ in recorded.frames(lambda error: None, report):
+        pass
+    assert [said in line for line in report.inputs] == [True] * bool(said), report.inputs
+
+
 def test_time_of_receipt_is_chosen_before_the_transform_is_looked_up(tmp_path) -> None:
     items = [("/tf", TF, NS + k * NS // 30, make.transforms([("map", "cam", (0.0, 0.0, 1.0), NS + k * NS // 30)]))
              for k in range(30)]  # fmt: skip
