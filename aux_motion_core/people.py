@@ -167,6 +167,7 @@ class People:
         self.overlooked_until_ns: int | None = None
         self.lost_until_ns: dict[str, int] = {}
         self.continuity = Continuity()
+        self._glimpsed: dict[str, Person] = {}  # newcomers who were seen too seldom
         self._restarted: frozenset[str] = frozenset()  # of the last frame: who was believed and starts anew
 
     def reset(self) -> None:
@@ -174,6 +175,7 @@ class People:
         self.known.clear()
         self.overlooked_until_ns = None
         self.lost_until_ns.clear()
+        self._glimpsed.clear()
         self.continuity.reset()
 
     def outliers(self, person_id: str) -> Outliers | None:
@@ -214,8 +216,12 @@ class People:
         stale_ns = int(self.config.stale_after_s * NS)
         for person_id in self.unconfirmed():
             if person_id not in seen and stamp_ns - self.known[person_id].track.newest_ns >= stale_ns:
-                del self.known[person_id]
+                self._glimpsed[person_id] = self.known.pop(person_id)
                 self.counters["people_unconfirmed"] += 1
+        for person_id in [
+            i for i, p in self._glimpsed.items() if not 0 <= stamp_ns - p.track.newest_ns < self._lost_ns
+        ]:
+            del self._glimpsed[person_id]
 
     def _inside(self, rows: Rows, stamp_ns: int) -> Rows:
         """Those of whom any joint is in the region; who is seen to be wholly outside is known no more.
@@ -366,7 +372,7 @@ class People:
             if not some(taken.status[row]):
                 continue  # all of it jumped
             self._leave(person_id, stamp_ns, taken.positions[row], taken.status[row])
-            person = self._place(person_id, stamp_ns)
+            person = self._place(person_id, stamp_ns, taken.positions[row], taken.status[row])
             if person is None:
                 self.counters["people_over_limit"] += 1
                 continue
@@ -398,7 +404,7 @@ class People:
             del self.known[person_id]
             self._stays_lost(person_id + "~", person, "id_reused")
 
-    def _place(self, person_id: str, stamp_ns: int) -> Person | None:
+    def _place(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray) -> Person | None:
         """The person of that id; a new one takes the place of the longest unseen when all places are taken."""
         person = self.known.get(person_id)
         if person is None:
@@ -412,6 +418,9 @@ class People:
                 self.counters["people_displaced"] += 1
                 self._overlook(oldest_ns + self._keep_ns)
             person = self.known[person_id] = Person(believed=person_id in self._restarted)
+            before = self._glimpsed.pop(person_id, None)
+            if before is not None and not self._elsewhere(before, stamp_ns, positions, status):
+                person.plausible = before.plausible  # somebody who is hardly seen, again and again
         return person
 
     def _observe(self, person_id: str, stamp_ns: int, positions: np.ndarray, status: np.ndarray, stands: int) -> bool:
@@ -438,6 +447,10 @@ class People:
             elif stands > 0:
                 person.upside_down_since_ns = None
         return added in (Added.NEWEST, Added.RESET)
+
+    @property
+    def _lost_ns(self) -> int:
+        return int(self.config.lost_after_s * NS)
 
     @property
     def _keep_ns(self) -> int:

@@ -241,6 +241,14 @@ def test_a_slow_tracker_confirms_people_too(rate):
         room.step({}, there=[P])
 
 
+def test_who_is_hardly_seen_again_and_again_is_somebody():
+    room = Room()
+    for k in range(90):
+        room.step({"1": room.at(*P)} if k % 10 == 0 else {}, there=[P] if k > 20 else [])
+    for _ in range(60):
+        room.step({}, there=[P])
+
+
 @pytest.mark.parametrize(("gap", "away"), [(15, 0.42), (27, 0.65)])
 def test_a_second_id_of_one_body_may_be_somebody_elses_after_a_while(gap, away):
     room, q = Room(), (1.2, away)
