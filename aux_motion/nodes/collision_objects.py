@@ -16,6 +16,9 @@ from geometry_msgs.msg import Point, Pose, Quaternion
 from aux_motion.nodes.planner_messages import header, upright_rotations
 from aux_motion_core.safety.occupancy import Occupancy
 
+#: Name of a predictor that is alone; its objects are named by the people only.
+_USUAL = "/aux_motion_predictor"
+
 
 def memory_of(node: str) -> Path:
     """Where the names of a node's objects are kept, below ROS_HOME (~/.ros).
@@ -33,6 +36,7 @@ class CollisionObjects:
 
     Args:
         messages: the module `moveit_msgs.msg`.
+        node: fully qualified name; a second predictor's objects must not replace or remove those of the first.
         memory: file that keeps the names of the objects that are shown. An object stays in the scene until its REMOVE,
             so those of a run that was killed are removed by the next one. None: nothing is kept.
 
@@ -40,8 +44,9 @@ class CollisionObjects:
         trouble: why the file cannot be used, in one line; empty: it can.
     """
 
-    def __init__(self, messages: Any, memory: Path | None = None) -> None:
+    def __init__(self, messages: Any, memory: Path | None = None, node: str = _USUAL) -> None:
         self._kind = messages.CollisionObject
+        self._prefix = "aux_motion" if node == _USUAL else f"aux_motion/{node.strip('/')}"
         self._memory, self.trouble = memory, ""
         self._shown: set[str] = set()
         if memory is not None:
@@ -57,7 +62,7 @@ class CollisionObjects:
 
         An ADD for every person, which replaces the object, and a REMOVE for each who is no longer there.
         """
-        ids = {f"aux_motion/{i}": k for k, i in enumerate(occupancy.person_ids)}
+        ids = {f"{self._prefix}/{i}": k for k, i in enumerate(occupancy.person_ids)}
         for gone in sorted(self._shown - set(ids)):
             yield self._removal(gone, occupancy.frame_id, occupancy.stamp_ns)
         if self._shown != set(ids):

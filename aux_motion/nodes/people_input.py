@@ -43,6 +43,7 @@ class PeopleInput:
         self._node, self._expected, self._timeout_s, self._on_new = node, expected, timeout_s, on_new
         self._newest: dict[str, tuple[Occupancy, int]] = {}
         self._bad: dict[str, str] = {}
+        self._input: dict[str, tuple[int, int]] = {}  # producer -> oldest input, and when that was here first
         self._counted_ns = 0
         self.publishers: list[str] = []
         reliable = QoSProfile(depth=4 * expected, reliability=ReliabilityPolicy.RELIABLE)
@@ -51,7 +52,11 @@ class PeopleInput:
     def _take(self, message: OccupancyArray) -> None:
         producer = str(message.producer)
         try:
-            self._newest[producer] = occupancy_from_message(message), time.monotonic_ns()
+            occupancy, here_ns = occupancy_from_message(message), time.monotonic_ns()
+            self._newest[producer] = occupancy, here_ns
+            input_ns = occupancy.view.oldest_input_ns
+            if self._input.get(producer, (None, 0))[0] != input_ns:
+                self._input[producer] = input_ns, here_ns
             self._bad.pop(producer, None)
         except MessageError as error:
             self._bad[producer] = str(error)
@@ -61,7 +66,13 @@ class PeopleInput:
         """Forget what came: it is of before the activation."""
         self._newest.clear()
         self._bad.clear()
+        self._input.clear()
         self._counted_ns = 0
+
+    @property
+    def newest(self) -> list[Occupancy]:
+        """The newest of each producer."""
+        return [occupancy for occupancy, _ in self._newest.values()]
 
     def _count(self, here_ns: int) -> None:
         if here_ns - self._counted_ns < _COUNT_EVERY_NS:
@@ -99,6 +110,11 @@ class PeopleInput:
                 SpeedReason.PEOPLE_STALE,
                 f"no occupancy{who} for {silent[name]:.2f} s, limit {self._timeout_s} s",
             )
+        repeated = {name: (here_ns - self._input[name][1]) / NS for name in self._newest}
+        name = max(repeated, key=lambda n: repeated[n])
+        if repeated[name] > self._timeout_s:  # also where the clock goes back, by which it would stay young
+            text = f"the oldest input is the same for {repeated[name]:.2f} s, limit {self._timeout_s} s"
+            return None, SpeedReason.PEOPLE_STALE, text
         if len(self._newest) < self._expected:
             heard = ", ".join(silent)
             text = f"{len(self._newest)} of {self._expected} expected publishers of {_TOPIC} are heard: {heard}"
@@ -112,6 +128,7 @@ class PeopleInput:
         for name in [n for n, (_, came_ns) in self._newest.items() if here_ns - came_ns > _FORGET_NS]:
             del self._newest[name]
             self._bad.pop(name, None)
+            self._input.pop(name, None)
 
     def close(self) -> None:
         """Take the subscription down."""

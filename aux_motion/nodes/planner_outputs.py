@@ -137,7 +137,8 @@ class PlannerOutputs:
         if self._tf is not None:
             self._jobs.append(("tf", self._publisher(self._tf.TFMessage, "/tf", 100), rate, self._make_frames))
         if moveit is not None:
-            self._objects = CollisionObjects(moveit, memory_of(self._node.get_fully_qualified_name()))
+            name = self._node.get_fully_qualified_name()
+            self._objects = CollisionObjects(moveit, memory_of(name), name)
             # an object a person, all of them in a burst
             publisher = self._publisher(moveit.CollisionObject, "collision_object", 4 * p.max_people)
             self._jobs.append(("collision_object", publisher, min(rate, 10.0), self._make_objects))
@@ -191,13 +192,21 @@ class PlannerOutputs:
                 self._background.submit(name, lambda p=publisher, m=make: self._run(p, m, batch))
 
     def _no_body(self, batch: PredictionBatch) -> bool:
-        """Whether somebody has a size that no body has: where a skeleton in another unit is, nobody knows."""
+        """Whether somebody has a size that no body has, or no place at all: where that person is, nobody knows."""
         if not batch.people or not self._jobs:
             return False
         pose = np.stack([np.asarray(p.recovered, float) for p in batch.people])
         seen = np.stack([p.joint_status for p in batch.people]) != JointStatus.MISSING
         scale = body_scale(pose, seen)
         giant = scale > LARGEST_SCALE
+        nowhere = ~np.isfinite(pose).all(-1).any(-1)
+        if nowhere.any():
+            self._node.get_logger().error(
+                f"person {batch.people[int(np.argmax(nowhere))].person_id!r} has no place; "
+                f"{', '.join(job[0] for job in self._jobs)} silent",
+                throttle_duration_sec=5.0,
+            )
+            return True
         if giant.any():
             person = batch.people[int(np.argmax(giant))].person_id
             self._node.get_logger().error(

@@ -10,6 +10,7 @@ prediction is done between frames or in the background.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,8 @@ _BUSY_NS = NS // 5
 #: So long the rest of a frame's work waits for those who were just sent the prediction, where they share this core: the
 #: kernel wakes them here, behind whoever is running.
 _GIVE_WAY_S = 1e-4
+#: A clock that goes back by less is only corrected, seconds.
+_BACK_S = 0.1
 
 
 def arrival_ns(info: dict[str, int]) -> int:
@@ -97,6 +100,7 @@ class PredictionLoop:
         self._newest_ns: int | None = None
         self._newest_at_ns = 0
         self._predicted_at: tuple[int, int] | None = None  # time of the last prediction, and on the steady clock
+        self._offsets: deque[tuple[int, int, int]] = deque()  # by the second: begin, least and most time less steady
         self._reset_ns: int | None = time.monotonic_ns()  # who was there before is not known until the hold has passed
         self._next_markers_at = 0.0
         self.sources: Sources | None = None
@@ -189,15 +193,36 @@ class PredictionLoop:
         here_ns, before = time.monotonic_ns(), self._predicted_at
         self._predicted_at = None if self._newest_ns is None else (now_ns, here_ns)
         if before is None:
+            self._offsets.clear()
             return
-        step_ns = (now_ns - before[0]) - (here_ns - before[1])
-        if step_ns > int(self._parameters.reset_jump_s * NS):
+        p, simulated = self._parameters, self._node.get_clock().ros_time_is_active
+        if simulated:  # it may be slow, fast or paused, and with it the people
+            step_ns = back_ns = (now_ns - before[0]) - (here_ns - before[1])
+        else:  # also in small steps, as long as anybody is kept
+            step_ns, back_ns = self._drift(now_ns - here_ns, here_ns)
+        # who went out of sight meanwhile would be younger by it
+        went_back = not simulated and -back_ns > int(max(p.stale_after_s, _BACK_S) * NS)
+        if step_ns > int(p.reset_jump_s * NS) or went_back:
             self._reset_ns = here_ns
+            self._offsets.clear()
+            way, step_ns = ("back", -back_ns) if went_back else ("forward", step_ns)
             self._node.get_logger().warning(
-                f"the time went forward by {step_ns / NS:.1f} s at once (the clock of this computer or of the tracker "
-                f"was set): the view is incomplete for {self._parameters.hold_s:g} s; keep the clocks synchronised",
+                f"the time went {way} by {step_ns / NS:.1f} s (the clock of this computer or of the tracker "
+                f"was set): the view is incomplete for {p.hold_s:g} s; keep the clocks synchronised",
                 throttle_duration_sec=5.0,
             )
+
+    def _drift(self, offset_ns: int, here_ns: int) -> tuple[int, int]:
+        """How far the time went forward (at least 0) and back (at most 0) against the steady clock within the hold."""
+        parts = self._offsets
+        while parts and here_ns - parts[0][0] > int(self._parameters.hold_s * NS) + NS:
+            parts.popleft()
+        if parts and here_ns - parts[-1][0] < NS:
+            begin_ns, least_ns, most_ns = parts[-1]
+            parts[-1] = (begin_ns, min(least_ns, offset_ns), max(most_ns, offset_ns))
+        else:
+            parts.append((here_ns, offset_ns, offset_ns))
+        return offset_ns - min(p[1] for p in parts), offset_ns - max(p[2] for p in parts)
 
     # Input
 

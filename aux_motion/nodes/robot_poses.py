@@ -21,6 +21,9 @@ from aux_motion_core.wire.messages import stamp_to_ns
 
 #: How often the publishers of TF are looked at, nanoseconds.
 _CHECK_NS = 1_000_000_000
+#: How often those of `robot_poses` are counted, nanoseconds.
+_COUNT_NS = 100_000_000
+_TOPIC = "robot_poses"
 
 
 class RobotPoses:
@@ -51,13 +54,27 @@ class PosesTopic(RobotPoses):
         self._message: Any = None
         self._came_ns = 0
         self._node = node
-        self._subscription = node.create_subscription(PoseArray, "robot_poses", self._take, 1)
+        self._senders: list[str] = []
+        self._checked_ns = 0  # when the publishers were counted
+        self._subscription = node.create_subscription(PoseArray, _TOPIC, self._take, 1)
 
     def _take(self, message: Any) -> None:
-        self._message, self._came_ns = message, time.monotonic_ns()
+        before, self._message = self._message, message
+        if before is None or before.header.stamp != message.header.stamp:  # repeated it is no news
+            self._came_ns = time.monotonic_ns()
+
+    def _count(self) -> None:
+        here_ns = time.monotonic_ns()
+        if here_ns - self._checked_ns >= _COUNT_NS:
+            self._checked_ns = here_ns
+            infos = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(_TOPIC))
+            self._senders = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
+        if len(self._senders) > 1:
+            raise LookupError(f"{len(self._senders)} publishers of {_TOPIC}, expected 1: {', '.join(self._senders)}")
 
     def newest(self, frame_id: str, now_ns: int) -> tuple[dict[str, Any], float]:
         """See `RobotPoses.newest`."""
+        self._count()
         message = self._message
         if message is None:
             raise LookupError("no message on robot_poses yet")

@@ -86,7 +86,7 @@ class SsmNode(LifecycleNode):
         self._timer: Any = None
         self._outputs: list[Any] = []
         self._active = False
-        self._frame_id = ""
+        self._frame_id = self._first_frame_id = ""
         self._decided: Separation | None = None
         self._capsules: Capsules | None = None  # of the newest decision, where the robot's place was known
         self._marked_ns = 0
@@ -110,6 +110,7 @@ class SsmNode(LifecycleNode):
     def _configure(self) -> None:
         p = self._read()
         robot = load_robot(p.robot)
+        self._first_frame_id = ""
         self._values, self._monitor = p, Monitor(robot, p)
         self._poses = make_robot_poses(robot, p.robot_source, self)
         self._people = PeopleInput(self, p.expected_publishers, p.people_timeout_s, self._on_people)
@@ -231,7 +232,11 @@ class SsmNode(LifecycleNode):
         if occupancy is None:
             return monitor.decide(now_ns, None, None)
         self._frame_id = occupancy.frame_id
-        refused = monitor.refuse_people(now_ns, occupancy)
+        for one in self._people.newest:  # each: what is ahead of the time would hide behind what is not
+            refused = monitor.refuse_people(now_ns, one)
+            if refused is not None:
+                return refused
+        refused = self._refuse_frame(occupancy.frame_id, now_ns)
         if refused is not None:
             return refused
         try:
@@ -245,6 +250,17 @@ class SsmNode(LifecycleNode):
             return monitor.refuse(SpeedReason.ROBOT_STALE, text, now_ns)
         ends, radius = self._capsules = monitor.robot.capsules(poses)
         return monitor.decide(now_ns, occupancy, (ends, radius), self._measured(ends, now_ns), age_s)
+
+    def _refuse_frame(self, frame_id: str, now_ns: int) -> Separation | None:
+        """Links without a frame are in one fixed frame: that of the description, else the first that people came in."""
+        robot = self._monitor.robot
+        expected = robot.fixed_frame or self._first_frame_id
+        if not expected:
+            expected = self._first_frame_id = frame_id
+        if frame_id == expected or all(link.frame for link in robot.links):
+            return None
+        text = f"occupancy is in frame {frame_id!r}, the robot's links without a frame are in {expected!r}"
+        return self._monitor.refuse(SpeedReason.BAD_DATA, text, now_ns)
 
     def _measured(self, ends: np.ndarray, now_ns: int) -> float | None:
         """The robot's speed against its full one, but never less than what is commanded."""

@@ -46,6 +46,7 @@ class Robot(BaseModel):
             computing, transport and control in it (not the age of the observation, which is added).
         stopping: stops at one or more speeds, the full one among them, worst load, reach and temperature.
         position_error_m: Z_r, how well its position is known.
+        fixed_frame: of the links without a frame; empty: that of the first people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +56,7 @@ class Robot(BaseModel):
     reaction_time_s: float = Field(ge=0.0, le=5.0)
     stopping: tuple[Stop, ...] = Field(min_length=1)
     position_error_m: float = Field(0.0, ge=0.0, le=1.0)
+    fixed_frame: str = ""
     links: tuple[Link, ...]
 
     @model_validator(mode="after")

@@ -31,6 +31,8 @@ from aux_motion_core.types import View
 
 #: Who is predicted to move slower than this stands, m/s.
 _STANDS_MPS = 0.3
+#: Farther from the origin single precision, as it is on the wire, is no longer exact to a centimetre, metres.
+_FARTHEST_M = 1e5
 #: Speeds that are tried: hundredths.
 _FRACTIONS = np.linspace(0.0, 1.0, 101)
 
@@ -314,6 +316,7 @@ class Monitor:
         self._reaction_m = robot_reaction_m(_FRACTIONS * self.robot.max_speed_mps, self.robot.reaction_time_s)
         self._formulation = Formulation[self.config.formulation.upper()]
         self._known: dict[str, tuple[int, int]] = {}  # person id -> newest stamp, and when it was there first
+        self._aged_ns: int | None = None  # time of the newest decision about people
 
     def refuse(self, reason: SpeedReason, text: str, now_ns: int) -> Separation:
         """Stand, because something is not known."""
@@ -385,14 +388,17 @@ class Monitor:
         c = self.config
         swept = self._formulation is Formulation.SWEPT_OCCUPANCY
         ends, radius = (o.ends, o.radius) if swept else (o.body_ends[:, None], o.body_radius[:, None])
-        unbounded = (o.kind == BoundKind.NONE).any((1, 2))
-        wrong = ~(np.isfinite(ends).all((1, 2, 3, 4)) & (np.isfinite(radius) & (radius >= 0.0)).all((1, 2)))
+        unbounded = ((o.kind == BoundKind.NONE) | (o.kind > max(BoundKind))).any((1, 2))
+        wrong = np.zeros(len(o.person_ids), bool)
+        for some_ends, some_radius in ((o.ends, o.radius), (o.body_ends[:, None], o.body_radius[:, None])):
+            sound = (np.isfinite(some_radius) & (some_radius >= 0.0)).all((1, 2))
+            wrong |= ~((np.abs(some_ends) <= _FARTHEST_M).all((1, 2, 3, 4)) & sound)  # nor NaN
         giant = o.body_scale > LARGEST_SCALE
         unit = f"has limbs {np.nan_to_num(o.body_scale).max(initial=0.0):.0f} times those of people: check its unit"
         for bad, reason, what in (
             (giant, SpeedReason.BAD_DATA, unit),
             (unbounded, SpeedReason.NO_BOUND, "has no bound"),
-            (wrong, SpeedReason.BAD_DATA, "has capsules that are not finite or of negative radius"),
+            (wrong, SpeedReason.BAD_DATA, "has capsules that are not finite, of negative radius or beyond 100 km"),
         ):
             if bad.any():
                 return self.refuse(reason, f"person {o.person_ids[int(np.argmax(bad))]!r} {what}", now_ns)
@@ -516,11 +522,17 @@ class Monitor:
 
         A stamp that is ahead of the time would say that somebody is seen now for as long as it is ahead.
         """
+        # a clock that goes back makes nobody younger
+        back_ns = 0 if self._aged_ns is None else max(self._aged_ns - now_ns, 0)
+        self._aged_ns = now_ns
         known: dict[str, tuple[int, int]] = {}
         for person_id, stamp_ns in zip(ids, stamps_ns.tolist()):
             before = self._known.get(person_id)
-            if before is None or before[0] != stamp_ns or before[1] > now_ns:
+            if before is None or before[0] != stamp_ns:
                 before = (stamp_ns, now_ns)
+            else:
+                # as old as it was by its stamp, too
+                before = (stamp_ns, min(before[1], stamp_ns) - back_ns if back_ns else before[1])
             known[person_id] = before
         self._known = known
         first_ns = np.array([known[i][1] for i in ids], np.int64)
