@@ -66,6 +66,15 @@ def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
     assert set(content["mpjpe_mm"]["0.4"]) >= {"damped_pose", "zero_velocity", "constant_velocity"}
 
 
+def test_the_models_report_of_the_sample_is_json(root, tmp_path, monkeypatch, capfd):
+    (sample,), report = (root / "samples").glob("*.mcap"), tmp_path / "p.json"
+    done = in_this_process(monkeypatch, capfd, "predict", sample, "--json", report, "--no-baselines")
+    assert done.returncode == 0 and f"written: {report}" in done.stdout, done.stderr
+    content = json.loads(report.read_text())
+    assert content["frames_in"] == 230 and content["counters"] and "model" in content["mpjpe_mm"]["0.4"]
+    assert list(tmp_path.iterdir()) == [report]
+
+
 def test_predict_takes_the_nodes_parameter_file(root, bag):
     done = aux_motion(
         root, "predict", bag, "--params", root / "config" / "predictor.yaml", "--backend", "zero_velocity",
@@ -95,7 +104,7 @@ def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path, monkeypatch, c
         (("predict", bag, "--params", tmp_path / "none.yaml"), ["none.yaml"]),
         (("bench", "--people", "1,x"), ["--people", "1,x"]),
         (("evaluate", bag, "--out", tmp_path / "bad.yaml"), ["bad.yaml is a file: expected a folder"]),
-        (("export", bag, "--csv", tmp_path), [str(tmp_path), "is a folder", "name of a file"]),
+        (("export", bag, "--csv", tmp_path), [str(tmp_path), "is a folder", "name a file"]),
         (("calibrate-cameras", bag), ["two or more trackers", "got 1", "--topics"]),
     ]
     for k, (arguments, words) in enumerate(cases):

@@ -18,6 +18,7 @@ from aux_motion.commands.offline import Here, Job
 from aux_motion_core.bags.definitions import PREDICTIONS
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.reader import BagReader, read_predictions
+from aux_motion_core.outputs import beside, target
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch
 
@@ -149,9 +150,6 @@ def export(
     """
     if out_csv is None and out_parquet is None:
         raise ExportError("nothing to write: give --csv FILE, --parquet FILE, or both")
-    for path in (out_csv, out_parquet):
-        if path is not None and path.is_dir():
-            raise ExportError(f"cannot write {path}: it is a folder; expected the name of a file")
     made: list[_Csv | _Parquet] = []
     try:
         if out_parquet is not None:
@@ -181,8 +179,9 @@ class _Csv:
     """A CSV file, whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = target(path)
+        self._part = beside(self._path)  # of its own: somebody else may write the same table
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow([name for name, _ in COLUMNS])
@@ -218,8 +217,9 @@ class _Parquet:
         kinds = {"int": pyarrow.int64(), "text": pyarrow.string(), "number": pyarrow.float64()}
         self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in COLUMNS])
         self._arrow = pyarrow
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = target(path)
+        self._part = beside(self._path)  # of its own: somebody else may write the same table
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = parquet.ParquetWriter(self._part, self._schema, compression="zstd")
         self._rows: list[_Row] = []
 

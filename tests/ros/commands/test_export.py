@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -14,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aux_motion.cli import app
-from aux_motion.commands.export import COLUMNS
+from aux_motion.commands.export import COLUMNS, _Csv
 from aux_motion_core.bags.reader import read_predictions
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import JOINTS, JointStatus
@@ -99,6 +100,21 @@ def test_as_parquet(bags, tmp_path):
     np.testing.assert_allclose(table["x_m"].to_numpy(), [float(r["x_m"]) for r in rows], atol=1e-4)
     assert table["radius_m"].null_count == sum(r["radius_m"] == "" for r in rows)
     assert not list(out.parent.glob(".*"))
+
+
+def test_a_pipe_is_refused_a_link_stays_and_two_tables_do_not_mix(bags, tmp_path):
+    pipe, link, out = tmp_path / "pipe", tmp_path / "link.csv", tmp_path / "table.csv"
+    os.mkfifo(pipe)
+    done = run(bags[1], "--csv", pipe)
+    assert done.exit_code != 0 and "expected a file, it is a pipe; name a file" in str(done.exception)
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    link.symlink_to(out)
+    first = _Csv(link)
+    assert run(bags[1], "--csv", link, "--ahead", "").exit_code == 0  # meanwhile
+    whole = out.read_bytes()
+    first.close()
+    assert link.is_symlink() and out.read_bytes() == whole and len(read(link)) > 0
+    assert {p.name for p in tmp_path.iterdir()} == {"pipe", "link.csv", "table.csv"}
 
 
 @pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow is installed")
