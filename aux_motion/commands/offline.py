@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,25 @@ class Here:
         self._backend.close()
 
 
+@contextmanager
+def starting() -> Iterator[None]:
+    """Child processes started inside hear no Ctrl-C, which their parent hears too, from their first moment on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: they are interrupted in no import
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def be_a_child() -> None:
+    """In a child process: hear no Ctrl-C, and end with the parent, even where that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)  # killed: nobody takes what is made here
@@ -212,8 +232,7 @@ def _end_with_parent() -> None:
 
 def _work(job: Job, out: Any) -> None:
     """In the child: everything goes into the queue `out`; an error as its line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    be_a_child()
     try:
         here = Here(job)
         out.put((here.grid, here.backend, here.table))
@@ -240,7 +259,8 @@ class Beside:
         self._bag = job.bag
         self._queue = context.Queue(maxsize=_BLOCKS)
         self._process = context.Process(target=_work, args=(job, self._queue), daemon=True)
-        self._process.start()
+        with starting():
+            self._process.start()
         self.end = End()
         try:
             self.grid, self.backend, self.table = self._next()

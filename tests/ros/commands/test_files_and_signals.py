@@ -16,6 +16,7 @@ import pytest
 
 from aux_motion.commands.csv_cells import text_cell
 from aux_motion.commands.files import write_text
+from aux_motion.commands.guard import guard
 from aux_motion.commands.overwrite import OverwriteError, refuse_overwrite
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.learning import files
@@ -109,6 +110,84 @@ def test_names_that_are_no_text_can_be_written(tmp_path) -> None:
 def test_no_cell_begins_a_formula(text) -> None:
     assert text_cell(text) == "'" + text
     assert text_cell("person_1 = 2") == "person_1 = 2"
+
+
+def tidy(code: str, root, **options) -> subprocess.Popen:
+    """A command that SIGTERM ends, and that says when it works."""
+    code = f"""
+import signal, sys, time
+from aux_motion.commands.guard import guard
+def work():
+    {code}
+guard(work, "x")
+"""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+    return subprocess.Popen([sys.executable, "-c", code], text=True, cwd=root, **options)
+
+
+@pytest.mark.parametrize("caught", [False, True])
+def test_sigterm_removes_what_is_half_written(tmp_path, root, caught) -> None:
+    work = "with BagWriter(sys.argv[0] + '.mcap'): print('works', flush=True); time.sleep(60)"
+    if caught:  # as an import of a library in C does
+        work = f"""
+    try:
+        {work}
+    except SystemExit:
+        raise ImportError("initialization failed")"""
+    work = f"from aux_motion_core.bags.writer import BagWriter; sys.argv[0] = {str(tmp_path / 'a')!r}\n    {work}"
+    process = tidy(work, root)
+    assert process.stdout.readline() == "works\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    process.terminate()
+    said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said, list(tmp_path.iterdir())) == (143, "", [])
+
+
+def test_sigterm_ends_what_catches_it(root) -> None:
+    work = """
+    from aux_motion.commands import guard
+    guard._PATIENCE_S = 1
+    print("works", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except SystemExit:
+            pass"""
+    process = tidy(work, root)
+    assert process.stdout.readline() == "works\n"
+    process.terminate()
+    assert process.wait(timeout=20) == 143
+
+
+def test_an_interrupt_that_an_import_makes_an_error_of_is_one(capsys) -> None:
+    def call() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    with pytest.raises(SystemExit) as end:
+        guard(call, "x")
+    assert end.value.code == 130 and capsys.readouterr().err == ""
+
+
+def test_guard_leaves_the_handlers_of_others_alone() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        guard(lambda: None, "x")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    seen = []
+    guard(lambda: seen.append(signal.getsignal(signal.SIGTERM)), "x")
+    assert callable(seen[0]) and signal.getsignal(signal.SIGTERM) is before is signal.SIG_DFL
+
+
+def test_closed_streams_and_odd_names_do_not_end_a_command(root) -> None:
+    work = "from tqdm import tqdm; list(tqdm(range(3))); print('odd\\udcff')"
+    process = tidy(work, root, stderr=None, preexec_fn=lambda: os.close(2))
+    process.stdout.reconfigure(errors="surrogateescape")
+    assert process.communicate(timeout=30)[0] == "odd\udcff\n" and process.returncode == 0
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.3, 0.5, 0.8])
