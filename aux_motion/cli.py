@@ -99,7 +99,7 @@ def predict(
     if json_out is not None:
         files.write_text(json_out, json.dumps(predict.as_json(report), indent=1) + "\n")
         typer.echo(f"written: {json_out}")
-    for line in report.problems:
+    for line in [*report.remarks, *report.problems]:
         typer.echo(f"aux-motion: {line}", err=True)
     if report.problems:
         raise typer.Exit(2)
@@ -180,7 +180,8 @@ def evaluate(
 @app.command(short_help="Learn from recordings what the node learns on line.")
 def learn(
     bags: Annotated[
-        list[Path], typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False)
+        list[Path],
+        typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False, callback=shipped),
     ],
     out: Annotated[Path, typer.Option(help="File for the node's learned_file (.npz).", show_default=False)],
     topic: Topic = None,

@@ -122,6 +122,13 @@ def test_every_command_has_help(root):
     assert "..." not in listed.partition("Commands:")[2], "a summary that is cut off: give the command a short_help"
 
 
+def test_every_command_finds_shipped_bags():
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    bags = [(name, o) for name, c in commands.items() for o in c.params if o.name in ("bag", "bags")]
+    assert len(bags) >= 7
+    assert [name for name, option in bags if option.callback is None] == []
+
+
 def test_one_option_has_one_description():
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     bags = [commands[name] for name in ("predict", "evaluate", "learn", "view", "describe", "export")]

@@ -66,12 +66,14 @@ class Result:
         summary: as written to summary.json; empty when nothing could be read.
         evaluation: the metrics; None when nothing could be read.
         problems: lines on what is wrong with the recording: the exit code is 2.
+        remarks: lines on what else is to be known.
         written: files.
     """
 
     summary: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
 
 
@@ -141,6 +143,7 @@ def evaluate_bag(job: Job, drawing: Drawing | None = None) -> Result:
     evaluation.stream.counters.update(end.counters)
     result.evaluation = evaluation
     result.problems = problems(job, end, evaluation) + not_written
+    result.remarks = [end.fallback] if end.fallback else []
     defaults = {k: f.default for k, f in type(parameters).model_fields.items()}
     result.summary = summary = {
         "schema_version": SCHEMA_VERSION,
@@ -387,6 +390,8 @@ def main(
         summary, written = done[0][1].summary, done[0][1].written
     if written:
         say(f"written: {out}/ ({', '.join(sorted(p.name for p in written))})")
+    for line in dict.fromkeys(line for _, r in done for line in r.remarks):
+        warn(line)
     for line in summary["problems"]:
         if line not in failed.values():  # those are said already
             warn(line)

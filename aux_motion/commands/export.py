@@ -76,6 +76,17 @@ def rows(batch: PredictionBatch, ahead_s: Sequence[float]) -> Iterator[_Row]:
                 yield from _predicted(told, batch, person, step)
 
 
+def _check(ahead_s: Sequence[float], batch: PredictionBatch) -> None:
+    """Refuse times that the predictions do not have, with the first of them."""
+    steps = max((len(person.mean) for person in batch.people), default=0)
+    for ahead in ahead_s:
+        if steps and not 0 < round(ahead / batch.dt_s) <= steps:
+            raise ExportError(
+                f"--ahead {ahead:g}: expected from {batch.dt_s:g} to {steps * batch.dt_s:g} s, which is predicted; "
+                "name other times"
+            )
+
+
 def _predicted(told: _Row, batch: PredictionBatch, person: MotionPrediction, step: int) -> Iterator[_Row]:
     nothing = [None] * len(batch.joint_names)
     radius = nothing if person.radius is None else person.radius[step - 1].tolist()
@@ -158,6 +169,8 @@ def export(
             made.append(_Csv(out_csv))
         count = 0
         for batch in batches(job, recorded, say):
+            if not count:
+                _check(ahead_s, batch)
             for row in rows(batch, ahead_s):
                 count += 1
                 for table in made:

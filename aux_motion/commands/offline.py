@@ -147,6 +147,7 @@ class End:
         inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
+        fallback: why another backend answered than the one that was asked for, in one line; empty: none did.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
@@ -154,6 +155,7 @@ class End:
     inputs: list[str] = field(default_factory=list)
     clock: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
+    fallback: str = ""
 
 
 class Here:
@@ -197,7 +199,10 @@ class Here:
         r = self._reading
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
-        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters)
+        fallback = self._backend.about.get("fallback", "")
+        if fallback:
+            fallback = f"the CPU predicted, not {self.parameters.backend}: {fallback}"
+        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters, fallback)
 
     def close(self) -> None:
         """Give the backend back."""

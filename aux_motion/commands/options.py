@@ -132,8 +132,10 @@ def export(
     refuse_overwrite([bag, params, model], [out_csv, out_parquet])
     try:
         times = [float(t) for t in names(ahead)]
+        if not all(0.0 < t < float("inf") for t in times):
+            raise ValueError
     except ValueError:
-        raise typer.BadParameter(f"{ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
+        raise typer.BadParameter(f"--ahead {ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
     parameters(params, namespace)
     values = {"fixed_frame": fixed_frame, "model_dir": str(model) if model else None}
     job = Job(

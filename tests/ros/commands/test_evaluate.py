@@ -322,6 +322,12 @@ def test_a_signal_ends_the_workers_too_and_leaves_no_part(walk, root, tmp_path, 
         assert not list(tmp_path.glob("out/slow/.*"))
 
 
+def test_a_backend_that_does_not_answer_is_a_remark(walk, tmp_path):
+    again = shutil.copy(walk, tmp_path / "again.mcap")
+    code, _, wrong = run([walk, Path(again)], tmp_path / "out", values={"backend": "tensorrt"})
+    assert code == 0 and len(wrong) == 1 and wrong[0].startswith("the CPU predicted, not tensorrt: ")
+
+
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     """The network in threads, the judge in a process of its own: the same to the bit."""
     monkeypatch.setattr(evaluate, "_LONG", 10)

@@ -131,6 +131,10 @@ def test_without_pyarrow_it_says_what_to_install(bags, tmp_path):
         (["--csv", "/proc/none/t.csv"], "cannot write"),
         (["--csv", "{bag}"], "is read as"),
         (["--csv", "{out}", "--ahead", "soon"], "expected seconds"),
+        (["--csv", "{out}", "--ahead", "nan"], "--ahead 'nan': expected seconds"),
+        (["--csv", "{out}", "--ahead", "0.2,-1"], "--ahead '0.2,-1': expected seconds"),
+        (["--csv", "{out}", "--ahead", "0.2,5"], "--ahead 5: expected from 0.04 to 1 s"),
+        (["--csv", "{out}", "--ahead", "0.01"], "--ahead 0.01: expected from 0.04 to 1 s"),
         (["--csv", "{out}", "--topic", "/elsewhere"], "no topic '/elsewhere'"),
     ],
 )
