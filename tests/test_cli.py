@@ -75,6 +75,14 @@ def test_the_models_report_of_the_sample_is_json(root, tmp_path, monkeypatch, ca
     assert list(tmp_path.iterdir()) == [report]
 
 
+def test_predict_says_that_the_gpu_did_not_answer(bag, monkeypatch, capfd):
+    """No engine was built for the shipped model, on whatever machine."""
+    done = in_this_process(monkeypatch, capfd, "predict", bag, "--backend", "tensorrt", "--no-baselines")
+    said = [line for line in done.stderr.splitlines() if line.startswith("aux-motion: ")]
+    assert done.returncode == 0 and len(said) == 1, done.stderr
+    assert said[0].startswith("aux-motion: the CPU predicted, not tensorrt: ")
+
+
 def test_predict_takes_the_nodes_parameter_file(root, bag):
     done = aux_motion(
         root, "predict", bag, "--params", root / "config" / "predictor.yaml", "--backend", "zero_velocity",
