@@ -77,13 +77,12 @@ def rows(batch: PredictionBatch, ahead_s: Sequence[float]) -> Iterator[_Row]:
 
 
 def _check(ahead_s: Sequence[float], batch: PredictionBatch) -> None:
-    """Refuse times that the predictions do not have, with the first of them."""
-    steps = max((len(person.mean) for person in batch.people), default=0)
+    """Refuse times that are not predicted, at the first message."""
     for ahead in ahead_s:
-        if steps and not 0 < round(ahead / batch.dt_s) <= steps:
+        if not 0 < round(ahead / batch.dt_s) <= batch.steps:
             raise ExportError(
-                f"--ahead {ahead:g}: expected from {batch.dt_s:g} to {steps * batch.dt_s:g} s, which is predicted; "
-                "name other times"
+                f"--ahead {ahead:g}: expected from {batch.dt_s:g} to {batch.steps * batch.dt_s:g} s, which is "
+                "predicted; name other times"
             )
 
 
@@ -140,7 +139,7 @@ def export(
     job: Job,
     out_csv: Path | None,
     out_parquet: Path | None,
-    ahead_s: Sequence[float] = AHEAD_S,
+    ahead_s: Sequence[float] | None = None,
     recorded: bool | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
@@ -149,7 +148,7 @@ def export(
     Args:
         job: what to read.
         out_csv, out_parquet: files to write; None: not that one.
-        ahead_s: times of the predicted joints, seconds.
+        ahead_s: times of the predicted joints, seconds; None: those of `AHEAD_S` that are predicted.
         recorded: see `batches`.
         say: takes lines.
 
@@ -170,8 +169,8 @@ def export(
         count = 0
         for batch in batches(job, recorded, say):
             if not count:
-                _check(ahead_s, batch)
-            for row in rows(batch, ahead_s):
+                _check(ahead_s or (), batch)
+            for row in rows(batch, AHEAD_S if ahead_s is None else ahead_s):
                 count += 1
                 for table in made:
                     table.write(row)

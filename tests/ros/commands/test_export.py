@@ -69,6 +69,19 @@ def test_recorded_predictions_as_csv(bags, tmp_path):
     assert {r["state"] for r in late} == {"tracking"} and float(late[0]["radius_coverage"]) == pytest.approx(0.95)
 
 
+def test_of_the_times_nobody_asked_for_those_that_are_predicted_are_written(bags, tmp_path):
+    short, out = tmp_path / "short.mcap", tmp_path / "table.csv"
+    with BagWriter(short) as bag:
+        for log_time_ns, batch in read_predictions(bags[1]):
+            people = tuple(
+                replace(p, mean=p.mean[:15], radius=None, body_radius=None, scale=None) for p in batch.people
+            )
+            bag.write("/predictions", replace(batch, people=people, steps=15), log_time_ns)
+    done = run(short, "--csv", out)
+    assert done.exit_code == 0, f"{done.exception} {done.output}"
+    assert {r["ahead_s"] for r in read(out)} == {"0.0000", "0.2000", "0.4000", "0.6000"}
+
+
 def test_a_recording_without_predictions_is_predicted_as_the_node_would(bags, tmp_path):
     out, recorded = tmp_path / "anew.csv", tmp_path / "recorded.csv"
     done = run(bags[0], "--csv", out, "--ahead", "0.4")
