@@ -80,7 +80,7 @@ def predict(
     joints: Joints = "",
 ) -> None:
     """Predict a bag offline, without DDS, with the node's numbers, and judge it by what came later."""
-    from aux_motion.commands import offline, predict
+    from aux_motion.commands import files, offline, predict
     from aux_motion.commands.overwrite import refuse_overwrite
 
     refuse_overwrite([bag, params, model], [out, json_out])
@@ -97,9 +97,9 @@ def predict(
     report = predict.predict(job, out)
     typer.echo(predict.text(report, out))
     if json_out is not None:
-        json_out.parent.mkdir(parents=True, exist_ok=True)
-        json_out.write_text(json.dumps(predict.as_json(report), indent=1) + "\n", encoding="utf-8")
-    for line in report.problems:
+        files.write_text(json_out, json.dumps(predict.as_json(report), indent=1) + "\n")
+        typer.echo(f"written: {json_out}")
+    for line in [*report.remarks, *report.problems]:
         typer.echo(f"aux-motion: {line}", err=True)
     if report.problems:
         raise typer.Exit(2)
@@ -180,7 +180,8 @@ def evaluate(
 @app.command(short_help="Learn from recordings what the node learns on line.")
 def learn(
     bags: Annotated[
-        list[Path], typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False)
+        list[Path],
+        typer.Argument(help="Bags in their order of time, or folders of bags.", show_default=False, callback=shipped),
     ],
     out: Annotated[Path, typer.Option(help="File for the node's learned_file (.npz).", show_default=False)],
     topic: Topic = None,

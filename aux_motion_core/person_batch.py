@@ -278,5 +278,5 @@ def _shipped(
 
 
 def _count(counters: Counter[str], name: str, people: np.ndarray) -> None:
-    if n := np.count_nonzero(people):
+    if n := int(np.count_nonzero(people)):  # a numpy number cannot be written as JSON
         counters[name] += n

@@ -66,6 +66,23 @@ def test_predict_writes_a_bag_and_a_report(root, bag, tmp_path):
     assert set(content["mpjpe_mm"]["0.4"]) >= {"damped_pose", "zero_velocity", "constant_velocity"}
 
 
+def test_the_models_report_of_the_sample_is_json(root, tmp_path, monkeypatch, capfd):
+    (sample,), report = (root / "samples").glob("*.mcap"), tmp_path / "p.json"
+    done = in_this_process(monkeypatch, capfd, "predict", sample, "--json", report, "--no-baselines")
+    assert done.returncode == 0 and f"written: {report}" in done.stdout, done.stderr
+    content = json.loads(report.read_text())
+    assert content["frames_in"] == 230 and content["counters"] and "model" in content["mpjpe_mm"]["0.4"]
+    assert list(tmp_path.iterdir()) == [report]
+
+
+def test_predict_says_that_the_gpu_did_not_answer(bag, monkeypatch, capfd):
+    """No engine was built for the shipped model, on whatever machine."""
+    done = in_this_process(monkeypatch, capfd, "predict", bag, "--backend", "tensorrt", "--no-baselines")
+    said = [line for line in done.stderr.splitlines() if line.startswith("aux-motion: ")]
+    assert done.returncode == 0 and len(said) == 1, done.stderr
+    assert said[0].startswith("aux-motion: the CPU predicted, not tensorrt: ")
+
+
 def test_predict_takes_the_nodes_parameter_file(root, bag):
     done = aux_motion(
         root, "predict", bag, "--params", root / "config" / "predictor.yaml", "--backend", "zero_velocity",
@@ -95,7 +112,7 @@ def test_errors_are_one_line_and_exit_code_2(root, bag, tmp_path, monkeypatch, c
         (("predict", bag, "--params", tmp_path / "none.yaml"), ["none.yaml"]),
         (("bench", "--people", "1,x"), ["--people", "1,x"]),
         (("evaluate", bag, "--out", tmp_path / "bad.yaml"), ["bad.yaml is a file: expected a folder"]),
-        (("export", bag, "--csv", tmp_path), [str(tmp_path), "is a folder", "name of a file"]),
+        (("export", bag, "--csv", tmp_path), [str(tmp_path), "is a folder", "name a file"]),
         (("calibrate-cameras", bag), ["two or more trackers", "got 1", "--topics"]),
     ]
     for k, (arguments, words) in enumerate(cases):
@@ -111,6 +128,13 @@ def test_every_command_has_help(root):
     for command in "run track predict evaluate compile play record fault-inject bench soak ssm".split():
         assert command in listed
     assert "..." not in listed.partition("Commands:")[2], "a summary that is cut off: give the command a short_help"
+
+
+def test_every_command_finds_shipped_bags():
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    bags = [(name, o) for name, c in commands.items() for o in c.params if o.name in ("bag", "bags")]
+    assert len(bags) >= 7
+    assert [name for name, option in bags if option.callback is None] == []
 
 
 def test_one_option_has_one_description():

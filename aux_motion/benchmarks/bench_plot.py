@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def check(file: Path) -> None:
     Raises:
         ValueError: matplotlib is not installed, or makes no such pictures.
     """
+    os.environ["MPLBACKEND"] = "agg"  # the environment may name one that is not here, as Jupyter does
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -41,9 +43,6 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
         ValueError: see `check`.
     """
     check(file)
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     live = [r for r in records if r["stage"] == "end_to_end"]

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
+os.environ["MPLBACKEND"] = "agg"  # the environment may name one that is not here, as Jupyter does
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from aux_motion.commands.files import write_text
 from aux_motion_core import trackers
 from aux_motion_core.bags.files import BagError, Topic
 from aux_motion_core.bags.inputs import choose, read_frames
@@ -252,7 +253,11 @@ def text(cameras: list[Camera]) -> str:
 
 
 def write_json(cameras: list[Camera], path: Path) -> None:
-    """Write the answer as JSON."""
+    """Write the answer as JSON.
+
+    Raises:
+        EvaluateError: it cannot be written.
+    """
     plain: list[dict[str, Any]] = [
         {
             "topic": c.topic,
@@ -270,5 +275,4 @@ def write_json(cameras: list[Camera], path: Path) -> None:
         }
         for c in cameras
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(plain, indent=1) + "\n")

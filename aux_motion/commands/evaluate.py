@@ -8,6 +8,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,8 @@ from aux_motion.commands.evaluate_faults import sweep
 from aux_motion.commands.evaluate_problems import EvaluateError, one_line, problems, why_nothing
 from aux_motion.commands.evaluate_tables import table, text
 from aux_motion.commands.files import write_text
-from aux_motion.commands.offline import Beside, Here, Job, Reading
+from aux_motion.commands.guard import tidy_on_sigterm
+from aux_motion.commands.offline import Beside, Here, Job, Reading, be_a_child, starting
 from aux_motion.commands.report_drawing import Drawing
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.find import find_bags
@@ -47,6 +53,8 @@ SCHEMA_VERSION = 1
 #: Of a bag with more messages, from so many workers on, one process predicts and another judges. For less it is not
 #: worth the start, and two cores are busy with one process and the network in a thread of it.
 _LONG, _SEVERAL = 1500, 3
+#: Workers that are terminated have so long to remove what they have half written.
+_PATIENCE_S = 3.0
 ANNOTATED = "annotated.mcap"
 
 
@@ -58,12 +66,14 @@ class Result:
         summary: as written to summary.json; empty when nothing could be read.
         evaluation: the metrics; None when nothing could be read.
         problems: lines on what is wrong with the recording: the exit code is 2.
+        remarks: lines on what else is to be known.
         written: files.
     """
 
     summary: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
 
 
@@ -133,6 +143,7 @@ def evaluate_bag(job: Job, drawing: Drawing | None = None) -> Result:
     evaluation.stream.counters.update(end.counters)
     result.evaluation = evaluation
     result.problems = problems(job, end, evaluation) + not_written
+    result.remarks = [end.fallback] if end.fallback else []
     defaults = {k: f.default for k, f in type(parameters).model_fields.items()}
     result.summary = summary = {
         "schema_version": SCHEMA_VERSION,
@@ -244,13 +255,50 @@ def run(jobs: list[Job], workers: int = 1, drawing: Drawing | None = None) -> It
         return
     silent = [replace(j, progress=False, workers=1) for j in jobs]
     context = multiprocessing.get_context("spawn")  # a forked child must not inherit the parent's threads
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_guarded, j) for j in silent]
+    others = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker)
+    try:
+        with starting():
+            futures = [pool.submit(_in_worker, j) for j in silent]
         for job, future in zip(jobs, tqdm(futures, unit=" bags", disable=not jobs[0].progress or None), strict=True):
             try:
                 yield job, *future.result()
             except BrokenProcessPool as error:
                 yield job, None, f"bag {job.bag}: {one_line(error)}"
+    except BaseException:  # a signal, too: nobody takes what they would make
+        pool.shutdown(wait=False, cancel_futures=True)
+        _end([p for p in multiprocessing.active_children() if p not in others])
+        raise
+    pool.shutdown()
+
+
+#: Whether this process is a worker that its parent ends.
+_ENDED = threading.Event()
+
+
+def _be_a_worker() -> None:
+    be_a_child()
+    tidy_on_sigterm(again=signal.SIG_IGN)  # the pool says so once more to those that are about to end
+
+
+def _in_worker(job: Job) -> tuple[Result | None, str]:
+    if _ENDED.is_set():  # the pool catches SystemExit, and would begin the next bag
+        sys.exit()
+    try:
+        return _guarded(job)
+    except SystemExit:
+        _ENDED.set()
+        raise
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """Terminate processes; kill those that do not end."""
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + _PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        process.kill()
 
 
 def overall(results: list[tuple[Job, Result]], failed: dict[str, str]) -> dict[str, Any]:
@@ -342,6 +390,8 @@ def main(
         summary, written = done[0][1].summary, done[0][1].written
     if written:
         say(f"written: {out}/ ({', '.join(sorted(p.name for p in written))})")
+    for line in dict.fromkeys(line for _, r in done for line in r.remarks):
+        warn(line)
     for line in summary["problems"]:
         if line not in failed.values():  # those are said already
             warn(line)

@@ -18,6 +18,7 @@ from aux_motion.commands.offline import Here, Job
 from aux_motion_core.bags.definitions import PREDICTIONS
 from aux_motion_core.bags.files import BagError
 from aux_motion_core.bags.reader import BagReader, read_predictions
+from aux_motion_core.outputs import beside, target
 from aux_motion_core.skeleton import JointStatus
 from aux_motion_core.types import MotionPrediction, PredictionBatch
 
@@ -75,6 +76,16 @@ def rows(batch: PredictionBatch, ahead_s: Sequence[float]) -> Iterator[_Row]:
                 yield from _predicted(told, batch, person, step)
 
 
+def _check(ahead_s: Sequence[float], batch: PredictionBatch) -> None:
+    """Refuse times that are not predicted, at the first message."""
+    for ahead in ahead_s:
+        if not 0 < round(ahead / batch.dt_s) <= batch.steps:
+            raise ExportError(
+                f"--ahead {ahead:g}: expected from {batch.dt_s:g} to {batch.steps * batch.dt_s:g} s, which is "
+                "predicted; name other times"
+            )
+
+
 def _predicted(told: _Row, batch: PredictionBatch, person: MotionPrediction, step: int) -> Iterator[_Row]:
     nothing = [None] * len(batch.joint_names)
     radius = nothing if person.radius is None else person.radius[step - 1].tolist()
@@ -128,7 +139,7 @@ def export(
     job: Job,
     out_csv: Path | None,
     out_parquet: Path | None,
-    ahead_s: Sequence[float] = AHEAD_S,
+    ahead_s: Sequence[float] | None = None,
     recorded: bool | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
@@ -137,7 +148,7 @@ def export(
     Args:
         job: what to read.
         out_csv, out_parquet: files to write; None: not that one.
-        ahead_s: times of the predicted joints, seconds.
+        ahead_s: times of the predicted joints, seconds; None: those of `AHEAD_S` that are predicted.
         recorded: see `batches`.
         say: takes lines.
 
@@ -149,9 +160,6 @@ def export(
     """
     if out_csv is None and out_parquet is None:
         raise ExportError("nothing to write: give --csv FILE, --parquet FILE, or both")
-    for path in (out_csv, out_parquet):
-        if path is not None and path.is_dir():
-            raise ExportError(f"cannot write {path}: it is a folder; expected the name of a file")
     made: list[_Csv | _Parquet] = []
     try:
         if out_parquet is not None:
@@ -160,7 +168,9 @@ def export(
             made.append(_Csv(out_csv))
         count = 0
         for batch in batches(job, recorded, say):
-            for row in rows(batch, ahead_s):
+            if not count:
+                _check(ahead_s or (), batch)
+            for row in rows(batch, AHEAD_S if ahead_s is None else ahead_s):
                 count += 1
                 for table in made:
                     table.write(row)
@@ -181,8 +191,9 @@ class _Csv:
     """A CSV file, whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = target(path)
+        self._part = beside(self._path)  # of its own: somebody else may write the same table
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow([name for name, _ in COLUMNS])
@@ -218,8 +229,9 @@ class _Parquet:
         kinds = {"int": pyarrow.int64(), "text": pyarrow.string(), "number": pyarrow.float64()}
         self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in COLUMNS])
         self._arrow = pyarrow
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = target(path)
+        self._part = beside(self._path)  # of its own: somebody else may write the same table
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = parquet.ParquetWriter(self._part, self._schema, compression="zstd")
         self._rows: list[_Row] = []
 

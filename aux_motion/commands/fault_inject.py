@@ -27,6 +27,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from aux_motion.commands.processes import private_domain
+from aux_motion.commands.topics import check_topic
 from aux_motion.nodes import spinning
 from aux_motion.nodes.conversion import skeleton_message
 from aux_motion_core.evaluation.faults import Faults
@@ -170,8 +171,11 @@ def inject(
         A line on what was done.
 
     Raises:
-        ValueError: topics or domains that make a loop, or would publish where the skeletons themselves are.
+        ValueError: names of no topics; topics or domains that make a loop, or would publish where the skeletons
+            themselves are.
     """
+    check_topic(source, "give another with --from")
+    check_topic(target, "give another with --to")
     if same_domain and source.strip("/") == target.strip("/"):
         raise ValueError(f"--from and --to are both {source}: on one domain give two topics")
     listening, publishing, here, there = contexts(domain, same_domain)

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ class End:
         inputs: most bodies of an input have no size that bodies have, cameras do not agree, or a transform was none.
         clock: troubles of the stamps, by name.
         counters: of the predictor, the tracker's adapter and the transforms.
+        fallback: why another backend answered than the one that was asked for, in one line; empty: none did.
     """
 
     rejected: Counter[str] = field(default_factory=Counter)
@@ -153,6 +155,7 @@ class End:
     inputs: list[str] = field(default_factory=list)
     clock: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
+    fallback: str = ""
 
 
 class Here:
@@ -196,13 +199,35 @@ class Here:
         r = self._reading
         counters = Counter(self._predictor.counters)
         counters.update(r.report.counters)
-        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters)
+        fallback = self._backend.about.get("fallback", "")
+        if fallback:
+            fallback = f"the CPU predicted, not {self.parameters.backend}: {fallback}"
+        self.end = End(r.rejected, r.report.damage, r.report.inputs, dict(r.report.stamps), counters, fallback)
 
     def close(self) -> None:
         """Give the backend back."""
         if self._thread is not None:
             self._thread.shutdown()
         self._backend.close()
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Child processes started inside hear no Ctrl-C, which their parent hears too, from their first moment on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: they are interrupted in no import
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def be_a_child() -> None:
+    """In a child process: hear no Ctrl-C, and end with the parent, even where that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -212,8 +237,7 @@ def _end_with_parent() -> None:
 
 def _work(job: Job, out: Any) -> None:
     """In the child: everything goes into the queue `out`; an error as its line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    be_a_child()
     try:
         here = Here(job)
         out.put((here.grid, here.backend, here.table))
@@ -240,7 +264,8 @@ class Beside:
         self._bag = job.bag
         self._queue = context.Queue(maxsize=_BLOCKS)
         self._process = context.Process(target=_work, args=(job, self._queue), daemon=True)
-        self._process.start()
+        with starting():
+            self._process.start()
         self.end = End()
         try:
             self.grid, self.backend, self.table = self._next()

@@ -110,8 +110,12 @@ def export(
     out_csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
     out_parquet: Annotated[Path | None, typer.Option("--parquet", help="Write it as Parquet (needs pyarrow).")] = None,
     ahead: Annotated[
-        str, typer.Option(help="Times of the predicted joints, seconds with commas; empty: only what was seen.")
-    ] = "0.2,0.4,0.6,0.8,1.0",
+        str | None,
+        typer.Option(
+            help="Times of the predicted joints, seconds with commas; by default every 0.2 to 1.0; empty: only what "
+            "was seen."
+        ),
+    ] = None,
     recorded: Annotated[
         bool | None,
         typer.Option(help="Predictions that were recorded, or made anew; by default recorded ones if any."),
@@ -131,9 +135,11 @@ def export(
 
     refuse_overwrite([bag, params, model], [out_csv, out_parquet])
     try:
-        times = [float(t) for t in names(ahead)]
+        times = None if ahead is None else [float(t) for t in names(ahead)]
+        if not all(0.0 < t < float("inf") for t in times or ()):
+            raise ValueError
     except ValueError:
-        raise typer.BadParameter(f"{ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
+        raise typer.BadParameter(f"--ahead {ahead!r}: expected seconds with commas, such as 0.2,0.5") from None
     parameters(params, namespace)
     values = {"fixed_frame": fixed_frame, "model_dir": str(model) if model else None}
     job = Job(

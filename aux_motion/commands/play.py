@@ -148,6 +148,9 @@ def play(
             time.sleep(0.2)  # the last message leaves before the publisher does
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
+        except RuntimeError:  # rclpy's: a signal shuts down under whatever publishes just then
+            if rclpy.ok():
+                raise
         finally:
             node.destroy_node()
             rclpy.try_shutdown()

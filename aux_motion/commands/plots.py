@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
+os.environ["MPLBACKEND"] = "agg"  # the environment may name one that is not here, as Jupyter does
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection

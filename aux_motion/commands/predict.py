@@ -46,6 +46,7 @@ class PredictReport:
         counters: what was dropped, repaired and waited for.
         stamps: messages by what was wrong with their stamps.
         problems: what makes the numbers less than they should be, or why there are none, in one line each.
+        remarks: what else is to be known, in one line each.
     """
 
     verdict: Verdict = field(default_factory=lambda: Verdict({}, {}))
@@ -58,6 +59,7 @@ class PredictReport:
     counters: dict[str, int] = field(default_factory=dict)
     stamps: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def predict(job: Job, out: Path | None = None) -> PredictReport:
@@ -105,6 +107,7 @@ def predict(job: Job, out: Path | None = None) -> PredictReport:
     evaluation.stream.counters.update(end.counters)
     summary = evaluation.summary()
     report.problems = problems(job, end, evaluation)
+    report.remarks = [end.fallback] if end.fallback else []
     if not sum(summary["samples"].values()):
         report.problems.append(why_nothing(job, summary))
     report.verdict = Verdict(summary["mpjpe_mm"], summary["samples"])

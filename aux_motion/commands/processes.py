@@ -63,12 +63,21 @@ def private_domain() -> int:
     return domain
 
 
+def command(module: str, *arguments: str) -> list[str]:
+    """Command that runs a module as `python -m` does, and imports from where this process does.
+
+    -m would import from the current folder first: whatever lies there, as a textwrap.py, would be executed.
+    """
+    code = f"import sys; sys.path[:] = {sys.path!r}; import runpy; "
+    return [sys.executable, "-c", code + f"runpy.run_module({module!r}, None, '__main__', True)", *arguments]
+
+
 class LiveError(ValueError):
     """A process has ended or does not answer; one line."""
 
 
 class Process:
-    """A child `python -m module arguments`, its output in a log file; use as a context manager.
+    """A child that runs a module, its output in a log file; use as a context manager.
 
     Attributes:
         started_ns: system clock when it was started.
@@ -80,7 +89,7 @@ class Process:
         self._file = log.open("w", encoding="utf-8")
         self.started_ns = time.time_ns()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            command(module, *arguments),
             stdout=self._file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

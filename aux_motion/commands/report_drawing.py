@@ -1,7 +1,7 @@
 # Copyright 2026 The aux_motion contributors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who draws the report's pictures: this process, or one beside it, `python -m aux_motion.commands.report_drawing`.
+"""Who draws the report's pictures: this process, or one beside it, which runs this module.
 
 matplotlib takes as long to load as a short recording takes to judge. A process that is started first has loaded it by
 then, and draws while the rest of the report is written.
@@ -19,12 +19,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from aux_motion.commands.processes import command
+
 #: Room for what is sent while a picture is drawn: a page's pictures take 0.2 MB.
 _PIPE_BYTES = 1 << 18
 #: Below the priority of the process that judges, which needs the cores more.
 _NICE = 10
 #: Most pictures that are drawn at the same time.
 _AT_ONCE = 4
+#: What is not drawn by then is drawn here, seconds after all was sent.
+_PATIENCE_S = 60.0
 
 
 class Drawing:
@@ -39,7 +43,7 @@ class Drawing:
         """Start the process beside; where the system gives none, pictures are drawn here."""
         try:
             self._beside = subprocess.Popen(
-                [sys.executable, "-m", "aux_motion.commands.report_drawing"],
+                command("aux_motion.commands.report_drawing"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pipesize=_PIPE_BYTES,
@@ -92,7 +96,12 @@ class Drawing:
         if self._drawn is None:
             self._drawn = []
             if self._beside is not None:
-                answer, _ = self._beside.communicate()
+                answer = b""
+                try:
+                    answer, _ = self._beside.communicate(timeout=_PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    self._beside.kill()
+                    self._beside.communicate()
                 if self._beside.returncode == 0:
                     self._drawn = pickle.loads(answer)
         return self._drawn

@@ -14,7 +14,7 @@ from aux_motion.commands.report_drawing import Drawing
 
 
 class Pictures:
-    """Pictures of a page, or a line on what is missing where matplotlib is.
+    """Pictures of a page, or a line on what is missing where one cannot be drawn.
 
     Args:
         drawing: draws them.
@@ -42,12 +42,15 @@ class Pictures:
     @staticmethod
     def _html(what: str, svg: Callable[[], str]) -> str:
         try:
-            data = base64.b64encode(svg().encode()).decode()
+            data = base64.b64encode(svg().encode(errors="replace")).decode()
         except ImportError:
             return (
                 f'<p class="note">Picture missing: {escape(what)}. It needs matplotlib: '
                 "pip install 'aux_motion[plots]'</p>"
             )
+        except Exception as error:  # the page is worth more than one picture
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            return f'<p class="note">Picture missing: {escape(what)}. It cannot be drawn: {escape(why)}</p>'
         return f'<img alt="{escape(what)}" src="data:image/svg+xml;base64,{data}">'
 
 

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from io import StringIO
 from typing import Any
 
 import numpy as np
+
+os.environ["MPLBACKEND"] = "svg"  # the environment may name one that is not here, as Jupyter does
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection

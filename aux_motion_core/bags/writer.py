@@ -15,6 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from aux_motion_core.bags.cdr import skeleton_array
 from aux_motion_core.bags.definitions import PREDICTIONS, SKELETONS, build_message, store_for
 from aux_motion_core.bags.files import BagError
+from aux_motion_core.outputs import OutputError, target
 from aux_motion_core.types import PredictionBatch, SkeletonFrame
 from aux_motion_core.wire.messages import prediction_fields
 
@@ -27,20 +28,27 @@ class BagWriter:
 
     Args:
         path: ends in `.mcap`; folders are made.
+
+    Raises:
+        BagError: no such file can be written.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if self.path.suffix != ".mcap" or self.path.is_dir():
             raise BagError(f"cannot write {self.path}: expected the name of a file that ends in .mcap")
+        try:
+            self._place = target(self.path)
+        except OutputError as error:
+            raise BagError(str(error)) from None
         self._writer: Writer | None = None
         self._folder: Path | None = None
         self._connections: dict[str, Any] = {}
 
     def __enter__(self) -> BagWriter:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.stem}.", dir=self.path.parent))
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.stem}.", dir=self._place.parent))
             self._writer = Writer(self._folder / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
@@ -104,7 +112,7 @@ class BagWriter:
             if writer is not None:
                 writer.close()
             if exc_type is None and self._folder is not None:
-                (self._folder / self.path.stem / f"{self.path.stem}.mcap").replace(self.path)
+                (self._folder / self.path.stem / f"{self.path.stem}.mcap").replace(self._place)
         except OSError as error:
             if exc_type is None:
                 raise self._cannot(error) from None

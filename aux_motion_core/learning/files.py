@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from aux_motion_core.outputs import OutputError, target
+
 VERSION = 2
 #: A file is no larger, bytes.
 LARGEST = 2_000_000
@@ -47,14 +49,15 @@ def save(path: str | Path, identity: Identity, arrays: dict[str, np.ndarray]) ->
     """Write beside the file, force it to the disk and put it in the file's place.
 
     Raises:
-        LearnedFileError: it cannot be written (a full disk, no folder), or would be too large; what was there stays.
+        LearnedFileError: it cannot be written (a full disk, no folder, no file), or would be too large; what was there
+            stays.
     """
-    path = Path(path)
     part = None
     about = json.dumps({"version": VERSION, **asdict(identity)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as f:
+        place = target(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", suffix=".part", delete=False) as f:
             part = f.name
             content: dict[str, Any] = {"about": np.frombuffer(about.encode(), np.uint8), **arrays}
             np.savez(f, **content)
@@ -63,14 +66,16 @@ def save(path: str | Path, identity: Identity, arrays: dict[str, np.ndarray]) ->
             os.fsync(f.fileno())
         if size > LARGEST:
             raise LearnedFileError(f"{path}: expected at most {LARGEST} bytes, got {size}: not written")
-        os.replace(part, path)
+        os.replace(part, place)
         part = None
         with suppress(OSError):  # some file systems have no folders to sync
-            folder = os.open(path.parent, os.O_RDONLY)
+            folder = os.open(place.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+    except OutputError as error:
+        raise LearnedFileError(str(error)) from None
     except OSError as error:
         raise LearnedFileError(
             f"{path}: what was learnt cannot be written: {error.strerror or error}: make room or name another file"

@@ -35,8 +35,10 @@ def placed(path: Path, at: str = "") -> Robot:
         return robot
     try:
         x, y, z, yaw_deg = (float(part) for part in at.replace(",", " ").split())
+        if not np.isfinite((x, y, z, yaw_deg)).all():
+            raise ValueError
     except ValueError:
-        raise RobotError(f"--robot-at {at!r}: expected four numbers, x y z in metres and yaw in degrees") from None
+        raise RobotError(f"--robot-at {at!r}: expected four numbers, x y z in metres, yaw in degrees") from None
     cos, sin = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     links = []

@@ -8,13 +8,17 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,6 +277,55 @@ def test_a_process_that_is_killed_costs_its_own_bags_only(walk, tmp_path):
         child.kill()
     _, result, line = next(done)
     assert result is None and "slow.mcap" in line and "out of memory? Use fewer --workers" in line
+
+
+def processes_of(group):
+    """Command line and ignored signals of what runs in a process group."""
+    running = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                ignored = (stat.parent / "status").read_text().partition("SigIgn:")[2].split()[0]
+                running.append(((stat.parent / "cmdline").read_text(), int(ignored, 16)))
+    return running
+
+
+@pytest.mark.parametrize(("how", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+def test_a_signal_ends_the_workers_too_and_leaves_no_part(walk, root, tmp_path, how, code):
+    slow = write(tmp_path / "slow.mcap", frames(60.0))
+    command = [sys.executable, "-m", "aux_motion.entry", "evaluate", str(walk), str(slow), str(slow)]
+    command += ["--out", str(tmp_path / "out"), "--workers", "2", "--no-progress"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, cwd=root, start_new_session=True, **streams)
+
+    def until(condition):
+        end = time.monotonic() + 60.0
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    if how == "SIGINT":  # from a terminal everybody hears it, here while the workers import
+        workers = []
+        until(lambda: workers.extend(w for w in processes_of(process.pid) if "spawn_main" in w[0]) or workers)
+        assert workers[0][1] & 1 << (signal.SIGINT - 1), "it hears Ctrl-C"
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        until(lambda: list(tmp_path.glob("out/slow/.annotated*/*/*.mcap")))
+        process.send_signal(getattr(signal, how))
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == code
+    until(lambda: not processes_of(process.pid))
+    if how != "SIGKILL":
+        assert "Traceback" not in said and "Aborted" not in said and "error:" not in said
+        assert not list(tmp_path.glob("out/slow/.*"))
+
+
+def test_a_backend_that_does_not_answer_is_a_remark(walk, tmp_path):
+    again = shutil.copy(walk, tmp_path / "again.mcap")
+    code, _, wrong = run([walk, Path(again)], tmp_path / "out", values={"backend": "tensorrt"})
+    assert code == 0 and len(wrong) == 1 and wrong[0].startswith("the CPU predicted, not tensorrt: ")
 
 
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -14,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aux_motion.cli import app
-from aux_motion.commands.export import COLUMNS
+from aux_motion.commands.export import COLUMNS, _Csv
 from aux_motion_core.bags.reader import read_predictions
 from aux_motion_core.bags.writer import BagWriter
 from aux_motion_core.skeleton import JOINTS, JointStatus
@@ -68,6 +69,19 @@ def test_recorded_predictions_as_csv(bags, tmp_path):
     assert {r["state"] for r in late} == {"tracking"} and float(late[0]["radius_coverage"]) == pytest.approx(0.95)
 
 
+def test_of_the_times_nobody_asked_for_those_that_are_predicted_are_written(bags, tmp_path):
+    short, out = tmp_path / "short.mcap", tmp_path / "table.csv"
+    with BagWriter(short) as bag:
+        for log_time_ns, batch in read_predictions(bags[1]):
+            people = tuple(
+                replace(p, mean=p.mean[:15], radius=None, body_radius=None, scale=None) for p in batch.people
+            )
+            bag.write("/predictions", replace(batch, people=people, steps=15), log_time_ns)
+    done = run(short, "--csv", out)
+    assert done.exit_code == 0, f"{done.exception} {done.output}"
+    assert {r["ahead_s"] for r in read(out)} == {"0.0000", "0.2000", "0.4000", "0.6000"}
+
+
 def test_a_recording_without_predictions_is_predicted_as_the_node_would(bags, tmp_path):
     out, recorded = tmp_path / "anew.csv", tmp_path / "recorded.csv"
     done = run(bags[0], "--csv", out, "--ahead", "0.4")
@@ -101,6 +115,21 @@ def test_as_parquet(bags, tmp_path):
     assert not list(out.parent.glob(".*"))
 
 
+def test_a_pipe_is_refused_a_link_stays_and_two_tables_do_not_mix(bags, tmp_path):
+    pipe, link, out = tmp_path / "pipe", tmp_path / "link.csv", tmp_path / "table.csv"
+    os.mkfifo(pipe)
+    done = run(bags[1], "--csv", pipe)
+    assert done.exit_code != 0 and "expected a file, it is a pipe; name a file" in str(done.exception)
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    link.symlink_to(out)
+    first = _Csv(link)
+    assert run(bags[1], "--csv", link, "--ahead", "").exit_code == 0  # meanwhile
+    whole = out.read_bytes()
+    first.close()
+    assert link.is_symlink() and out.read_bytes() == whole and len(read(link)) > 0
+    assert {p.name for p in tmp_path.iterdir()} == {"pipe", "link.csv", "table.csv"}
+
+
 @pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow is installed")
 def test_without_pyarrow_it_says_what_to_install(bags, tmp_path):
     done = run(bags[1], "--parquet", tmp_path / "t.parquet")
@@ -115,6 +144,10 @@ def test_without_pyarrow_it_says_what_to_install(bags, tmp_path):
         (["--csv", "/proc/none/t.csv"], "cannot write"),
         (["--csv", "{bag}"], "is read as"),
         (["--csv", "{out}", "--ahead", "soon"], "expected seconds"),
+        (["--csv", "{out}", "--ahead", "nan"], "--ahead 'nan': expected seconds"),
+        (["--csv", "{out}", "--ahead", "0.2,-1"], "--ahead '0.2,-1': expected seconds"),
+        (["--csv", "{out}", "--ahead", "0.2,5"], "--ahead 5: expected from 0.04 to 1 s"),
+        (["--csv", "{out}", "--ahead", "0.01"], "--ahead 0.01: expected from 0.04 to 1 s"),
         (["--csv", "{out}", "--topic", "/elsewhere"], "no topic '/elsewhere'"),
     ],
 )

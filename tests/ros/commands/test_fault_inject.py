@@ -74,6 +74,8 @@ def test_faults_go_to_another_domain_and_delays_are_real(tmp_path):
         ({"domain": 7}, "--domain 7 is the domain of the skeletons themselves"),
         ({"domain": 8, "same_domain": True}, "not both"),
         ({"target": "/skeletons", "same_domain": True}, "give two topics"),
+        ({"source": "x y"}, "'x y' is no name of a topic .*: give another with --from"),
+        ({"target": "x//y"}, "'x//y' is no name of a topic .*: give another with --to"),
     ],
 )
 def test_a_tracker_is_not_spoken_over_by_accident(monkeypatch, options, says):

@@ -158,6 +158,26 @@ def test_nobody_listening_is_an_error(bag, monkeypatch):
         play.play(bag, to="nobody_listens")
 
 
+@pytest.mark.parametrize("down", [True, False])
+def test_a_shutdown_while_it_publishes_is_the_end(bag, monkeypatch, down):
+    import rclpy
+
+    from aux_motion.commands import play
+
+    def ended(player, clock, loop):
+        if down:  # as SIGTERM does
+            rclpy.try_shutdown()
+            next(iter(player.publishers.values())).publish(SkeletonArray())
+        raise RuntimeError("another")
+
+    monkeypatch.setattr(play._Player, "rounds", ended)
+    if down:
+        assert play.play(bag, to="nobody_listens", wait_for=0) == 0
+    else:
+        with pytest.raises(RuntimeError, match="another"):
+            play.play(bag, to="nobody_listens", wait_for=0)
+
+
 @pytest.mark.timeout(60)
 def test_it_does_not_speak_beside_a_tracker(bag, ros_domain_id):
     from support.node_harness import Probe

@@ -126,6 +126,15 @@ def test_the_sample_is_replayed_whole_and_the_same_each_time(root, tmp_path):
         assert all(np.isfinite(p.mean).all() for p in batch.people)
 
 
+def test_it_says_that_another_backend_answered(tmp_path, straight):
+    """No engine was built for the shipped model, on whatever machine."""
+    bag = write(tmp_path / "in.mcap", straight[:60])
+    report = run(bag, "tensorrt")
+    (line,) = report.remarks
+    assert line.startswith("the CPU predicted, not tensorrt: ") and not report.problems
+    assert run(bag, "onnx").remarks == []
+
+
 def test_a_bag_with_nothing_of_anybody_is_named(tmp_path):
     from support import tracker_messages as make
 

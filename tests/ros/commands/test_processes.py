@@ -63,3 +63,11 @@ def test_a_child_that_does_not_answer_is_ended(tmp_path):
             processes.wait(lambda: False, [child], 1.0, "answer")
         assert child.resident_mib() > 1.0 or sys.platform != "linux"
     assert child.popen.poll() is not None
+
+
+def test_a_child_imports_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "argparse.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.chdir(tmp_path)
+    with processes.Process("json.tool", ["--help"], tmp_path / "log") as child:
+        assert child.popen.wait(20.0) == 0
+    assert "--indent" in child.log.read_text()

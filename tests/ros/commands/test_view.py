@@ -271,8 +271,9 @@ def test_a_robot_is_placed(root):
     moved = placed(path, "1, 2, 0.5, 90")
     was = np.array(placed(path).links[1].ends_m[1])
     assert moved.links[1].ends_m[1] == pytest.approx([1 - was[1], 2 + was[0], 0.5 + was[2]])
-    with pytest.raises(RobotError, match="four numbers"):
-        placed(path, "1 2 3")
+    for at in ("1 2 3", "nan 0 0 0", "0 0 0 inf"):
+        with pytest.raises(RobotError, match="four numbers"):
+            placed(path, at)
 
 
 def test_what_to_view_must_be_said(root):
