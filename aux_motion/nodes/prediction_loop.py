@@ -195,13 +195,13 @@ class PredictionLoop:
         if before is None:
             self._offsets.clear()
             return
-        p, simulated = self._parameters, self._node.get_clock().ros_time_is_active
-        if simulated:  # it may be slow, fast or paused, and with it the people
-            step_ns = back_ns = (now_ns - before[0]) - (here_ns - before[1])
+        p = self._parameters
+        if self._node.get_clock().ros_time_is_active:  # simulated, it may be slow, fast or paused, and people with it
+            step_ns, back_ns = (now_ns - before[0]) - (here_ns - before[1]), 0
         else:  # also in small steps, as long as anybody is kept
             step_ns, back_ns = self._drift(now_ns - here_ns, here_ns)
         # who went out of sight meanwhile would be younger by it
-        went_back = not simulated and -back_ns > int(max(p.stale_after_s, _BACK_S) * NS)
+        went_back = -back_ns > int(max(p.stale_after_s, _BACK_S) * NS)
         if step_ns > int(p.reset_jump_s * NS) or went_back:
             self._reset_ns = here_ns
             self._offsets.clear()

@@ -85,8 +85,7 @@ class Cell:
         self.node._poses, self.node._robot_seen, self.node._first_frame_id = RobotPoses(one), False, ""
         self.node._last = None
         for name in ("_measured", "_refuse_frame"):
-            if hasattr(SsmNode, name):
-                setattr(self.node, name, MethodType(getattr(SsmNode, name), self.node))
+            setattr(self.node, name, MethodType(getattr(SsmNode, name), self.node))
 
     def step(self, *occupancies: Occupancy, seconds: float = 0.04) -> Separation:
         """Time passes, these come, and it decides."""
@@ -117,7 +116,7 @@ def test_input_that_stays_the_same_is_old_also_where_the_clock_goes_back(steady)
 
 @pytest.mark.parametrize("fixed_frame", ["", "map"])
 def test_people_in_another_frame_than_the_robot_stands_in_stop_it(steady, fixed_frame) -> None:
-    cell = Cell(steady, fixed_frame=fixed_frame) if fixed_frame else Cell(steady)
+    cell = Cell(steady, fixed_frame=fixed_frame)
     for _ in range(20):
         d = cell.step(at(standing(9.0), cell.now_ns, producer="a"))
     assert d.allowed_speed_fraction == 1.0
@@ -159,7 +158,7 @@ def test_a_pose_that_is_sent_again_and_again_is_old_also_where_the_clock_stands(
     assert poses.newest("world", 10 * NS)[1] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_planners_are_told_nothing_where_somebody_has_no_place(steady) -> None:
+def test_planners_are_told_nothing_where_somebody_has_no_place() -> None:
     """A cloud without any point said that nobody is there."""
     logged: list[str] = []
     outputs = SimpleNamespace(
@@ -180,8 +179,7 @@ class Loop:
         logger = SimpleNamespace(warning=lambda *a, **k: None)
         clock = SimpleNamespace(ros_time_is_active=False)
         self._node = SimpleNamespace(get_logger=lambda: logger, get_clock=lambda: clock)
-        if hasattr(PredictionLoop, "_drift"):
-            self._drift = MethodType(PredictionLoop._drift, self)
+        self._drift = MethodType(PredictionLoop._drift, self)
 
     def run(self, offsets_s: list[float]) -> bool:
         """Whether people were said to be unknown, in steps of 0.1 s."""
